@@ -1,0 +1,92 @@
+//! Identifiers: one type for each kind of thing, so that a host id is never taken for a job id. All are UUIDs; new ones are
+//! version 7, so that they sort by the time they were made.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// The text is not a UUID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a UUID")]
+pub struct ParseIdError;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new identifier that sorts after those made before it.
+            #[must_use]
+            #[allow(clippy::disallowed_methods)] // identifiers are born here and nowhere else
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                Uuid::parse_str(text).map(Self).map_err(|_| ParseIdError)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A Host, given at the moment its enrollment token is made and kept for life.
+    HostId,
+    /// A Schedule.
+    ScheduleId,
+    /// A Repository.
+    RepositoryId,
+    /// A Job. One that a cron fire started is derived from schedule and due instant, so that the same fire has one id.
+    JobId,
+    /// An enrollment token's record, not the token itself.
+    TokenId,
+    /// A user of the control plane.
+    UserId,
+    /// A signed-in browser.
+    SessionId,
+    /// An API token's record, not the token itself.
+    ApiTokenId,
+    /// One installation of the control plane: the audience of every agent's token.
+    ControlId,
+    /// One start of an agent process; tells two agents that share one key apart.
+    InstanceId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_birth_and_survive_text() {
+        let (a, b) = (JobId::new(), JobId::new());
+        assert!(a < b);
+        assert_eq!(a.to_string().parse(), Ok(a));
+        assert_eq!("x".parse::<JobId>(), Err(ParseIdError));
+    }
+}

@@ -1,0 +1,1 @@
+//! What restic prints, as types. No process is run here.

@@ -1,0 +1,178 @@
+//! The desired state: everything a host should do, whole, with a version. An agent that holds an older version gets the newer one.
+
+use crate::id::{RepositoryId, ScheduleId};
+use crate::seal::Sealed;
+use crate::secret::Secret;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// All that a host should do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DesiredState {
+    /// Raised by every change; larger is newer.
+    pub version: i64,
+    /// The host's name, given to restic as `--host`.
+    pub host_name: String,
+    /// What to back up, and when.
+    pub schedules: Vec<ScheduleSpec>,
+    /// Where to.
+    pub repositories: Vec<RepositorySpec>,
+}
+
+/// One schedule, as the agent needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ScheduleSpec {
+    /// Its identity.
+    pub id: ScheduleId,
+    /// Its name.
+    pub name: String,
+    /// A disabled schedule is sent too, so that the agent can say so.
+    pub enabled: bool,
+    /// Run-now only: the agent's scheduler passes over it.
+    pub manual: bool,
+    /// The crontab(5) line; never with `manual`.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// IANA zone of the line; the host's own if there is none.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// Where to; none until somebody picks a repository.
+    #[serde(default)]
+    pub repository_id: Option<RepositoryId>,
+    /// What to back up.
+    pub backup: BackupSpec,
+}
+
+/// What a backup covers. Lives in the schedule, and is copied into each job of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupSpec {
+    /// Absolute paths on the host.
+    pub paths: Vec<String>,
+    /// restic exclude patterns.
+    #[serde(default)]
+    pub excludes: Vec<String>,
+    /// Tags written into the snapshot.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// How restic should run.
+    #[serde(default)]
+    pub options: BackupOptions,
+}
+
+/// Options of a backup. Each has restic's default when left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct BackupOptions {
+    /// Stay on the file systems of the paths (`--one-file-system`).
+    pub one_file_system: bool,
+    /// Skip folders with a CACHEDIR.TAG (`--exclude-caches`).
+    pub exclude_caches: bool,
+    /// Upload limit in KiB/s (`--limit-upload`); none means no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 4_294_967_295_u64))]
+    pub limit_upload_kib: Option<u32>,
+    /// Download limit in KiB/s (`--limit-download`); none means no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 4_294_967_295_u64))]
+    pub limit_download_kib: Option<u32>,
+    /// How hard to compress (`--compression`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+}
+
+/// restic's `--compression`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// restic's default.
+    Auto,
+    /// None at all.
+    Off,
+    /// As small as it gets.
+    Max,
+}
+
+/// What a credential may do at the storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialMode {
+    /// Add snapshots, never remove: what backup hosts hold.
+    AppendOnly,
+    /// Everything: what the maintenance host holds.
+    Full,
+}
+
+/// One repository, as one host may use it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RepositorySpec {
+    /// Its identity.
+    pub id: RepositoryId,
+    /// Its name.
+    pub name: String,
+    /// restic's URL with `{host}` filled in, without any credentials.
+    pub url: String,
+    /// What this host's credential may do.
+    pub mode: CredentialMode,
+    /// Whether a first backup makes the repository when there is none at the address.
+    #[serde(default)]
+    pub init_if_missing: bool,
+    /// [`RepositorySecrets`] as JSON, sealed for the use [`seal_name`].
+    pub secrets: Sealed,
+}
+
+/// The sealing use of a repository's secrets.
+#[must_use]
+pub fn seal_name(id: RepositoryId) -> String {
+    format!("repository/{id}")
+}
+
+/// What opens a repository. Travels sealed only, so it serialises through [`RepositorySecrets::to_json`] alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct RepositorySecrets {
+    /// restic's repository password.
+    pub password: Secret,
+    /// HTTP user of a rest-server.
+    #[serde(default)]
+    pub rest_username: Option<String>,
+    /// HTTP password of a rest-server.
+    #[serde(default)]
+    pub rest_password: Option<Secret>,
+    /// Environment for other backends, such as `AWS_ACCESS_KEY_ID`.
+    #[serde(default)]
+    pub env: BTreeMap<String, Secret>,
+}
+
+impl RepositorySecrets {
+    /// The JSON that is sealed, or encrypted at rest.
+    #[must_use]
+    pub fn to_json(&self) -> zeroize::Zeroizing<String> {
+        let env: BTreeMap<&str, &str> = self.env.iter().map(|(k, v)| (k.as_str(), v.reveal())).collect();
+        zeroize::Zeroizing::new(
+            serde_json::json!({
+                "password": self.password.reveal(),
+                "rest_username": self.rest_username,
+                "rest_password": self.rest_password.as_ref().map(Secret::reveal),
+                "env": env,
+            })
+            .to_string(),
+        )
+    }
+
+    /// Every value that must never leave the host in a log line.
+    #[must_use]
+    pub fn values(&self) -> Vec<&str> {
+        std::iter::once(&self.password)
+            .chain(self.rest_password.as_ref())
+            .chain(self.env.values())
+            .map(Secret::reveal)
+            .filter(|v| !v.is_empty())
+            .collect()
+    }
+}
