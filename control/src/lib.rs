@@ -1,1 +1,5 @@
-//! x
+//! The control plane: keeps hosts, schedules, repositories, jobs and snapshots' metadata, and serves the agents, the API and the
+//! pages. It never touches backup bytes and never opens a connection to a host.
+
+pub mod domain;
+pub mod store;

@@ -53,7 +53,7 @@ mod schema {
             ObjectBuilder::new()
                 .schema_type(Type::String)
                 .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
-                .write_only(Some(true))
+                .write_only(true)
                 .into()
         }
     }

@@ -1,0 +1,13 @@
+//! The rules, pure: no database, no HTTP, no clock, no randomness. What a thing is, what may be done with it, and what is wrong
+//! with an input, each as a function that a table can test.
+
+pub mod fleet;
+pub mod job;
+pub mod permission;
+pub mod repository;
+pub mod schedule;
+pub mod snapshot;
+mod text_enum;
+
+pub use text_enum::UnknownName;
+pub(crate) use text_enum::text_enum;

@@ -1,0 +1,324 @@
+//! Schedules: what a host backs up, when, and how long it is kept. The one answer to "what does this host back up?".
+
+use chrono_tz::Tz;
+use restic_manager_shared::cron::Crontab;
+use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::enroll::Os;
+use restic_manager_shared::wire::problem::FieldError;
+use restic_manager_shared::wire::state::{BackupOptions, BackupSpec};
+use serde::{Deserialize, Serialize};
+
+use super::repository::check_name;
+
+/// A schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Schedule {
+    /// Its identity.
+    pub id: ScheduleId,
+    /// The host that it belongs to.
+    pub host_id: HostId,
+    /// Where its backups go; none until somebody picks one.
+    pub repository_id: Option<RepositoryId>,
+    /// Its name, once per host.
+    pub name: String,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// Runs only when somebody says Run now.
+    pub manual: bool,
+    /// The crontab(5) line; none if manual.
+    pub cron: Option<String>,
+    /// IANA zone of the line; the host's own if none.
+    pub timezone: Option<String>,
+    /// Absolute paths on the host.
+    pub paths: Vec<String>,
+    /// restic exclude patterns.
+    pub excludes: Vec<String>,
+    /// Tags written into each snapshot.
+    pub tags: Vec<String>,
+    /// How restic runs.
+    pub options: BackupOptions,
+    /// Which snapshots to keep.
+    pub retention: Retention,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Schedule {
+    /// What it backs up, as the agent needs it.
+    #[must_use]
+    pub fn backup(&self) -> BackupSpec {
+        BackupSpec {
+            paths: self.paths.clone(),
+            excludes: self.excludes.clone(),
+            tags: self.tags.clone(),
+            options: self.options.clone(),
+        }
+    }
+}
+
+/// Which snapshots of a schedule to keep, in restic's terms. All empty keeps everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// The newest so many.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub keep_last: Option<u32>,
+    /// One for each of so many hours.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub keep_hourly: Option<u32>,
+    /// One for each of so many days.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub keep_daily: Option<u32>,
+    /// One for each of so many weeks.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub keep_weekly: Option<u32>,
+    /// One for each of so many months.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub keep_monthly: Option<u32>,
+    /// One for each of so many years.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub keep_yearly: Option<u32>,
+}
+
+impl Retention {
+    fn rules(&self) -> [(&'static str, Option<u32>); 6] {
+        [
+            ("keep_last", self.keep_last),
+            ("keep_hourly", self.keep_hourly),
+            ("keep_daily", self.keep_daily),
+            ("keep_weekly", self.keep_weekly),
+            ("keep_monthly", self.keep_monthly),
+            ("keep_yearly", self.keep_yearly),
+        ]
+    }
+}
+
+/// What a person or script says a schedule should be.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleInput {
+    /// Its name, once per host.
+    #[schema(min_length = 1, max_length = 100)]
+    pub name: String,
+    /// Absolute paths on the host, at least one.
+    #[schema(min_items = 1, max_items = 10_000)]
+    pub paths: Vec<String>,
+    /// restic exclude patterns.
+    #[serde(default)]
+    #[schema(max_items = 10_000)]
+    pub excludes: Vec<String>,
+    /// Tags written into each snapshot; no commas, restic would split them.
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    pub tags: Vec<String>,
+    /// Which snapshots to keep.
+    #[serde(default)]
+    pub retention: Retention,
+    /// Runs only when somebody says Run now; then there is no cron line.
+    #[serde(default)]
+    pub manual: bool,
+    /// A crontab(5) line of five fields; needed unless manual.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// IANA zone of the line; the host's own if none.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// Whether it runs at all.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// Where its backups go; the host needs a credential for it.
+    #[serde(default)]
+    pub repository_id: Option<RepositoryId>,
+    /// How restic runs.
+    #[serde(default)]
+    pub options: BackupOptions,
+}
+
+const fn enabled() -> bool {
+    true
+}
+
+const MAX_ITEMS: usize = 10_000;
+const MAX_TEXT: usize = 256 * 1024;
+
+fn at(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
+    FieldError { pointer: pointer.into(), detail: detail.into() }
+}
+
+/// Everything that is wrong with a schedule for a host of this system (none if it is not known yet). Empty means fine.
+#[must_use]
+pub fn check(input: &ScheduleInput, os: Option<Os>) -> Vec<FieldError> {
+    let mut wrong = Vec::new();
+    wrong.extend(check_name(&input.name, "/name"));
+    wrong.extend(check_paths(&input.paths, os, "/paths"));
+    wrong.extend(check_lines(&input.excludes, "/excludes"));
+    wrong.extend(check_tags(&input.tags));
+    wrong.extend(check_when(input));
+    for (name, rule) in input.retention.rules() {
+        if rule.is_some_and(|n| n == 0 || n > 100_000) {
+            wrong.push(at(format!("/retention/{name}"), "1 to 100000, or left out"));
+        }
+    }
+    let limits = [("limit_upload_kib", input.options.limit_upload_kib), ("limit_download_kib", input.options.limit_download_kib)];
+    for (name, limit) in limits {
+        if limit == Some(0) {
+            wrong.push(at(format!("/options/{name}"), "at least 1 KiB/s, or left out for no limit"));
+        }
+    }
+    wrong
+}
+
+/// What is wrong with a list of paths.
+#[must_use]
+pub fn check_paths(paths: &[String], os: Option<Os>, pointer: &str) -> Vec<FieldError> {
+    if paths.is_empty() {
+        return vec![at(pointer, "name at least one path")];
+    }
+    let mut wrong = check_lines(paths, pointer);
+    wrong.extend(
+        paths
+            .iter()
+            .enumerate()
+            .filter_map(|(n, path)| check_path(path, os).map(|detail| at(format!("{pointer}/{n}"), detail))),
+    );
+    wrong
+}
+
+fn check_path(path: &str, os: Option<Os>) -> Option<String> {
+    let linux = path.starts_with('/');
+    let bytes = path.as_bytes();
+    let drive = bytes.len() >= 3 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && matches!(bytes[2], b'\\' | b'/');
+    let windows = drive || path.starts_with("\\\\");
+    match os {
+        Some(Os::Linux) if windows => Some("this host runs Linux; a path there begins with /".into()),
+        Some(Os::Windows) if linux => Some("this host runs Windows; write the drive, such as C:\\Users".into()),
+        _ if linux || windows => None,
+        Some(Os::Windows) => Some("the path must be absolute, such as C:\\Users".into()),
+        _ => Some("the path must be absolute, such as /srv".into()),
+    }
+}
+
+fn check_lines(lines: &[String], pointer: &str) -> Vec<FieldError> {
+    let mut wrong = Vec::new();
+    if lines.len() > MAX_ITEMS || lines.iter().map(String::len).sum::<usize>() > MAX_TEXT {
+        wrong.push(at(pointer, format!("at most {MAX_ITEMS} entries and {MAX_TEXT} bytes in all")));
+    }
+    for (n, line) in lines.iter().enumerate() {
+        if line.trim().is_empty() {
+            wrong.push(at(format!("{pointer}/{n}"), "is empty"));
+        } else if line.contains(['\0', '\n', '\r']) {
+            wrong.push(at(format!("{pointer}/{n}"), "holds a NUL or a line break"));
+        }
+    }
+    wrong
+}
+
+fn check_tags(tags: &[String]) -> Vec<FieldError> {
+    let mut wrong = check_lines(tags, "/tags");
+    if tags.len() > 100 {
+        wrong.push(at("/tags", "at most 100"));
+    }
+    for (n, tag) in tags.iter().enumerate() {
+        if tag.contains(',') || tag.trim() != tag || tag.len() > 200 {
+            wrong.push(at(format!("/tags/{n}"), "no comma, no space at either end, at most 200 bytes"));
+        } else if tag.starts_with("rm-schedule-") || tag.starts_with("rm-job-") {
+            wrong.push(at(format!("/tags/{n}"), "tags that begin with rm-schedule- or rm-job- are given by restic-manager itself"));
+        }
+    }
+    wrong
+}
+
+fn check_when(input: &ScheduleInput) -> Vec<FieldError> {
+    let mut wrong = Vec::new();
+    match (input.manual, input.cron.as_deref()) {
+        (true, Some(_)) => wrong.push(at("/cron", "a manual schedule has no cron line: remove it, or untick manual")),
+        (true, None) => {}
+        (false, None | Some("")) => wrong.push(at("/cron", "write a cron line such as 30 2 * * *, or make the schedule manual")),
+        (false, Some(line)) => match line.parse::<Crontab>() {
+            Err(error) => wrong.push(at("/cron", error.to_string())),
+            Ok(cron) if cron.next_after(chrono::DateTime::UNIX_EPOCH, Tz::UTC).is_none() => {
+                wrong.push(at("/cron", "day of month: there is no such day in that month, so it would never run"));
+            }
+            Ok(_) => {}
+        },
+    }
+    if input.timezone.as_deref().is_some_and(|zone| zone.parse::<Tz>().is_err()) {
+        wrong.push(at("/timezone", "not an IANA time zone such as Europe/Berlin"));
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manual(paths: &[&str]) -> ScheduleInput {
+        ScheduleInput {
+            name: "Initial schedule".into(),
+            paths: paths.iter().map(ToString::to_string).collect(),
+            manual: true,
+            enabled: true,
+            ..ScheduleInput::default()
+        }
+    }
+
+    fn pointers(input: &ScheduleInput, os: Option<Os>) -> Vec<String> {
+        check(input, os).into_iter().map(|e| e.pointer).collect()
+    }
+
+    #[test]
+    fn cron_and_manual_exclude_each_other() {
+        let with = |manual: bool, cron: Option<&str>| ScheduleInput { manual, cron: cron.map(Into::into), ..self::manual(&["/srv"]) };
+        for (manual, cron, pointer) in [
+            (true, None, None),
+            (true, Some("30 2 * * *"), Some("/cron")),
+            (false, Some("30 2 * * *"), None),
+            (false, Some("@daily"), None),
+            (false, None, Some("/cron")),
+            (false, Some(""), Some("/cron")),
+            (false, Some("30 25 * * *"), Some("/cron")),
+            (false, Some("0 0 31 2 *"), Some("/cron")),
+        ] {
+            assert_eq!(pointers(&with(manual, cron), None).first().map(String::as_str), pointer, "{manual} {cron:?}");
+        }
+        assert!(check(&with(false, Some("30 25 * * *")), None)[0].detail.starts_with("hour"));
+    }
+
+    #[test]
+    fn paths_are_absolute_in_the_hosts_own_way() {
+        for (path, os, fine) in [
+            ("/srv", None, true),
+            ("/srv", Some(Os::Linux), true),
+            ("/srv", Some(Os::Windows), false),
+            ("C:\\Users", None, true),
+            ("C:\\Users", Some(Os::Windows), true),
+            ("D:/data", Some(Os::Windows), true),
+            ("\\\\nas\\share", Some(Os::Windows), true),
+            ("C:\\Users", Some(Os::Linux), false),
+            ("srv", None, false),
+            ("C:", Some(Os::Windows), false),
+            ("/a\0b", Some(Os::Linux), false),
+            ("  ", None, false),
+        ] {
+            assert_eq!(check_paths(&[path.into()], os, "/paths").is_empty(), fine, "{path:?} {os:?}");
+        }
+        assert_eq!(pointers(&manual(&[]), None), ["/paths"]);
+    }
+
+    #[test]
+    fn the_rest_of_a_schedule_is_checked_too() {
+        let mut input = manual(&["/srv"]);
+        input.name = " x".into();
+        input.tags = vec!["a,b".into(), "rm-job-x".into()];
+        input.timezone = Some("Mars/Base".into());
+        input.retention.keep_daily = Some(0);
+        input.options.limit_upload_kib = Some(0);
+        assert_eq!(
+            pointers(&input, None),
+            ["/name", "/tags/0", "/tags/1", "/timezone", "/retention/keep_daily", "/options/limit_upload_kib"]
+        );
+    }
+}

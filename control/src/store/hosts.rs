@@ -1,0 +1,314 @@
+//! Hosts.
+
+use super::bridge::{from_json, parse, time, to_json};
+use super::schema::hosts;
+use super::{Conn, StoreError, StoreResult};
+use crate::domain::fleet::{Host, Lifecycle, host_state};
+use diesel::prelude::*;
+use restic_manager_shared::id::HostId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::enroll::{HostFacts, Os};
+
+/// A host as it is kept.
+#[derive(Clone, Debug)]
+pub struct HostRecord {
+    /// Identity.
+    pub id: HostId,
+    /// Name, unique.
+    pub name: String,
+    /// Pending, enrolled or retired.
+    pub lifecycle: Lifecycle,
+    /// The machine's own name.
+    pub hostname: String,
+    /// Operating system family.
+    pub os: Option<Os>,
+    /// Operating system for people.
+    pub os_version: String,
+    /// Processor architecture.
+    pub arch: String,
+    /// IANA time zone.
+    pub timezone: Option<String>,
+    /// The agent's version.
+    pub agent_version: String,
+    /// The host's restic version.
+    pub restic_version: Option<String>,
+    /// Free labels.
+    pub tags: Vec<String>,
+    /// Base64 of the agent's Ed25519 public key.
+    pub signing_key: Option<String>,
+    /// Base64 of the agent's X25519 public key.
+    pub sealing_key: Option<String>,
+    /// The version of what it should do.
+    pub schedule_version: i64,
+    /// The version that its agent said it holds.
+    pub held_version: i64,
+    /// When its agent was last heard from, as of the last write-back.
+    pub last_seen_at: Option<Timestamp>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When its agent enrolled.
+    pub enrolled_at: Option<Timestamp>,
+}
+
+impl HostRecord {
+    /// What people see of it, given what is known in memory of its last sign.
+    #[must_use]
+    pub fn view(self, seen: Option<&Seen>, now: Timestamp) -> Host {
+        let last_seen_at = seen.map(|s| s.at).max(self.last_seen_at);
+        let held_version = seen.map_or(self.held_version, |s| s.held_version);
+        Host {
+            id: self.id,
+            state: host_state(self.lifecycle, last_seen_at, now),
+            name: self.name,
+            hostname: self.hostname,
+            os: self.os,
+            os_version: self.os_version,
+            arch: self.arch,
+            timezone: self.timezone,
+            agent_version: seen.map_or(self.agent_version, |s| s.agent_version.clone()),
+            restic_version: seen.map_or(self.restic_version, |s| s.restic_version.clone()),
+            tags: self.tags,
+            schedule_version: self.schedule_version,
+            held_version,
+            in_force: held_version >= self.schedule_version,
+            last_seen_at,
+            created_at: self.created_at,
+            enrolled_at: self.enrolled_at,
+        }
+    }
+}
+
+/// What a poll says of its host; written back in groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// When.
+    pub at: Timestamp,
+    /// The version of the desired state that the agent holds.
+    pub held_version: i64,
+    /// The agent's version.
+    pub agent_version: String,
+    /// The host's restic version.
+    pub restic_version: Option<String>,
+}
+
+const fn os_text(os: Os) -> &'static str {
+    match os {
+        Os::Linux => "linux",
+        Os::Windows => "windows",
+    }
+}
+
+fn os_of(text: &str) -> StoreResult<Os> {
+    match text {
+        "linux" => Ok(Os::Linux),
+        "windows" => Ok(Os::Windows),
+        other => Err(StoreError::Corrupt { what: "hosts.os", value: other.to_owned() }),
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = hosts)]
+struct Row {
+    id: String,
+    name: String,
+    lifecycle: String,
+    hostname: String,
+    os: Option<String>,
+    os_version: String,
+    arch: String,
+    timezone: Option<String>,
+    agent_version: String,
+    restic_version: Option<String>,
+    tags: String,
+    signing_key: Option<String>,
+    sealing_key: Option<String>,
+    schedule_version: i64,
+    held_version: i64,
+    last_seen_at: Option<i64>,
+    created_at: i64,
+    enrolled_at: Option<i64>,
+}
+
+impl TryFrom<Row> for HostRecord {
+    type Error = StoreError;
+    fn try_from(row: Row) -> StoreResult<Self> {
+        Ok(Self {
+            id: parse("hosts.id", &row.id)?,
+            name: row.name,
+            lifecycle: parse("hosts.lifecycle", &row.lifecycle)?,
+            hostname: row.hostname,
+            os: row.os.as_deref().map(os_of).transpose()?,
+            os_version: row.os_version,
+            arch: row.arch,
+            timezone: row.timezone,
+            agent_version: row.agent_version,
+            restic_version: row.restic_version,
+            tags: from_json("hosts.tags", &row.tags)?,
+            signing_key: row.signing_key,
+            sealing_key: row.sealing_key,
+            schedule_version: row.schedule_version,
+            held_version: row.held_version,
+            last_seen_at: time(row.last_seen_at),
+            created_at: Timestamp::from_micros(row.created_at),
+            enrolled_at: time(row.enrolled_at),
+        })
+    }
+}
+
+/// Adds a pending host.
+///
+/// # Errors
+/// `Duplicate` if the name is taken.
+pub fn insert_pending(conn: &mut Conn, id: HostId, name: &str, tags: &[String], now: Timestamp) -> StoreResult<()> {
+    diesel::insert_into(hosts::table)
+        .values((
+            hosts::id.eq(id.to_string()),
+            hosts::name.eq(name),
+            hosts::lifecycle.eq(Lifecycle::Pending.as_str()),
+            hosts::tags.eq(to_json("hosts.tags", &tags)?),
+            hosts::created_at.eq(now.micros()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// One host.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &mut Conn, id: HostId) -> StoreResult<Option<HostRecord>> {
+    hosts::table.find(id.to_string()).select(Row::as_select()).first(conn).optional()?.map(HostRecord::try_from).transpose()
+}
+
+/// The host of that name.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_name(conn: &mut Conn, name: &str) -> StoreResult<Option<HostRecord>> {
+    hosts::table
+        .filter(hosts::name.eq(name))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?
+        .map(HostRecord::try_from)
+        .transpose()
+}
+
+/// Whether some host has that signing key.
+///
+/// # Errors
+/// When the database fails.
+pub fn key_known(conn: &mut Conn, signing_key: &str) -> StoreResult<bool> {
+    Ok(diesel::select(diesel::dsl::exists(hosts::table.filter(hosts::signing_key.eq(signing_key)))).get_result(conn)?)
+}
+
+/// Hosts after `after` by name, without retired ones.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(conn: &mut Conn, after: Option<&str>, limit: i64) -> StoreResult<Vec<HostRecord>> {
+    let rows = hosts::table
+        .filter(hosts::name.gt(after.unwrap_or("").to_owned()))
+        .filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str()))
+        .order(hosts::name)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(HostRecord::try_from).collect()
+}
+
+/// The names of these hosts.
+///
+/// # Errors
+/// When the database fails.
+pub fn names(conn: &mut Conn, ids: &[HostId]) -> StoreResult<Vec<(HostId, String)>> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let rows =
+        hosts::table.filter(hosts::id.eq_any(ids)).select((hosts::id, hosts::name)).load::<(String, String)>(conn)?;
+    rows.into_iter().map(|(id, name)| Ok((parse("hosts.id", &id)?, name))).collect()
+}
+
+/// What an agent brings when it enrols.
+#[derive(Clone, Debug)]
+pub struct Enrolled<'a> {
+    /// The host's name from now on.
+    pub name: &'a str,
+    /// Base64 of its Ed25519 public key.
+    pub signing_key: &'a str,
+    /// Base64 of its X25519 public key.
+    pub sealing_key: &'a str,
+    /// The machine.
+    pub facts: &'a HostFacts,
+}
+
+/// Makes a pending or known host an enrolled one, with new keys.
+///
+/// # Errors
+/// `Duplicate` if the name or the key is taken.
+pub fn enroll(conn: &mut Conn, id: HostId, e: &Enrolled<'_>, now: Timestamp) -> StoreResult<()> {
+    diesel::update(hosts::table.find(id.to_string()))
+        .set((
+            hosts::name.eq(e.name),
+            hosts::lifecycle.eq(Lifecycle::Enrolled.as_str()),
+            hosts::hostname.eq(&e.facts.hostname),
+            hosts::os.eq(os_text(e.facts.os)),
+            hosts::os_version.eq(&e.facts.os_version),
+            hosts::arch.eq(&e.facts.arch),
+            hosts::timezone.eq(e.facts.timezone.as_deref()),
+            hosts::agent_version.eq(&e.facts.agent_version),
+            hosts::restic_version.eq(e.facts.restic_version.as_deref()),
+            hosts::signing_key.eq(e.signing_key),
+            hosts::sealing_key.eq(e.sealing_key),
+            hosts::last_seen_at.eq(now.micros()),
+            hosts::enrolled_at.eq(now.micros()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Raises the version of what the host should do, and answers the new one. None if there is no such host.
+///
+/// # Errors
+/// When the database fails.
+pub fn raise_version(conn: &mut Conn, id: HostId) -> StoreResult<Option<i64>> {
+    Ok(diesel::update(hosts::table.find(id.to_string()))
+        .set(hosts::schedule_version.eq(hosts::schedule_version + 1))
+        .returning(hosts::schedule_version)
+        .get_result(conn)
+        .optional()?)
+}
+
+/// Writes back what polls said.
+///
+/// # Errors
+/// When the database fails.
+pub fn seen(conn: &mut Conn, id: HostId, seen: &Seen) -> StoreResult<()> {
+    diesel::update(hosts::table.find(id.to_string()))
+        .set((
+            hosts::last_seen_at.eq(seen.at.micros()),
+            hosts::held_version.eq(seen.held_version),
+            hosts::agent_version.eq(&seen.agent_version),
+            hosts::restic_version.eq(seen.restic_version.as_deref()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Changes a host's name and tags. False if there is no such host.
+///
+/// # Errors
+/// `Duplicate` if the name is taken.
+pub fn update(conn: &mut Conn, id: HostId, name: &str, tags: &[String]) -> StoreResult<bool> {
+    let changed = diesel::update(hosts::table.find(id.to_string()))
+        .set((hosts::name.eq(name), hosts::tags.eq(to_json("hosts.tags", &tags)?)))
+        .execute(conn)?;
+    Ok(changed > 0)
+}
+
+/// Deletes a host with its schedules, jobs, credentials and snapshots' metadata. False if there is no such host.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete(conn: &mut Conn, id: HostId) -> StoreResult<bool> {
+    Ok(diesel::delete(hosts::table.find(id.to_string())).execute(conn)? > 0)
+}

@@ -1,0 +1,61 @@
+//! Migrations: two folders of the same names, one for each database, embedded in the binary.
+
+use super::db::{Conn, OpenError};
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use std::error::Error;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
+/// An arbitrary number that names our lock: two servers that start at once must not both migrate.
+const PG_LOCK: i64 = 7_120_311;
+
+/// Brings the schema up to date.
+///
+/// # Errors
+/// [`OpenError::Newer`] if the database knows migrations that this build does not; [`OpenError::Migrate`] if one failed.
+pub fn up(conn: &mut Conn) -> Result<(), OpenError> {
+    let failed = |e: Box<dyn Error + Send + Sync>| OpenError::Migrate(e.to_string());
+    match conn {
+        Conn::Sqlite(c) => {
+            refuse_newer(c, SQLITE)?;
+            c.run_pending_migrations(SQLITE).map(drop).map_err(failed)
+        }
+        Conn::Pg(c) => {
+            c.batch_execute(&format!("SELECT pg_advisory_lock({PG_LOCK})")).map_err(|e| failed(e.into()))?;
+            let outcome = refuse_newer(c, POSTGRES).and_then(|()| c.run_pending_migrations(POSTGRES).map(drop).map_err(failed));
+            c.batch_execute(&format!("SELECT pg_advisory_unlock({PG_LOCK})")).map_err(|e| failed(e.into()))?;
+            outcome
+        }
+    }
+}
+
+/// Takes every migration back. Only tests use it.
+///
+/// # Errors
+/// When a `down.sql` fails.
+pub fn down(conn: &mut Conn) -> Result<(), OpenError> {
+    let failed = |e: Box<dyn Error + Send + Sync>| OpenError::Migrate(e.to_string());
+    match conn {
+        Conn::Sqlite(c) => c.revert_all_migrations(SQLITE).map(drop).map_err(failed),
+        Conn::Pg(c) => c.revert_all_migrations(POSTGRES).map(drop).map_err(failed),
+    }
+}
+
+fn refuse_newer<DB: diesel::backend::Backend, C: MigrationHarness<DB>>(
+    conn: &mut C,
+    source: EmbeddedMigrations,
+) -> Result<(), OpenError>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let failed = |e: Box<dyn Error + Send + Sync>| OpenError::Migrate(e.to_string());
+    let known: Vec<MigrationVersion<'static>> =
+        source.migrations().map_err(failed)?.iter().map(|m: &Box<dyn Migration<DB>>| m.name().version().as_owned()).collect();
+    let applied = conn.applied_migrations().map_err(failed)?;
+    match applied.into_iter().find(|version| !known.contains(version)) {
+        Some(version) => Err(OpenError::Newer(version.to_string())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,65 @@
+//! The database, and the only place that knows diesel. One file for each noun; each function is one statement or a few that belong
+//! together, on a connection that the caller's transaction holds. What may be done is decided elsewhere.
+
+pub mod audit;
+mod bridge;
+pub mod credentials;
+pub mod db;
+pub mod enrollment;
+pub mod hosts;
+pub mod jobs;
+pub mod migrate;
+pub mod repositories;
+pub mod schedules;
+mod schema;
+pub mod settings;
+pub mod snapshots;
+pub mod tokens;
+pub mod users;
+mod writer;
+
+pub use db::{Conn, Db, OpenError, Target};
+
+/// Why the database did not do as it was told.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A row with this unique value is there already.
+    #[error("duplicate: {0}")]
+    Duplicate(String),
+    /// Something still refers to the row.
+    #[error("still in use: {0}")]
+    StillUsed(String),
+    /// A row holds what this version cannot read.
+    #[error("the database holds an unreadable {what}: {value}")]
+    Corrupt {
+        /// Which column, such as `jobs.state`.
+        what: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// The database cannot be reached, or the server is stopping.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Anything else that it said.
+    #[error("database error: {0}")]
+    Database(String),
+}
+
+/// What a store function answers.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+impl From<diesel::result::Error> for StoreError {
+    fn from(error: diesel::result::Error) -> Self {
+        use diesel::result::{DatabaseErrorKind as Kind, Error};
+        match error {
+            Error::DatabaseError(Kind::UniqueViolation, info) => Self::Duplicate(info.message().to_owned()),
+            Error::DatabaseError(Kind::ForeignKeyViolation | Kind::RestrictViolation, info) => {
+                Self::StillUsed(info.message().to_owned())
+            }
+            Error::DatabaseError(Kind::ClosedConnection | Kind::UnableToSendCommand, info) => {
+                Self::Unavailable(info.message().to_owned())
+            }
+            other => Self::Database(other.to_string()),
+        }
+    }
+}

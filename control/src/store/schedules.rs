@@ -1,0 +1,120 @@
+//! Schedules.
+
+use super::bridge::{from_json, parse, parse_opt, to_json};
+use super::schema::schedules;
+use super::{Conn, StoreResult};
+use crate::domain::schedule::Schedule;
+use diesel::prelude::*;
+use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::state::BackupSpec;
+
+type Row = (
+    String, String, Option<String>, String, bool, bool, Option<String>, Option<String>, String, String, i64, i64,
+);
+
+fn schedule(row: Row) -> StoreResult<Schedule> {
+    let backup: BackupSpec = from_json("schedules.backup", &row.8)?;
+    Ok(Schedule {
+        id: parse("schedules.id", &row.0)?,
+        host_id: parse("schedules.host_id", &row.1)?,
+        repository_id: parse_opt("schedules.repository_id", row.2.as_deref())?,
+        name: row.3,
+        enabled: row.4,
+        manual: row.5,
+        cron: row.6,
+        timezone: row.7,
+        paths: backup.paths,
+        excludes: backup.excludes,
+        tags: backup.tags,
+        options: backup.options,
+        retention: from_json("schedules.retention", &row.9)?,
+        created_at: Timestamp::from_micros(row.10),
+        updated_at: Timestamp::from_micros(row.11),
+    })
+}
+
+/// Adds a schedule.
+///
+/// # Errors
+/// `Duplicate` if the host has one of that name.
+pub fn insert(conn: &mut Conn, s: &Schedule) -> StoreResult<()> {
+    diesel::insert_into(schedules::table)
+        .values((
+            schedules::id.eq(s.id.to_string()),
+            schedules::host_id.eq(s.host_id.to_string()),
+            schedules::repository_id.eq(s.repository_id.map(|id| id.to_string())),
+            schedules::name.eq(&s.name),
+            schedules::enabled.eq(s.enabled),
+            schedules::manual.eq(s.manual),
+            schedules::cron.eq(s.cron.as_deref()),
+            schedules::timezone.eq(s.timezone.as_deref()),
+            schedules::backup.eq(to_json("schedules.backup", &s.backup())?),
+            schedules::retention.eq(to_json("schedules.retention", &s.retention)?),
+            schedules::created_at.eq(s.created_at.micros()),
+            schedules::updated_at.eq(s.updated_at.micros()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Stores a changed schedule. False if it is not there.
+///
+/// # Errors
+/// `Duplicate` if the host has another of that name.
+pub fn update(conn: &mut Conn, s: &Schedule) -> StoreResult<bool> {
+    let changed = diesel::update(schedules::table.find(s.id.to_string()))
+        .set((
+            schedules::repository_id.eq(s.repository_id.map(|id| id.to_string())),
+            schedules::name.eq(&s.name),
+            schedules::enabled.eq(s.enabled),
+            schedules::manual.eq(s.manual),
+            schedules::cron.eq(s.cron.as_deref()),
+            schedules::timezone.eq(s.timezone.as_deref()),
+            schedules::backup.eq(to_json("schedules.backup", &s.backup())?),
+            schedules::retention.eq(to_json("schedules.retention", &s.retention)?),
+            schedules::updated_at.eq(s.updated_at.micros()),
+        ))
+        .execute(conn)?;
+    Ok(changed > 0)
+}
+
+/// One schedule.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &mut Conn, id: ScheduleId) -> StoreResult<Option<Schedule>> {
+    schedules::table.find(id.to_string()).first::<Row>(conn).optional()?.map(schedule).transpose()
+}
+
+/// A host's schedules, oldest first. A host has a handful, so they come all at once.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_host(conn: &mut Conn, host: HostId) -> StoreResult<Vec<Schedule>> {
+    let rows = schedules::table
+        .filter(schedules::host_id.eq(host.to_string()))
+        .order((schedules::created_at, schedules::id))
+        .load::<Row>(conn)?;
+    rows.into_iter().map(schedule).collect()
+}
+
+/// Deletes a schedule; its jobs and snapshots stay. False if it is not there.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete(conn: &mut Conn, id: ScheduleId) -> StoreResult<bool> {
+    Ok(diesel::delete(schedules::table.find(id.to_string())).execute(conn)? > 0)
+}
+
+/// Gives the repository to the host's schedules that have none yet.
+///
+/// # Errors
+/// When the database fails.
+pub fn adopt_repository(conn: &mut Conn, host: HostId, repository: RepositoryId) -> StoreResult<usize> {
+    Ok(diesel::update(
+        schedules::table.filter(schedules::host_id.eq(host.to_string())).filter(schedules::repository_id.is_null()),
+    )
+    .set(schedules::repository_id.eq(repository.to_string()))
+    .execute(conn)?)
+}

@@ -1,0 +1,86 @@
+//! The tables as diesel knows them; `migrations/` makes them.
+
+diesel::table! { settings (key) { key -> Text, value -> Text, } }
+diesel::table! {
+    users (id) {
+        id -> Text, name -> Text, password_hash -> Text, role -> Text, disabled -> Bool,
+        created_at -> BigInt, last_login_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    sessions (id) {
+        id -> Text, token_hash -> Text, user_id -> Text, created_at -> BigInt, expires_at -> BigInt,
+        address -> Text, user_agent -> Text,
+    }
+}
+diesel::table! {
+    api_tokens (id) {
+        id -> Text, name -> Text, token_hash -> Text, role -> Text, created_by -> Text,
+        created_at -> BigInt, expires_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    repositories (id) {
+        id -> Text, name -> Text, url -> Text, backend -> Text, init_if_missing -> Bool,
+        password_sealed -> Text, created_at -> BigInt, updated_at -> BigInt,
+    }
+}
+diesel::table! {
+    hosts (id) {
+        id -> Text, name -> Text, lifecycle -> Text, hostname -> Text, os -> Nullable<Text>, os_version -> Text,
+        arch -> Text, timezone -> Nullable<Text>, agent_version -> Text, restic_version -> Nullable<Text>,
+        tags -> Text, signing_key -> Nullable<Text>, sealing_key -> Nullable<Text>, schedule_version -> BigInt,
+        held_version -> BigInt, last_seen_at -> Nullable<BigInt>, created_at -> BigInt,
+        enrolled_at -> Nullable<BigInt>, retired_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    enrollment_tokens (id) {
+        id -> Text, token_hash -> Text, host_id -> Text, named -> Bool, initial_paths -> Text,
+        repository_id -> Nullable<Text>, credential_sealed -> Nullable<Text>, created_by -> Text,
+        created_at -> BigInt, expires_at -> BigInt, used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    host_credentials (id) {
+        id -> Text, host_id -> Text, repository_id -> Text, mode -> Text, secrets_sealed -> Text,
+        created_at -> BigInt, updated_at -> BigInt,
+    }
+}
+diesel::table! {
+    schedules (id) {
+        id -> Text, host_id -> Text, repository_id -> Nullable<Text>, name -> Text, enabled -> Bool, manual -> Bool,
+        cron -> Nullable<Text>, timezone -> Nullable<Text>, backup -> Text, retention -> Text,
+        created_at -> BigInt, updated_at -> BigInt,
+    }
+}
+diesel::table! {
+    jobs (id) {
+        id -> Text, host_id -> Text, schedule_id -> Nullable<Text>, repository_id -> Nullable<Text>, kind -> Text,
+        state -> Text, attempt -> Integer, state_version -> BigInt, task -> Text, requested_by -> Text,
+        idempotency_key -> Nullable<Text>, queued_at -> BigInt, dispatched_at -> Nullable<BigInt>,
+        started_at -> Nullable<BigInt>, finished_at -> Nullable<BigInt>, lease_until -> Nullable<BigInt>,
+        cancel_requested_at -> Nullable<BigInt>, chunk_seq -> BigInt, event_seq -> BigInt,
+        progress -> Nullable<Text>, result -> Nullable<Text>,
+    }
+}
+diesel::table! { job_log (job_id, seq) { job_id -> Text, seq -> BigInt, lines -> Text, } }
+diesel::table! {
+    snapshots (repository_id, snapshot_id) {
+        repository_id -> Text, snapshot_id -> Text, host_id -> Text, schedule_id -> Nullable<Text>,
+        job_id -> Nullable<Text>, time -> BigInt, record -> Text, first_seen_at -> BigInt,
+        gone_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    audit_events (seq) {
+        seq -> BigInt, at -> BigInt, actor -> Text, address -> Text, action -> Text, subject -> Text,
+        detail -> Text, hash -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    users, sessions, api_tokens, repositories, hosts, enrollment_tokens, host_credentials, schedules, jobs, job_log,
+    snapshots,
+);
+diesel::joinable!(sessions -> users (user_id));

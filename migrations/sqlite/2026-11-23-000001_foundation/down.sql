@@ -1,0 +1,13 @@
+DROP TABLE audit_events;
+DROP TABLE snapshots;
+DROP TABLE job_log;
+DROP TABLE jobs;
+DROP TABLE schedules;
+DROP TABLE host_credentials;
+DROP TABLE enrollment_tokens;
+DROP TABLE hosts;
+DROP TABLE repositories;
+DROP TABLE api_tokens;
+DROP TABLE sessions;
+DROP TABLE users;
+DROP TABLE settings;
