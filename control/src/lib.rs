@@ -2,4 +2,7 @@
 //! pages. It never touches backup bytes and never opens a connection to a host.
 
 pub mod domain;
+pub mod hub;
+pub mod presence;
+pub mod service;
 pub mod store;

@@ -41,7 +41,13 @@ impl JobState {
     pub const fn finished(self) -> bool {
         match self {
             Self::Queued | Self::Dispatched | Self::Running => false,
-            Self::Succeeded | Self::Warning | Self::Failed | Self::Cancelled | Self::Lost | Self::Skipped | Self::Missed => true,
+            Self::Succeeded
+            | Self::Warning
+            | Self::Failed
+            | Self::Cancelled
+            | Self::Lost
+            | Self::Skipped
+            | Self::Missed => true,
         }
     }
 
@@ -220,7 +226,8 @@ mod tests {
 
     #[test]
     fn run_now_on_a_host_never_guesses() {
-        let (manual, cron, off, manual_off) = (|| schedule(true, true), || schedule(true, false), || schedule(false, false), || schedule(false, true));
+        let (manual, cron, off, manual_off) =
+            (|| schedule(true, true), || schedule(true, false), || schedule(false, false), || schedule(false, true));
         for (given, picked) in [
             (vec![], Err(PickRefused::NoneEnabled)),
             (vec![off()], Err(PickRefused::NoneEnabled)),
@@ -235,7 +242,12 @@ mod tests {
             (vec![manual(), manual(), cron()], Err(PickRefused::Several)),
         ] {
             let got = pick_schedule(&given).map(|s| s.id);
-            assert_eq!(got, picked.map(|n: usize| given[n].id), "{:?}", given.iter().map(|s| (s.enabled, s.manual)).collect::<Vec<_>>());
+            assert_eq!(
+                got,
+                picked.map(|n: usize| given[n].id),
+                "{:?}",
+                given.iter().map(|s| (s.enabled, s.manual)).collect::<Vec<_>>()
+            );
         }
     }
 }

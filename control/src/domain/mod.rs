@@ -1,6 +1,7 @@
 //! The rules, pure: no database, no HTTP, no clock, no randomness. What a thing is, what may be done with it, and what is wrong
 //! with an input, each as a function that a table can test.
 
+pub mod delivery;
 pub mod fleet;
 pub mod job;
 pub mod permission;

@@ -64,7 +64,10 @@ pub fn check_url(url: &str) -> Result<Backend, FieldError> {
     if url.replace("{host}", "").contains(['{', '}']) {
         return Err(wrong("the only placeholder is {host}"));
     }
-    let windows_path = url.len() > 2 && url.as_bytes()[0].is_ascii_alphabetic() && &url[1..2] == ":" && url[2..].starts_with(['\\', '/']);
+    let windows_path = url.len() > 2
+        && url.as_bytes()[0].is_ascii_alphabetic()
+        && &url[1..2] == ":"
+        && url[2..].starts_with(['\\', '/']);
     if url.starts_with('/') || windows_path {
         return Ok(Backend::Local);
     }
@@ -78,7 +81,11 @@ pub fn check_url(url: &str) -> Result<Backend, FieldError> {
         "rest" => check_rest(rest).map(|()| Backend::Rest),
         "http" | "https" => Err(wrong(format!("for a rest-server write rest:{url}"))),
         "local" => {
-            if rest.starts_with('/') { Ok(Backend::Local) } else { Err(wrong("the path must be absolute")) }
+            if rest.starts_with('/') {
+                Ok(Backend::Local)
+            } else {
+                Err(wrong("the path must be absolute"))
+            }
         }
         other => match other.parse::<Backend>() {
             Ok(backend) => Ok(backend),
@@ -93,7 +100,9 @@ fn check_rest(address: &str) -> Result<(), FieldError> {
         return Err(wrong("a rest-server is reached by rest:http:// or rest:https://"));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(wrong("user and password do not belong in the URL; give them as rest_username and rest_password of the host"));
+        return Err(wrong(
+            "user and password do not belong in the URL; give them as rest_username and rest_password of the host",
+        ));
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {
         return Err(wrong("a rest-server's URL has no '?' and no '#'"));

@@ -162,7 +162,10 @@ pub fn check(input: &ScheduleInput, os: Option<Os>) -> Vec<FieldError> {
             wrong.push(at(format!("/retention/{name}"), "1 to 100000, or left out"));
         }
     }
-    let limits = [("limit_upload_kib", input.options.limit_upload_kib), ("limit_download_kib", input.options.limit_download_kib)];
+    let limits = [
+        ("limit_upload_kib", input.options.limit_upload_kib),
+        ("limit_download_kib", input.options.limit_download_kib),
+    ];
     for (name, limit) in limits {
         if limit == Some(0) {
             wrong.push(at(format!("/options/{name}"), "at least 1 KiB/s, or left out for no limit"));
@@ -190,7 +193,8 @@ pub fn check_paths(paths: &[String], os: Option<Os>, pointer: &str) -> Vec<Field
 fn check_path(path: &str, os: Option<Os>) -> Option<String> {
     let linux = path.starts_with('/');
     let bytes = path.as_bytes();
-    let drive = bytes.len() >= 3 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && matches!(bytes[2], b'\\' | b'/');
+    let drive =
+        bytes.len() >= 3 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && matches!(bytes[2], b'\\' | b'/');
     let windows = drive || path.starts_with("\\\\");
     match os {
         Some(Os::Linux) if windows => Some("this host runs Linux; a path there begins with /".into()),
@@ -225,7 +229,10 @@ fn check_tags(tags: &[String]) -> Vec<FieldError> {
         if tag.contains(',') || tag.trim() != tag || tag.len() > 200 {
             wrong.push(at(format!("/tags/{n}"), "no comma, no space at either end, at most 200 bytes"));
         } else if tag.starts_with("rm-schedule-") || tag.starts_with("rm-job-") {
-            wrong.push(at(format!("/tags/{n}"), "tags that begin with rm-schedule- or rm-job- are given by restic-manager itself"));
+            wrong.push(at(
+                format!("/tags/{n}"),
+                "tags that begin with rm-schedule- or rm-job- are given by restic-manager itself",
+            ));
         }
     }
     wrong
@@ -236,7 +243,9 @@ fn check_when(input: &ScheduleInput) -> Vec<FieldError> {
     match (input.manual, input.cron.as_deref()) {
         (true, Some(_)) => wrong.push(at("/cron", "a manual schedule has no cron line: remove it, or untick manual")),
         (true, None) => {}
-        (false, None | Some("")) => wrong.push(at("/cron", "write a cron line such as 30 2 * * *, or make the schedule manual")),
+        (false, None | Some("")) => {
+            wrong.push(at("/cron", "write a cron line such as 30 2 * * *, or make the schedule manual"))
+        }
         (false, Some(line)) => match line.parse::<Crontab>() {
             Err(error) => wrong.push(at("/cron", error.to_string())),
             Ok(cron) if cron.next_after(chrono::DateTime::UNIX_EPOCH, Tz::UTC).is_none() => {
@@ -271,7 +280,11 @@ mod tests {
 
     #[test]
     fn cron_and_manual_exclude_each_other() {
-        let with = |manual: bool, cron: Option<&str>| ScheduleInput { manual, cron: cron.map(Into::into), ..self::manual(&["/srv"]) };
+        let with = |manual: bool, cron: Option<&str>| ScheduleInput {
+            manual,
+            cron: cron.map(Into::into),
+            ..self::manual(&["/srv"])
+        };
         for (manual, cron, pointer) in [
             (true, None, None),
             (true, Some("30 2 * * *"), Some("/cron")),

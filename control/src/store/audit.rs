@@ -41,7 +41,9 @@ pub struct Chained {
 #[must_use]
 pub fn chain(before: &str, seq: i64, e: &Entry) -> String {
     let mut hash = Sha256::new();
-    for part in [before, &seq.to_string(), &e.at.micros().to_string(), &e.actor, &e.address, &e.action, &e.subject, &e.detail] {
+    for part in
+        [before, &seq.to_string(), &e.at.micros().to_string(), &e.actor, &e.address, &e.action, &e.subject, &e.detail]
+    {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
@@ -92,7 +94,14 @@ pub fn list(conn: &mut Conn, before: Option<i64>, limit: i64) -> StoreResult<Vec
     let entry = |r: Row| Chained {
         seq: r.0,
         hash: r.7,
-        entry: Entry { at: Timestamp::from_micros(r.1), actor: r.2, address: r.3, action: r.4, subject: r.5, detail: r.6 },
+        entry: Entry {
+            at: Timestamp::from_micros(r.1),
+            actor: r.2,
+            address: r.3,
+            action: r.4,
+            subject: r.5,
+            detail: r.6,
+        },
     };
     Ok(rows.into_iter().map(entry).collect())
 }

@@ -1,5 +1,6 @@
 //! One connection type for two databases, a pool for readers, and one writer. Reads and writes run off the async threads.
 
+use super::conn::Conn;
 use super::writer::Writer;
 use super::{StoreError, migrate};
 use diesel::connection::SimpleConnection;
@@ -7,18 +8,6 @@ use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, R2D2Connection};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// A connection to either database; one query code serves both.
-#[derive(diesel::MultiConnection)]
-pub enum Conn {
-    /// PostgreSQL.
-    Pg(diesel::PgConnection),
-    /// SQLite.
-    Sqlite(diesel::SqliteConnection),
-}
-
-/// The backend type of [`Conn`], for boxed queries.
-pub type Backend = MultiBackend;
 
 /// Which database.
 #[derive(Clone, Debug)]

@@ -36,9 +36,8 @@ pub struct TokenRecord {
     pub revoked_at: Option<Timestamp>,
 }
 
-type Row = (
-    String, String, String, bool, String, Option<String>, Option<String>, String, i64, i64, Option<i64>, Option<i64>,
-);
+type Row =
+    (String, String, String, bool, String, Option<String>, Option<String>, String, i64, i64, Option<i64>, Option<i64>);
 
 fn record(row: Row) -> StoreResult<TokenRecord> {
     Ok(TokenRecord {

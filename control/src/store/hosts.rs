@@ -177,7 +177,13 @@ pub fn insert_pending(conn: &mut Conn, id: HostId, name: &str, tags: &[String], 
 /// # Errors
 /// When the database fails.
 pub fn get(conn: &mut Conn, id: HostId) -> StoreResult<Option<HostRecord>> {
-    hosts::table.find(id.to_string()).select(Row::as_select()).first(conn).optional()?.map(HostRecord::try_from).transpose()
+    hosts::table
+        .find(id.to_string())
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?
+        .map(HostRecord::try_from)
+        .transpose()
 }
 
 /// The host of that name.

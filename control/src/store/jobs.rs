@@ -2,7 +2,7 @@
 //! changes nothing and is told so.
 
 use super::bridge::{from_json, parse, parse_opt, time, to_json};
-use super::db::Backend;
+use super::conn::Backend;
 use super::schema::{job_log, jobs};
 use super::{Conn, StoreError, StoreResult};
 use crate::domain::job::{Job, JobKind, JobResult, JobState};
@@ -12,6 +12,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Task;
 use restic_manager_shared::wire::progress::{LogLine, Progress};
 
+const ANSWER: (jobs::event_seq, jobs::cancel_requested_at) = (jobs::event_seq, jobs::cancel_requested_at);
 const OPEN: [&str; 3] = ["queued", "dispatched", "running"];
 
 /// A job with what only the server needs of it.
@@ -130,7 +131,13 @@ pub fn insert(conn: &mut Conn, new: &NewJob, line: &LogLine) -> StoreResult<()> 
 /// # Errors
 /// When the database fails.
 pub fn get(conn: &mut Conn, id: JobId) -> StoreResult<Option<JobRecord>> {
-    jobs::table.find(id.to_string()).select(Row::as_select()).first(conn).optional()?.map(JobRecord::try_from).transpose()
+    jobs::table
+        .find(id.to_string())
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?
+        .map(JobRecord::try_from)
+        .transpose()
 }
 
 /// The job that was queued with this idempotency key.
@@ -234,7 +241,14 @@ pub fn dispatch(conn: &mut Conn, id: JobId, now: Timestamp) -> StoreResult<Optio
 ///
 /// # Errors
 /// When the database fails.
-pub fn claim(conn: &mut Conn, host: HostId, id: JobId, attempt: i32, now: Timestamp, lease: Timestamp) -> StoreResult<bool> {
+pub fn claim(
+    conn: &mut Conn,
+    host: HostId,
+    id: JobId,
+    attempt: i32,
+    now: Timestamp,
+    lease: Timestamp,
+) -> StoreResult<bool> {
     let changed = diesel::update(
         jobs::table
             .find(id.to_string())
@@ -253,8 +267,8 @@ pub fn claim(conn: &mut Conn, host: HostId, id: JobId, attempt: i32, now: Timest
     Ok(changed > 0)
 }
 
-/// Stores the next chunk of an attempt and renews the lease; answers the event's number. None if it is not the next one, or the
-/// attempt no longer runs.
+/// Stores the next chunk of an attempt and renews the lease; answers whether somebody asked for the job to stop. None if it is not
+/// the next one, or the attempt no longer runs.
 ///
 /// # Errors
 /// When the database fails.
@@ -264,7 +278,7 @@ pub fn chunk(
     progress: Option<&Progress>,
     lines: &[LogLine],
     lease: Timestamp,
-) -> StoreResult<Option<i64>> {
+) -> StoreResult<Option<bool>> {
     let progress = progress.map(|p| to_json("jobs.progress", p)).transpose()?;
     let target = jobs::table
         .find(id.to_string())
@@ -280,16 +294,16 @@ pub fn chunk(
         jobs::lease_until.eq(lease.micros()),
     );
     let event = match &progress {
-        Some(text) => diesel::update(target).set((alive, jobs::progress.eq(text))).returning(jobs::event_seq).get_result(conn),
-        None => diesel::update(target).set(alive).returning(jobs::event_seq).get_result(conn),
+        Some(text) => diesel::update(target).set((alive, jobs::progress.eq(text))).returning(ANSWER).get_result(conn),
+        None => diesel::update(target).set(alive).returning(ANSWER).get_result(conn),
     };
-    let event: Option<i64> = event.optional()?;
-    if let Some(event) = event
+    let event: Option<(i64, Option<i64>)> = event.optional()?;
+    if let Some((event, _)) = event
         && !lines.is_empty()
     {
         append_log(conn, id, event, lines)?;
     }
-    Ok(event)
+    Ok(event.map(|(_, cancel)| cancel.is_some()))
 }
 
 /// Stores how a job ended, with a log line. False if it has an end already, or this attempt never started.
@@ -329,18 +343,25 @@ pub fn finish(
 ///
 /// # Errors
 /// When the database fails.
-pub fn cancel_waiting(conn: &mut Conn, id: JobId, result: &JobResult, now: Timestamp, line: &LogLine) -> StoreResult<bool> {
-    let event: Option<i64> = diesel::update(jobs::table.find(id.to_string()).filter(jobs::state.eq_any(["queued", "dispatched"])))
-        .set((
-            jobs::state.eq(JobState::Cancelled.as_str()),
-            jobs::cancel_requested_at.eq(now.micros()),
-            jobs::finished_at.eq(now.micros()),
-            jobs::result.eq(to_json("jobs.result", result)?),
-            jobs::event_seq.eq(jobs::event_seq + 1),
-        ))
-        .returning(jobs::event_seq)
-        .get_result(conn)
-        .optional()?;
+pub fn cancel_waiting(
+    conn: &mut Conn,
+    id: JobId,
+    result: &JobResult,
+    now: Timestamp,
+    line: &LogLine,
+) -> StoreResult<bool> {
+    let event: Option<i64> =
+        diesel::update(jobs::table.find(id.to_string()).filter(jobs::state.eq_any(["queued", "dispatched"])))
+            .set((
+                jobs::state.eq(JobState::Cancelled.as_str()),
+                jobs::cancel_requested_at.eq(now.micros()),
+                jobs::finished_at.eq(now.micros()),
+                jobs::result.eq(to_json("jobs.result", result)?),
+                jobs::event_seq.eq(jobs::event_seq + 1),
+            ))
+            .returning(jobs::event_seq)
+            .get_result(conn)
+            .optional()?;
     let Some(event) = event else { return Ok(false) };
     append_log(conn, id, event, std::slice::from_ref(line))?;
     Ok(true)

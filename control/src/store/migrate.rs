@@ -1,6 +1,7 @@
 //! Migrations: two folders of the same names, one for each database, embedded in the binary.
 
-use super::db::{Conn, OpenError};
+use super::conn::Conn;
+use super::db::OpenError;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -24,7 +25,8 @@ pub fn up(conn: &mut Conn) -> Result<(), OpenError> {
         }
         Conn::Pg(c) => {
             c.batch_execute(&format!("SELECT pg_advisory_lock({PG_LOCK})")).map_err(|e| failed(e.into()))?;
-            let outcome = refuse_newer(c, POSTGRES).and_then(|()| c.run_pending_migrations(POSTGRES).map(drop).map_err(failed));
+            let outcome =
+                refuse_newer(c, POSTGRES).and_then(|()| c.run_pending_migrations(POSTGRES).map(drop).map_err(failed));
             c.batch_execute(&format!("SELECT pg_advisory_unlock({PG_LOCK})")).map_err(|e| failed(e.into()))?;
             outcome
         }
@@ -51,8 +53,12 @@ where
     EmbeddedMigrations: MigrationSource<DB>,
 {
     let failed = |e: Box<dyn Error + Send + Sync>| OpenError::Migrate(e.to_string());
-    let known: Vec<MigrationVersion<'static>> =
-        source.migrations().map_err(failed)?.iter().map(|m: &Box<dyn Migration<DB>>| m.name().version().as_owned()).collect();
+    let known: Vec<MigrationVersion<'static>> = source
+        .migrations()
+        .map_err(failed)?
+        .iter()
+        .map(|m: &Box<dyn Migration<DB>>| m.name().version().as_owned())
+        .collect();
     let applied = conn.applied_migrations().map_err(failed)?;
     match applied.into_iter().find(|version| !known.contains(version)) {
         Some(version) => Err(OpenError::Newer(version.to_string())),

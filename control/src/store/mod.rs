@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod bridge;
+mod conn;
 pub mod credentials;
 pub mod db;
 pub mod enrollment;
@@ -18,7 +19,8 @@ pub mod tokens;
 pub mod users;
 mod writer;
 
-pub use db::{Conn, Db, OpenError, Target};
+pub use conn::Conn;
+pub use db::{Db, OpenError, Target};
 
 /// Why the database did not do as it was told.
 #[derive(Clone, Debug, thiserror::Error)]

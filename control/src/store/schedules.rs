@@ -9,9 +9,8 @@ use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::state::BackupSpec;
 
-type Row = (
-    String, String, Option<String>, String, bool, bool, Option<String>, Option<String>, String, String, i64, i64,
-);
+type Row =
+    (String, String, Option<String>, String, bool, bool, Option<String>, Option<String>, String, String, i64, i64);
 
 fn schedule(row: Row) -> StoreResult<Schedule> {
     let backup: BackupSpec = from_json("schedules.backup", &row.8)?;

@@ -80,7 +80,16 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
-    users, sessions, api_tokens, repositories, hosts, enrollment_tokens, host_credentials, schedules, jobs, job_log,
+    users,
+    sessions,
+    api_tokens,
+    repositories,
+    hosts,
+    enrollment_tokens,
+    host_credentials,
+    schedules,
+    jobs,
+    job_log,
     snapshots,
 );
 diesel::joinable!(sessions -> users (user_id));

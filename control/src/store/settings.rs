@@ -18,7 +18,9 @@ pub fn get(conn: &mut Conn, key: &str) -> StoreResult<Option<String>> {
 /// When the database fails.
 pub fn set(conn: &mut Conn, key: &str, value: &str) -> StoreResult<()> {
     if diesel::update(settings::table.find(key)).set(settings::value.eq(value)).execute(conn)? == 0 {
-        diesel::insert_into(settings::table).values((settings::key.eq(key), settings::value.eq(value))).execute(conn)?;
+        diesel::insert_into(settings::table)
+            .values((settings::key.eq(key), settings::value.eq(value)))
+            .execute(conn)?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //! (figures: one commit per request 3,000 a second, in groups 50,000, on the same disk).
 
 use super::StoreError;
-use super::db::{Conn, Manager};
+use super::conn::Conn;
+use super::db::Manager;
 use diesel::Connection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use std::panic::{AssertUnwindSafe, catch_unwind};

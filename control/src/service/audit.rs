@@ -1,0 +1,43 @@
+//! The audit trail: each act that changes something leaves an entry in the same transaction.
+
+use super::{ActError, Listed, Services, page};
+use crate::domain::permission::Actor;
+use crate::store::{Conn, StoreResult, audit};
+use restic_manager_shared::time::Timestamp;
+
+/// Notes who did what to what. `detail` is for people and never holds a secret.
+///
+/// # Errors
+/// When the database fails; then the act is undone too.
+pub fn record(
+    conn: &mut Conn,
+    actor: &Actor,
+    now: Timestamp,
+    action: &str,
+    subject: &str,
+    detail: &serde_json::Value,
+) -> StoreResult<()> {
+    audit::append(
+        conn,
+        &audit::Entry {
+            at: now,
+            actor: actor.label(),
+            address: actor.address.clone(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            detail: detail.to_string(),
+        },
+    )
+}
+
+/// Entries, newest first. The cursor is the number of the last one seen.
+///
+/// # Errors
+/// When the cursor is not one of ours, or the database fails.
+pub async fn list(s: &Services, cursor: Option<String>, limit: i64) -> Result<Listed<audit::Chained>, ActError> {
+    let before = cursor
+        .map(|c| c.parse::<i64>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
+        .transpose()?;
+    let items = s.db.read(move |conn| audit::list(conn, before, limit + 1)).await?;
+    Ok(page(items, limit, |e| e.seq.to_string()))
+}

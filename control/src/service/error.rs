@@ -1,0 +1,238 @@
+//! Why an act was not done, told apart by type. Doors turn it into a problem document or a page.
+
+use crate::store::StoreError;
+use restic_manager_shared::id::JobId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::problem::FieldError;
+use std::time::Duration;
+
+/// Why an act was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// Some fields are wrong.
+    #[error("some fields are not valid")]
+    Invalid(Vec<FieldError>),
+    /// There is no such thing, or it is not the caller's to see.
+    #[error("there is no such {}", .0.word())]
+    NotFound(Noun),
+    /// A rule says no.
+    #[error("{}", .0.detail())]
+    Refused(Refusal),
+    /// The database did not do as it was told.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something inside is broken; the log says what.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+impl From<Refusal> for ActError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl ActError {
+    /// One wrong field.
+    #[must_use]
+    pub fn field(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
+    }
+}
+
+/// What can be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noun {
+    /// A host.
+    Host,
+    /// A schedule.
+    Schedule,
+    /// A repository.
+    Repository,
+    /// A job.
+    Job,
+}
+
+impl Noun {
+    /// Its word, which also makes the problem's code: `host_not_found`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Schedule => "schedule",
+            Self::Repository => "repository",
+            Self::Job => "job",
+        }
+    }
+}
+
+/// The rules that say no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No identity came with the request.
+    Unauthenticated,
+    /// The role does not cover the act.
+    Forbidden,
+    /// The form or cookie request did not come from our own page.
+    CrossSite,
+    /// User name or password is wrong.
+    WrongLogin,
+    /// Too many tries.
+    RateLimited(Duration),
+    /// The setup token is wrong.
+    WrongSetupToken,
+    /// There are users already.
+    SetupDone,
+    /// There is no such enrollment token.
+    TokenUnknown,
+    /// An agent has used the enrollment token.
+    TokenUsed,
+    /// The enrollment token is too old.
+    TokenExpired,
+    /// The enrollment token was taken back, or a newer one replaces it.
+    TokenRevoked,
+    /// Another host has the same key.
+    KeyInUse,
+    /// The agent's proof does not match its keys.
+    BadProof,
+    /// The agent speaks a version that is no longer served.
+    AgentTooOld,
+    /// The agent's token is not from a host that we know.
+    AgentUnknown,
+    /// The agent's clock is off.
+    ClockSkew(Timestamp),
+    /// Another agent process polls as the same host.
+    DuplicateAgent,
+    /// The name is taken.
+    NameTaken(&'static str),
+    /// A host's Run now does not know which schedule is meant.
+    PickSchedule(&'static str),
+    /// The schedule is disabled.
+    ScheduleDisabled,
+    /// The schedule has no repository.
+    NoRepository,
+    /// The host has no credential for the repository.
+    NoCredential,
+    /// The schedule's last run is not over.
+    AlreadyRunning(JobId),
+    /// The host waits for its agent, or is retired.
+    HostNotEnrolled,
+    /// Schedules back up to the repository.
+    RepositoryInUse(i64),
+    /// The job has ended.
+    JobFinished,
+    /// Another attempt of the job counts.
+    StaleAttempt,
+}
+
+impl Refusal {
+    /// The stable code for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::CrossSite => "cross_site",
+            Self::WrongLogin => "wrong_login",
+            Self::RateLimited(_) => "rate_limited",
+            Self::WrongSetupToken => "wrong_setup_token",
+            Self::SetupDone => "setup_done",
+            Self::TokenUnknown => "token_unknown",
+            Self::TokenUsed => "token_used",
+            Self::TokenExpired => "token_expired",
+            Self::TokenRevoked => "token_revoked",
+            Self::KeyInUse => "key_in_use",
+            Self::BadProof => "bad_proof",
+            Self::AgentTooOld => "agent_too_old",
+            Self::AgentUnknown => "agent_unknown",
+            Self::ClockSkew(_) => "clock_skew",
+            Self::DuplicateAgent => "duplicate_agent",
+            Self::NameTaken(_) => "name_taken",
+            Self::PickSchedule(_) => "pick_schedule",
+            Self::ScheduleDisabled => "schedule_disabled",
+            Self::NoRepository => "no_repository",
+            Self::NoCredential => "no_credential",
+            Self::AlreadyRunning(_) => "already_running",
+            Self::HostNotEnrolled => "host_not_enrolled",
+            Self::RepositoryInUse(_) => "repository_in_use",
+            Self::JobFinished => "job_finished",
+            Self::StaleAttempt => "stale_attempt",
+        }
+    }
+
+    /// What happened, in a few words.
+    #[must_use]
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "Sign in first",
+            Self::Forbidden => "Your role does not allow this",
+            Self::CrossSite => "The request did not come from this site's own page",
+            Self::WrongLogin => "User name or password is wrong",
+            Self::RateLimited(_) => "Too many tries",
+            Self::WrongSetupToken => "The setup token is wrong",
+            Self::SetupDone => "Setup is done already",
+            Self::TokenUnknown => "There is no such enrollment token",
+            Self::TokenUsed => "The enrollment token was used already",
+            Self::TokenExpired => "The enrollment token has expired",
+            Self::TokenRevoked => "The enrollment token was taken back",
+            Self::KeyInUse => "Another host has this key",
+            Self::BadProof => "The agent's keys do not belong together",
+            Self::AgentTooOld => "The agent is too old",
+            Self::AgentUnknown => "The agent is not known here",
+            Self::ClockSkew(_) => "The agent's clock is off",
+            Self::DuplicateAgent => "Another agent speaks for this host",
+            Self::NameTaken(_) => "The name is taken",
+            Self::PickSchedule(_) => "Pick a schedule",
+            Self::ScheduleDisabled => "The schedule is disabled",
+            Self::NoRepository => "The schedule has no repository",
+            Self::NoCredential => "The host has no credential for the repository",
+            Self::AlreadyRunning(_) => "The schedule runs already",
+            Self::HostNotEnrolled => "The host has no agent",
+            Self::RepositoryInUse(_) => "The repository is in use",
+            Self::JobFinished => "The job has ended",
+            Self::StaleAttempt => "Another attempt of this job counts",
+        }
+    }
+
+    /// What it means and what to do.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Unauthenticated => {
+                "Send an API token as \"Authorization: Bearer ...\", or sign in with a browser.".into()
+            }
+            Self::Forbidden => "Ask an administrator for a role that may do it.".into(),
+            Self::CrossSite => "Open the page again and repeat the action there.".into(),
+            Self::WrongLogin => "Check both and try again.".into(),
+            Self::RateLimited(wait) => format!("Try again in {} seconds.", wait.as_secs().max(1)),
+            Self::WrongSetupToken => "It is printed to the server's log at each start until there is a user.".into(),
+            Self::SetupDone => "Sign in, or add users with restic-manager user add.".into(),
+            Self::TokenUnknown => "Check that it was copied whole, or make a new one under Add host.".into(),
+            Self::TokenUsed => "A token works once. Make a new one on the host's page.".into(),
+            Self::TokenExpired => "Make a new one on the host's page.".into(),
+            Self::TokenRevoked => "A newer one replaces it. Use that, or make another on the host's page.".into(),
+            Self::KeyInUse => {
+                "Two machines must not share a state folder: delete it on this machine and enrol again.".into()
+            }
+            Self::BadProof => "The request was altered on its way, or the agent is not genuine.".into(),
+            Self::AgentTooOld => "Install the agent version that this server offers.".into(),
+            Self::AgentUnknown => {
+                "It was removed here, or enrolled with another server. Enrol it again with a new token.".into()
+            }
+            Self::ClockSkew(now) => format!("The server's time is {now}."),
+            Self::DuplicateAgent => {
+                "A cloned machine, or an agent started twice: each needs its own state folder and enrolment.".into()
+            }
+            Self::NameTaken(what) => format!("Another {what} is called that. Choose another name."),
+            Self::PickSchedule(why) => format!("{why} Open the host's Schedules tab and press Run now on one of them."),
+            Self::ScheduleDisabled => "Enable it first.".into(),
+            Self::NoRepository => "Edit the schedule and choose where its backups go.".into(),
+            Self::NoCredential => "Give the host a credential for the repository first.".into(),
+            Self::AlreadyRunning(job) => format!("Job {job} is not over. Wait for it, or cancel it."),
+            Self::HostNotEnrolled => "Run the install command on the machine first.".into(),
+            Self::RepositoryInUse(n) => format!("{n} schedules back up to it. Change or delete them first."),
+            Self::JobFinished => "There is nothing to stop.".into(),
+            Self::StaleAttempt => "Drop this attempt.".into(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Hosts: seeing them, changing name and tags, deleting.
+
+use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
+use crate::domain::fleet::{Host, check_host_name};
+use crate::domain::permission::Actor;
+use crate::store::{Conn, StoreError, hosts};
+use restic_manager_shared::id::HostId;
+use restic_manager_shared::time::Timestamp;
+
+/// Hosts by name. The cursor is the name of the last one seen.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(s: &Services, cursor: Option<String>, limit: i64) -> Result<Listed<Host>, ActError> {
+    let records = s.db.read(move |conn| Ok::<_, ActError>(hosts::list(conn, cursor.as_deref(), limit + 1)?)).await?;
+    let now = Timestamp::now();
+    let items = records.into_iter().map(|r| view(s, r, now)).collect();
+    Ok(page(items, limit, |h: &Host| h.name.clone()))
+}
+
+/// One host.
+///
+/// # Errors
+/// When there is no such host.
+pub async fn get(s: &Services, id: HostId) -> Result<Host, ActError> {
+    let record = s.db.read(move |conn| load(conn, id)).await?;
+    Ok(view(s, record, Timestamp::now()))
+}
+
+fn view(s: &Services, record: hosts::HostRecord, now: Timestamp) -> Host {
+    let seen = s.presence.get(record.id);
+    record.view(seen.as_ref(), now)
+}
+
+pub(super) fn load(conn: &mut Conn, id: HostId) -> Result<hosts::HostRecord, ActError> {
+    hosts::get(conn, id)?.ok_or(ActError::NotFound(Noun::Host))
+}
+
+/// Changes a host's name and tags. The name is restic's `--host` and may stand in repository URLs, so the agent hears of it.
+///
+/// # Errors
+/// Wrong fields, no such host, or the name is taken.
+pub async fn update(
+    s: &Services,
+    actor: &Actor,
+    id: HostId,
+    name: String,
+    tags: Vec<String>,
+) -> Result<Host, ActError> {
+    if let Some(mut wrong) = check_host_name(&name) {
+        wrong.pointer = "/name".into();
+        return Err(ActError::Invalid(vec![wrong]));
+    }
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    s.db.write(move |conn| {
+        let changed = hosts::update(conn, id, &name, &tags).map_err(|e| match e {
+            StoreError::Duplicate(_) => Refusal::NameTaken("host").into(),
+            other => ActError::from(other),
+        })?;
+        if !changed {
+            return Err(ActError::NotFound(Noun::Host));
+        }
+        hosts::raise_version(conn, id)?;
+        let detail = serde_json::json!({"name": name, "tags": tags});
+        Ok(audit::record(conn, &actor, now, "host.update", &format!("host:{id}"), &detail)?)
+    })
+    .await?;
+    s.hub.hosts.wake(id);
+    get(s, id).await
+}
+
+/// Deletes a host with its schedules, jobs and snapshots' metadata; its key is refused at once. The repository keeps its snapshots.
+///
+/// # Errors
+/// When there is no such host.
+pub async fn delete(s: &Services, actor: &Actor, id: HostId) -> Result<(), ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    s.db.write(move |conn| {
+        let host = load(conn, id)?;
+        hosts::delete(conn, id)?;
+        let detail = serde_json::json!({"name": host.name});
+        Ok::<_, ActError>(audit::record(conn, &actor, now, "host.delete", &format!("host:{id}"), &detail)?)
+    })
+    .await?;
+    s.agent_tokens.forget(id);
+    s.presence.forget(id);
+    s.hub.hosts.wake(id);
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The acts: one function for each thing that a person, a script, an agent or the server itself may do, with its rule, its audit entry
+//! and its transaction in one place. The same act comes through every door: page, API, agent, background.
+
+pub mod agents;
+pub mod audit;
+pub mod enrollment;
+pub mod error;
+pub mod hosts;
+pub mod identity;
+pub mod ingest;
+pub mod jobs;
+pub mod poll;
+pub mod random;
+pub mod repositories;
+pub mod schedules;
+pub mod snapshots;
+pub mod state;
+pub mod tokens;
+pub mod users;
+pub mod vault;
+
+pub use error::{ActError, Noun, Refusal};
+
+use crate::hub::Hub;
+use crate::presence::Presence;
+use crate::store::Db;
+use restic_manager_shared::time::Timestamp;
+use tokio::sync::watch;
+
+/// Everything that the acts need, built once in `app`.
+pub struct Services {
+    /// The database.
+    pub db: Db,
+    /// Wake-ups.
+    pub hub: Hub,
+    /// Who was heard from.
+    pub presence: Presence,
+    /// Encryption at rest.
+    pub vault: vault::Vault,
+    /// Who this control plane is.
+    pub identity: identity::Identity,
+    /// Agents' tokens that were checked already.
+    pub agent_tokens: agents::TokenCache,
+    /// Limits on signing in.
+    pub gate: users::Gate,
+    /// When this process started.
+    pub started_at: Timestamp,
+    /// Becomes true when the server stops: held requests are answered at once.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Where the next page begins; none if this is the last.
+    pub next: Option<String>,
+}
+
+/// The most entries of a page.
+pub const MAX_PAGE: i64 = 200;
+
+/// Cuts a list that was asked for with one entry more than the page holds.
+pub(crate) fn page<T>(mut items: Vec<T>, limit: i64, cursor: impl FnOnce(&T) -> String) -> Listed<T> {
+    let limit = usize::try_from(limit).unwrap_or(0);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(cursor) } else { None };
+    Listed { items, next }
+}

@@ -1,0 +1,138 @@
+//! The long poll: answered at once when something differs, otherwise parked until something does or the hold ends.
+
+use super::{ActError, Refusal, Services, random, state};
+use crate::domain::delivery::{Delivery, Open, plan};
+use crate::store::hosts::Seen;
+use crate::store::jobs::JobRecord;
+use crate::store::{hosts, jobs};
+use restic_manager_shared::id::{HostId, JobId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::Offer;
+use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
+use restic_manager_shared::wire::{MAX_HOLD, OLDEST_PROTOCOL};
+use std::time::Duration;
+
+/// Holds end up to this much early, so that agents that came at once do not come back at once.
+const JITTER_MS: u32 = 3_000;
+/// When the server stops, agents come back within this time.
+const RETURN_MS: u32 = 10_000;
+
+/// What a look at the database found.
+struct Look {
+    state: Option<state::Plain>,
+    open: Vec<JobRecord>,
+}
+
+/// Answers a poll.
+///
+/// # Errors
+/// The agent is too old, or another agent speaks for the host.
+pub async fn poll(s: &Services, host: HostId, request: &PollRequest) -> Result<PollResponse, ActError> {
+    if request.protocol < OLDEST_PROTOCOL {
+        return Err(Refusal::AgentTooOld.into());
+    }
+    let (parked, other) = s.presence.arrive(host, request.instance, seen(request));
+    let ticket = s.hub.hosts.ticket(host);
+    if other {
+        s.hub.hosts.wake(host);
+        tracing::warn!(%host, "two agents speak for one host");
+    }
+    let mut stopping = s.stopping.clone();
+    let hold = Duration::from_secs(request.hold.clamp(1, MAX_HOLD).into())
+        .saturating_sub(Duration::from_millis(random::below(JITTER_MS).into()));
+    let deadline = tokio::time::Instant::now() + hold.max(Duration::from_millis(500));
+    loop {
+        let mut next = std::pin::pin!(ticket.next());
+        next.as_mut().enable();
+        if parked.superseded() {
+            return Err(Refusal::DuplicateAgent.into());
+        }
+        if let Some(answer) = look(s, host, request).await? {
+            return Ok(answer);
+        }
+        if *stopping.borrow() {
+            return Ok(PollResponse { pause_ms: random::below(RETURN_MS), ..quiet() });
+        }
+        tokio::select! {
+            () = next => {}
+            _ = stopping.changed() => {}
+            () = tokio::time::sleep_until(deadline) => return Ok(quiet()),
+        }
+    }
+}
+
+fn seen(request: &PollRequest) -> Seen {
+    Seen {
+        at: Timestamp::now(),
+        held_version: request.state_version,
+        agent_version: request.agent_version.chars().take(100).collect(),
+        restic_version: request.restic_version.as_ref().map(|v| v.chars().take(100).collect()),
+    }
+}
+
+fn quiet() -> PollResponse {
+    PollResponse {
+        server_time: Timestamp::now(),
+        state: None,
+        offers: vec![],
+        cancel: vec![],
+        hold: MAX_HOLD,
+        pause_ms: 0,
+    }
+}
+
+/// The answer, if there is something to say.
+async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Option<PollResponse>, ActError> {
+    let held = request.state_version;
+    let found =
+        s.db.read(move |conn| {
+            let record = hosts::get(conn, host)?.ok_or(Refusal::AgentUnknown)?;
+            let state = if record.schedule_version == held { None } else { Some(state::read(conn, host)?) };
+            Ok::<_, ActError>(Look { state, open: jobs::open_of_host(conn, host)? })
+        })
+        .await?;
+    let open: Vec<Open> = found
+        .open
+        .iter()
+        .map(|r| Open { id: r.job.id, state: r.job.state, cancel: r.job.cancel_requested_at.is_some() })
+        .collect();
+    let Delivery { offer, mut cancel } =
+        plan(&open, &request.jobs, request.free_slots.try_into().unwrap_or(usize::MAX));
+    cancel.retain(|id| s.presence.tell_cancel(host, *id));
+    let offers = dispatch(s, found.open, offer).await?;
+    let state = found.state.map(|plain| state::seal_to(s, plain)).transpose()?;
+    if state.is_none() && offers.is_empty() && cancel.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(PollResponse { state, offers, cancel, ..quiet() }))
+}
+
+async fn dispatch(s: &Services, open: Vec<JobRecord>, ids: Vec<JobId>) -> Result<Vec<Offer>, ActError> {
+    if ids.is_empty() {
+        return Ok(vec![]);
+    }
+    let now = Timestamp::now();
+    let numbered =
+        s.db.write(move |conn| {
+            let mut numbered = Vec::new();
+            for id in ids {
+                if let Some(attempt) = jobs::dispatch(conn, id, now)? {
+                    numbered.push((id, attempt));
+                }
+            }
+            Ok::<_, ActError>(numbered)
+        })
+        .await?;
+    let offer = |(id, attempt): (JobId, i32)| {
+        let record = open.iter().find(|r| r.job.id == id)?;
+        s.hub.jobs.wake(id);
+        Some(Offer {
+            id,
+            attempt,
+            schedule_id: record.job.schedule_id,
+            state_version: record.state_version,
+            task: record.task.clone(),
+        })
+    };
+    Ok(numbered.into_iter().filter_map(offer).collect())
+}

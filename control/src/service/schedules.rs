@@ -1,0 +1,148 @@
+//! Schedules: seeing, adding, changing, deleting. Each change raises the host's version in the same transaction and wakes its poll.
+
+use super::{ActError, Noun, Refusal, Services, audit, hosts::load as load_host};
+use crate::domain::permission::Actor;
+use crate::domain::schedule::{Schedule, ScheduleInput, check};
+use crate::store::{Conn, StoreError, credentials, hosts, repositories, schedules};
+use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
+
+/// A host's schedules.
+///
+/// # Errors
+/// When there is no such host.
+pub async fn of_host(s: &Services, host: HostId) -> Result<Vec<Schedule>, ActError> {
+    s.db.read(move |conn| {
+        load_host(conn, host)?;
+        Ok(schedules::of_host(conn, host)?)
+    })
+    .await
+}
+
+/// One schedule.
+///
+/// # Errors
+/// When there is no such schedule.
+pub async fn get(s: &Services, id: ScheduleId) -> Result<Schedule, ActError> {
+    s.db.read(move |conn| load(conn, id)).await
+}
+
+pub(super) fn load(conn: &mut Conn, id: ScheduleId) -> Result<Schedule, ActError> {
+    schedules::get(conn, id)?.ok_or(ActError::NotFound(Noun::Schedule))
+}
+
+fn build(id: ScheduleId, host_id: HostId, input: ScheduleInput, created_at: Timestamp, now: Timestamp) -> Schedule {
+    Schedule {
+        id,
+        host_id,
+        repository_id: input.repository_id,
+        name: input.name,
+        enabled: input.enabled,
+        manual: input.manual,
+        cron: input.cron,
+        timezone: input.timezone,
+        paths: input.paths,
+        excludes: input.excludes,
+        tags: input.tags,
+        options: input.options,
+        retention: input.retention,
+        created_at,
+        updated_at: now,
+    }
+}
+
+fn check_repository(conn: &mut Conn, host: HostId, repository: Option<RepositoryId>) -> Result<(), ActError> {
+    let Some(id) = repository else { return Ok(()) };
+    if repositories::get(conn, id)?.is_none() {
+        return Err(ActError::field("/repository_id", "there is no such repository"));
+    }
+    if !credentials::exists(conn, host, id)? {
+        return Err(ActError::field(
+            "/repository_id",
+            "the host has no credential for this repository; give it one first",
+        ));
+    }
+    Ok(())
+}
+
+fn name_taken(error: StoreError) -> ActError {
+    match error {
+        StoreError::Duplicate(_) => Refusal::NameTaken("schedule of this host").into(),
+        other => other.into(),
+    }
+}
+
+fn changed(conn: &mut Conn, actor: &Actor, now: Timestamp, action: &str, schedule: &Schedule) -> Result<(), ActError> {
+    hosts::raise_version(conn, schedule.host_id)?;
+    let detail = serde_json::json!({
+        "host": schedule.host_id, "name": schedule.name, "paths": schedule.paths, "manual": schedule.manual,
+        "cron": schedule.cron, "enabled": schedule.enabled,
+    });
+    Ok(audit::record(conn, actor, now, action, &format!("schedule:{}", schedule.id), &detail)?)
+}
+
+/// Adds a schedule to a host.
+///
+/// # Errors
+/// Wrong fields, no such host, or the name is taken.
+pub async fn add(s: &Services, actor: &Actor, host: HostId, input: ScheduleInput) -> Result<Schedule, ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    let schedule =
+        s.db.write(move |conn| {
+            let record = load_host(conn, host)?;
+            let wrong = check(&input, record.os);
+            if !wrong.is_empty() {
+                return Err(ActError::Invalid(wrong));
+            }
+            check_repository(conn, host, input.repository_id)?;
+            let schedule = build(ScheduleId::new(), host, input, now, now);
+            schedules::insert(conn, &schedule).map_err(name_taken)?;
+            changed(conn, &actor, now, "schedule.add", &schedule)?;
+            Ok(schedule)
+        })
+        .await?;
+    s.hub.hosts.wake(host);
+    Ok(schedule)
+}
+
+/// Replaces what a schedule says. A run in progress keeps its old settings.
+///
+/// # Errors
+/// Wrong fields, no such schedule, or the name is taken.
+pub async fn update(s: &Services, actor: &Actor, id: ScheduleId, input: ScheduleInput) -> Result<Schedule, ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    let schedule =
+        s.db.write(move |conn| {
+            let old = load(conn, id)?;
+            let wrong = check(&input, load_host(conn, old.host_id)?.os);
+            if !wrong.is_empty() {
+                return Err(ActError::Invalid(wrong));
+            }
+            check_repository(conn, old.host_id, input.repository_id)?;
+            let schedule = build(id, old.host_id, input, old.created_at, now);
+            schedules::update(conn, &schedule).map_err(name_taken)?;
+            changed(conn, &actor, now, "schedule.update", &schedule)?;
+            Ok(schedule)
+        })
+        .await?;
+    s.hub.hosts.wake(schedule.host_id);
+    Ok(schedule)
+}
+
+/// Deletes a schedule. Its snapshots and jobs stay.
+///
+/// # Errors
+/// When there is no such schedule.
+pub async fn delete(s: &Services, actor: &Actor, id: ScheduleId) -> Result<HostId, ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    let host =
+        s.db.write(move |conn| {
+            let schedule = load(conn, id)?;
+            schedules::delete(conn, id)?;
+            changed(conn, &actor, now, "schedule.delete", &schedule)?;
+            Ok::<_, ActError>(schedule.host_id)
+        })
+        .await?;
+    s.hub.hosts.wake(host);
+    Ok(host)
+}
