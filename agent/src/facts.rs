@@ -1,0 +1,93 @@
+//! What the agent can tell about its machine. Nothing here fails: what cannot be found out is left empty.
+
+use restic_manager_shared::restic::version::Version;
+use restic_manager_shared::wire::enroll::{HostFacts, Os};
+
+/// The agent's version.
+pub const AGENT_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The machine as it is now.
+#[must_use]
+pub fn gather(restic: Option<Version>) -> HostFacts {
+    HostFacts {
+        hostname: hostname(),
+        os: if cfg!(windows) { Os::Windows } else { Os::Linux },
+        os_version: os_version(),
+        arch: std::env::consts::ARCH.to_owned(),
+        timezone: timezone(),
+        agent_version: AGENT_VERSION.to_owned(),
+        restic_version: restic.map(|v| v.to_string()),
+    }
+}
+
+#[cfg(unix)]
+fn first_line(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.lines().map(str::trim).find(|l| !l.is_empty()).map(str::to_owned)
+}
+
+#[cfg(unix)]
+fn hostname() -> String {
+    first_line("/proc/sys/kernel/hostname").or_else(|| first_line("/etc/hostname")).unwrap_or_else(|| "localhost".into())
+}
+
+#[cfg(unix)]
+fn os_version() -> String {
+    let text = std::fs::read_to_string("/etc/os-release").or_else(|_| std::fs::read_to_string("/usr/lib/os-release"));
+    pretty_name(&text.unwrap_or_default())
+}
+
+#[cfg(any(unix, test))]
+fn pretty_name(os_release: &str) -> String {
+    let value = os_release.lines().find_map(|l| l.trim().strip_prefix("PRETTY_NAME=")).unwrap_or_default();
+    value.trim_matches(['"', '\'']).to_owned()
+}
+
+#[cfg(unix)]
+fn timezone() -> Option<String> {
+    let link = std::fs::read_link("/etc/localtime").ok();
+    let named = link.as_deref().and_then(|p| p.to_str()).and_then(zone_of_link);
+    named.or_else(|| first_line("/etc/timezone"))
+}
+
+#[cfg(any(unix, test))]
+fn zone_of_link(target: &str) -> Option<String> {
+    target.split_once("zoneinfo/").map(|(_, zone)| zone.to_owned()).filter(|z| !z.is_empty())
+}
+
+#[cfg(windows)]
+fn first_output(program: &str, args: &[&str]) -> Option<String> {
+    let out = std::process::Command::new(program).args(args).output().ok()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    text.lines().map(str::trim).find(|l| !l.is_empty()).map(str::to_owned)
+}
+
+#[cfg(windows)]
+fn hostname() -> String {
+    first_output("hostname", &[]).unwrap_or_else(|| "localhost".into())
+}
+
+#[cfg(windows)]
+fn os_version() -> String {
+    first_output("cmd", &["/c", "ver"]).unwrap_or_else(|| "Windows".into())
+}
+
+/// Windows has names of its own for time zones.
+#[cfg(windows)]
+fn timezone() -> Option<String> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        assert_eq!(pretty_name("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"), "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!(pretty_name(""), "");
+        assert_eq!(zone_of_link("/usr/share/zoneinfo/Europe/Berlin"), Some("Europe/Berlin".into()));
+        assert_eq!(zone_of_link("../x"), None);
+        assert!(!gather(None).hostname.is_empty());
+    }
+}

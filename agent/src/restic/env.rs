@@ -1,0 +1,205 @@
+//! The environment of a restic run: cleared, then exactly what the job needs. The repository's address and password go into files
+//! of a folder that only this user can read and that is removed when the job ends.
+
+use super::url::Location;
+use crate::config::Inherited;
+use crate::state_dir::{StateDir, StateError, make_private_dir, write_private};
+use restic_manager_shared::id::JobId;
+use restic_manager_shared::restic::version::Version;
+use restic_manager_shared::wire::state::RepositorySecrets;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// `RESTIC_REST_USERNAME` was seen to work from here on; before, the credentials stand in the address.
+const REST_VARIABLES: Version = Version::new(0, 18, 0);
+/// Families of variables by which backends take credentials and settings.
+const ALLOWED: [&str; 7] = ["AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_", "RCLONE_"];
+/// Endings of names whose values are run as programs: those are this host's to decide.
+const RUNS_PROGRAMS: [&str; 4] = ["COMMAND", "_SSH", "EXECUTABLE", "EXECUTABLES"];
+
+/// What is the same for all jobs of an agent.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// What the agent inherited.
+    pub inherited: Inherited,
+    /// The proxy from the agent's settings.
+    pub proxy: Option<String>,
+    /// Certificate authorities for the storage, the system's among them.
+    pub ca: Option<PathBuf>,
+}
+
+/// A job's private folder. Dropping it removes it.
+#[derive(Debug)]
+pub struct JobDir {
+    path: PathBuf,
+}
+
+impl JobDir {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn make(state: &StateDir, job: JobId) -> Result<Self, StateError> {
+        let path = state.jobs().join(job.to_string());
+        make_private_dir(&path)?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file into it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, StateError> {
+        let path = self.path.join(name);
+        write_private(&path, bytes)?;
+        Ok(path)
+    }
+}
+
+impl Drop for JobDir {
+    fn drop(&mut self) {
+        if let Err(e) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), error = %e, "cannot remove the job's folder");
+        }
+    }
+}
+
+/// The variables of one run.
+pub type Variables = BTreeMap<OsString, OsString>;
+
+/// Writes the secret files and gives the variables.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn prepare(
+    dir: &JobDir,
+    state: &StateDir,
+    around: &Surroundings,
+    url: &str,
+    secrets: &RepositorySecrets,
+    version: Version,
+) -> Result<Variables, StateError> {
+    let mut vars = base(state, &around.inherited);
+    network(&mut vars, around);
+    for (name, value) in secrets.env.iter().filter(|(name, _)| is_allowed(name)) {
+        vars.insert(name.into(), value.reveal().into());
+    }
+    let mut address = Location::parse(url).plain();
+    if let (Some(user), Some(password)) = (&secrets.rest_username, &secrets.rest_password) {
+        if version >= REST_VARIABLES {
+            vars.insert("RESTIC_REST_USERNAME".into(), user.into());
+            vars.insert("RESTIC_REST_PASSWORD".into(), password.reveal().into());
+        } else {
+            address = Location::parse(url).with_credentials(user, password.reveal());
+        }
+    }
+    vars.insert("RESTIC_REPOSITORY_FILE".into(), dir.write("repository", address.as_bytes())?.into());
+    vars.insert("RESTIC_PASSWORD_FILE".into(), dir.write("password", secrets.password.reveal().as_bytes())?.into());
+    Ok(vars)
+}
+
+fn base(state: &StateDir, inherited: &Inherited) -> Variables {
+    let home = inherited.home.clone().map_or_else(|| state.root().as_os_str().to_owned(), OsString::from);
+    let tmp = state.tmp().into_os_string();
+    let mut vars = Variables::from([
+        ("HOME".into(), home.clone()),
+        ("TMPDIR".into(), tmp.clone()),
+        ("TZ".into(), "UTC".into()),
+        ("LANG".into(), "C.UTF-8".into()),
+        ("RESTIC_CACHE_DIR".into(), state.cache().into_os_string()),
+        // One status a second is what is forwarded; more only costs.
+        ("RESTIC_PROGRESS_FPS".into(), "1".into()),
+    ]);
+    if let Some(path) = &inherited.path {
+        vars.insert("PATH".into(), path.into());
+    }
+    if let Some(root) = &inherited.system_root {
+        vars.insert("SystemRoot".into(), root.into());
+        vars.insert("USERPROFILE".into(), home);
+        vars.insert("TEMP".into(), tmp.clone());
+        vars.insert("TMP".into(), tmp);
+    }
+    vars
+}
+
+/// The settings' proxy goes before the environment's.
+fn network(vars: &mut Variables, around: &Surroundings) {
+    let from_env = &around.inherited;
+    let pairs = [
+        ("HTTP_PROXY", around.proxy.as_ref().or(from_env.http_proxy.as_ref())),
+        ("HTTPS_PROXY", around.proxy.as_ref().or(from_env.https_proxy.as_ref())),
+        ("NO_PROXY", from_env.no_proxy.as_ref()),
+    ];
+    for (name, value) in pairs {
+        if let Some(value) = value {
+            vars.insert(name.into(), value.into());
+        }
+    }
+}
+
+/// Whether a variable from the control plane may reach restic.
+#[must_use]
+pub fn is_allowed(name: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    plain && ALLOWED.iter().any(|p| name.starts_with(p)) && !RUNS_PROGRAMS.iter().any(|e| name.ends_with(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use restic_manager_shared::secret::Secret;
+
+    fn secrets() -> RepositorySecrets {
+        RepositorySecrets {
+            password: Secret::new("repo pw"),
+            rest_username: Some("al".into()),
+            rest_password: Some(Secret::new("p/w")),
+            env: [("AWS_ACCESS_KEY_ID", "k"), ("LD_PRELOAD", "x"), ("RCLONE_PASSWORD_COMMAND", "sh"), ("PATH", "/x")]
+                .map(|(k, v)| (k.to_owned(), Secret::new(v)))
+                .into(),
+        }
+    }
+
+    fn run(version: Version) -> (Variables, String) {
+        let tmp = tempfile::tempdir().expect("dir");
+        let state = StateDir::open(tmp.path()).expect("opens");
+        let dir = JobDir::make(&state, JobId::new()).expect("makes");
+        let around = Surroundings { proxy: Some("http://p".into()), ..Surroundings::default() };
+        let vars = prepare(&dir, &state, &around, "rest:http://h/r", &secrets(), version).expect("prepares");
+        let file = vars.get(&OsString::from("RESTIC_REPOSITORY_FILE")).expect("set");
+        (vars.clone(), std::fs::read_to_string(file).expect("there"))
+    }
+
+    #[test]
+    fn new_versions_take_credentials_by_variables_and_old_ones_in_the_address() {
+        let get = |vars: &Variables, name: &str| vars.get(&OsString::from(name)).map(|v| v.to_string_lossy().into_owned());
+        let (new, address) = run(Version::new(0, 18, 0));
+        assert_eq!(address, "rest:http://h/r/");
+        assert_eq!(get(&new, "RESTIC_REST_PASSWORD").as_deref(), Some("p/w"));
+        assert_eq!(get(&new, "AWS_ACCESS_KEY_ID").as_deref(), Some("k"));
+        assert_eq!(get(&new, "HTTPS_PROXY").as_deref(), Some("http://p"));
+        for name in ["LD_PRELOAD", "PATH", "RCLONE_PASSWORD_COMMAND", "RESTIC_PASSWORD", "RESTIC_HOST"] {
+            assert_eq!(get(&new, name), None, "{name}");
+        }
+        let (old, address) = run(Version::new(0, 14, 0));
+        assert_eq!(address, "rest:http://al:p%2Fw@h/r/");
+        assert_eq!(get(&old, "RESTIC_REST_PASSWORD"), None);
+    }
+
+    #[test]
+    fn the_folder_is_gone_with_the_job() {
+        let tmp = tempfile::tempdir().expect("dir");
+        let state = StateDir::open(tmp.path()).expect("opens");
+        let dir = JobDir::make(&state, JobId::new()).expect("makes");
+        let file = dir.write("password", b"x").expect("writes");
+        drop(dir);
+        assert!(!file.exists());
+    }
+}

@@ -1,0 +1,155 @@
+//! The judge's table of truth, and its judgement of every recorded run.
+
+use super::super::output::Transcript;
+use super::*;
+use restic_manager_shared::time::Timestamp;
+use std::path::{Path, PathBuf};
+
+const V14: Version = Version::new(0, 14, 0);
+const V18: Version = Version::new(0, 18, 0);
+
+fn evidence(version: Version, command: Command, exit: Exit, words: &str) -> Evidence<'_> {
+    Evidence { version, command, exit, stopped: None, result: false, missing_paths: 0, last_words: words, all_words: words }
+}
+
+#[test]
+fn status_command_and_stop_decide_before_words() {
+    use CauseCode as C;
+    use Command::{Backup, Init, Snapshots};
+    use Exit::{Code, Signal};
+    use StopReason::{AgentStops, Cancelled, Unreachable};
+    let cases = [
+        (Backup, Code(0), None, true, End::Succeeded, None),
+        (Backup, Code(0), None, false, End::Failed, Some(C::ResticFailed)),
+        (Init, Code(0), None, true, End::Succeeded, None),
+        (Snapshots, Code(0), None, false, End::Failed, Some(C::ResticFailed)),
+        (Backup, Code(3), None, true, End::Warning, Some(C::SourceUnreadable)),
+        (Backup, Code(3), None, false, End::Failed, Some(C::ResticFailed)),
+        (Snapshots, Code(3), None, true, End::Failed, Some(C::ResticFailed)),
+        (Backup, Code(2), None, false, End::Failed, Some(C::ResticCrashed)),
+        (Backup, Code(10), None, false, End::Failed, Some(C::RepositoryMissing)),
+        (Backup, Code(11), None, false, End::Failed, Some(C::RepositoryLocked)),
+        (Backup, Code(12), None, false, End::Failed, Some(C::WrongPassword)),
+        (Backup, Code(130), None, false, End::Failed, Some(C::ResticFailed)),
+        (Backup, Code(77), None, false, End::Failed, Some(C::ResticFailed)),
+        (Backup, Signal(9), None, false, End::Failed, Some(C::ResticCrashed)),
+        (Backup, Signal(13), None, true, End::Failed, Some(C::ResticCrashed)),
+        // 0.18 answers 1 to a cancelled backup, 0.19 130, and one that does not listen is killed.
+        (Backup, Code(1), Some(Cancelled), false, End::Cancelled, Some(C::Cancelled)),
+        (Backup, Code(130), Some(Cancelled), false, End::Cancelled, Some(C::Cancelled)),
+        (Backup, Signal(9), Some(Cancelled), false, End::Cancelled, Some(C::Cancelled)),
+        (Backup, Code(0), Some(Cancelled), true, End::Succeeded, None),
+        (Backup, Code(3), Some(Cancelled), true, End::Warning, Some(C::SourceUnreadable)),
+        (Backup, Code(0), Some(Cancelled), false, End::Cancelled, Some(C::Cancelled)),
+        (Backup, Code(1), Some(AgentStops), false, End::Failed, Some(C::AgentRestarted)),
+        (Backup, Code(1), Some(Unreachable), false, End::Failed, Some(C::RepositoryUnreachable)),
+    ];
+    for (command, exit, stopped, result, end, code) in cases {
+        let verdict = judge(&Evidence { stopped, result, ..evidence(V18, command, exit, "") });
+        assert_eq!((verdict.end, verdict.code()), (end, code), "{command:?} {exit:?} {stopped:?} result={result}");
+    }
+    let missing = Evidence { result: true, missing_paths: 2, ..evidence(V14, Backup, Code(0), "") };
+    assert_eq!(judge(&missing).end, End::Warning);
+}
+
+#[test]
+fn a_stuck_restic_says_why() {
+    let words = "Stat(<config/>) returned error, retrying after 5s: tls: failed to verify certificate: x509: unknown";
+    let e = Evidence { stopped: Some(StopReason::Unreachable), ..evidence(V18, Command::Backup, Exit::Code(1), words) };
+    assert_eq!(judge(&e).code(), Some(CauseCode::StorageTls));
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tests/fixtures/restic")
+}
+
+fn replay(version: &str, case: &str) -> (Transcript, Exit) {
+    let dir = fixtures().join(version).join(case);
+    let read = |name: &str| {
+        String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap_or_else(|e| panic!("{version}/{case}/{name}: {e}")))
+            .into_owned()
+    };
+    let mut transcript = Transcript::default();
+    read("stdout").lines().for_each(|l| drop(transcript.stdout(l)));
+    read("stderr").lines().for_each(|l| drop(transcript.stderr(l, Timestamp::from_seconds(0))));
+    let code: i32 = read("exit").trim().parse().expect("a number");
+    (transcript, if code < 0 { Exit::Signal(-code) } else { Exit::Code(code) })
+}
+
+fn judged(version: &str, case: &str, command: Command, stopped: Option<StopReason>) -> Verdict {
+    let (transcript, exit) = replay(version, case);
+    let result = match command {
+        Command::Backup => transcript.summary().is_some(),
+        Command::Init => transcript.initialized(),
+        Command::Snapshots => transcript.list().is_some(),
+    };
+    judge(&Evidence {
+        version: version.parse().expect("version"),
+        command,
+        exit,
+        stopped,
+        result,
+        missing_paths: transcript.missing_paths(),
+        last_words: &transcript.last_words(),
+        all_words: &transcript.all_words(),
+    })
+}
+
+#[test]
+fn every_version_of_the_same_trouble_gets_the_same_cause() {
+    use CauseCode as C;
+    use Command::{Backup, Init, Snapshots};
+    let cases = [
+        ("backup-first-json", Backup, End::Succeeded, None),
+        ("backup-unreadable-json", Backup, End::Warning, Some(C::SourceUnreadable)),
+        ("backup-unreadable-dir-json", Backup, End::Warning, Some(C::SourceUnreadable)),
+        ("backup-one-path-missing-json", Backup, End::Warning, Some(C::SourceUnreadable)),
+        ("backup-all-paths-missing-json", Backup, End::Failed, Some(C::SourceMissing)),
+        ("backup-server-quota-exceeded-json", Backup, End::Failed, Some(C::StorageFull)),
+        ("backup-server-gone-midway-json", Backup, End::Failed, Some(C::RepositoryUnreachable)),
+        ("backup-server-restarted-midway-json", Backup, End::Succeeded, None),
+        ("cancel-backup-sigkill-json", Backup, End::Failed, Some(C::ResticCrashed)),
+        ("conc-backup-during-prune", Backup, End::Failed, Some(C::RepositoryLocked)),
+        ("err-wrong-password-json", Snapshots, End::Failed, Some(C::WrongPassword)),
+        ("err-repo-missing-backup-json", Backup, End::Failed, Some(C::RepositoryMissing)),
+        ("err-repo-missing-local-json", Snapshots, End::Failed, Some(C::RepositoryMissing)),
+        ("err-unreachable-json", Snapshots, End::Failed, Some(C::RepositoryUnreachable)),
+        ("err-unreachable-init-json", Init, End::Failed, Some(C::RepositoryUnreachable)),
+        ("err-dns-json", Snapshots, End::Failed, Some(C::RepositoryUnreachable)),
+        ("err-http-bad-credentials-json", Snapshots, End::Failed, Some(C::StorageUnauthorized)),
+        ("err-init-bad-credentials", Init, End::Failed, Some(C::StorageUnauthorized)),
+        ("err-unknown-flag", Backup, End::Failed, Some(C::ResticTooOld)),
+        ("err-no-password", Snapshots, End::Failed, Some(C::CredentialMissing)),
+        ("ao14-init-again", Init, End::Failed, Some(C::RepositoryExists)),
+        ("init-json", Init, End::Succeeded, None),
+        ("snapshots-json", Snapshots, End::Succeeded, None),
+        ("snapshots-empty-json", Snapshots, End::Succeeded, None),
+    ];
+    let mut judged_runs = 0;
+    for version in ["0.14", "0.18", "0.19"] {
+        for (case, command, end, code) in cases {
+            if !fixtures().join(version).join(case).exists() {
+                continue;
+            }
+            let verdict = judged(version, case, command, None);
+            assert_eq!((verdict.end, verdict.code()), (end, code), "{version}/{case}: {verdict:?}");
+            judged_runs += 1;
+        }
+    }
+    assert!(judged_runs > 60, "only {judged_runs} recorded runs were found");
+}
+
+#[test]
+fn a_cancelled_backup_is_cancelled_in_every_version() {
+    for (version, case) in [
+        ("0.14", "cancel-backup-sigint-json"),
+        ("0.18", "cancel-backup-sigint-json"),
+        ("0.19", "cancel-backup-sigint-json"),
+        ("0.18", "cancel-backup-sigterm-json"),
+        ("0.19", "cancel-backup-sigterm-json"),
+    ] {
+        let verdict = judged(version, case, Command::Backup, Some(StopReason::Cancelled));
+        assert_eq!(verdict.end, End::Cancelled, "{version}/{case}");
+        assert_ne!(judged(version, case, Command::Backup, None).end, End::Succeeded);
+    }
+}

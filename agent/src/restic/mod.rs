@@ -1,0 +1,12 @@
+//! Everything about driving the restic binary: finding it, its arguments, environment, process, output and how it ended. Knows
+//! neither the journal nor the control plane.
+
+pub mod argv;
+pub mod binary;
+pub mod env;
+pub mod judge;
+pub mod output;
+pub mod preflight;
+pub mod process;
+pub mod signal;
+pub mod url;

@@ -1,0 +1,239 @@
+//! What a run of restic has said so far: lines in, progress and log lines out, and at the end what the judge needs. Texts are still
+//! restic's own here; the redactor comes after.
+
+use restic_manager_shared::restic::message::{ExitError, ItemFault, Line, Message, Status, Summary, plain_words};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::{ItemError, MAX_ITEM_ERRORS};
+use restic_manager_shared::wire::progress::{LogLevel, Phase, Progress};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How much of standard error is kept for the judge and for people.
+const TAIL: usize = 64 * 1024;
+/// More item errors than this are counted but not logged one by one.
+const LOGGED_ITEMS: u64 = 1000;
+/// How many of the files being read are shown.
+const SHOWN_FILES: usize = 4;
+
+/// What a line amounts to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing that anybody needs to hear of.
+    Nothing,
+    /// The progress changed.
+    Progress,
+    /// Words for the log.
+    Log(LogLevel, String),
+}
+
+/// All that was said.
+#[derive(Debug, Default)]
+pub struct Transcript {
+    progress: Progress,
+    summary: Option<Summary>,
+    exit_error: Option<ExitError>,
+    items: Vec<ItemError>,
+    items_seen: u64,
+    tail: VecDeque<String>,
+    tail_bytes: usize,
+    list: Option<String>,
+    initialized: bool,
+    missing_paths: u64,
+    retrying_since: Option<Timestamp>,
+    moved: bool,
+}
+
+impl Transcript {
+    /// Hears a line of standard output.
+    pub fn stdout(&mut self, line: &str) -> Said {
+        if line.trim_start().starts_with('[') {
+            self.list = Some(line.to_owned());
+            return Said::Nothing;
+        }
+        match Line::parse(line) {
+            Line::Message(message) => self.message(message, line),
+            Line::Text(text) if text.is_empty() => Said::Nothing,
+            Line::Text(text) => {
+                self.initialized |= text.starts_with("created restic repository");
+                Said::Log(LogLevel::Info, text)
+            }
+        }
+    }
+
+    /// Hears a line of standard error.
+    pub fn stderr(&mut self, line: &str, now: Timestamp) -> Said {
+        match Line::parse(line) {
+            Line::Message(message) => self.message(message, line),
+            Line::Text(text) if text.is_empty() => Said::Nothing,
+            Line::Text(text) => {
+                self.remember(&text);
+                self.words(text, now)
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message, line: &str) -> Said {
+        match message {
+            Message::Status(status) => self.status(&status),
+            Message::Summary(summary) => {
+                self.summary = Some(summary);
+                Said::Nothing
+            }
+            Message::Error(fault) => self.fault(fault, line),
+            Message::ExitError(error) => {
+                let words = error.words();
+                self.remember(&words);
+                self.exit_error = Some(error);
+                Said::Log(LogLevel::Error, words)
+            }
+            Message::Initialized => {
+                self.initialized = true;
+                Said::Log(LogLevel::Info, "created the repository".into())
+            }
+            Message::VerboseStatus => Said::Nothing,
+            Message::Unknown(_) => Said::Log(LogLevel::Info, line.trim().to_owned()),
+        }
+    }
+
+    fn status(&mut self, status: &Status) -> Said {
+        let p = &mut self.progress;
+        let grown = status.bytes_done > p.bytes_done || status.files_done > p.files_done;
+        self.moved |= grown;
+        if grown {
+            self.retrying_since = None;
+        }
+        p.percent = Some(status.percent_done.clamp(p.percent.unwrap_or(0.0), 1.0));
+        p.files_done = p.files_done.max(status.files_done);
+        p.bytes_done = p.bytes_done.max(status.bytes_done);
+        p.files_total = p.files_total.max(status.total_files);
+        p.bytes_total = p.bytes_total.max(status.total_bytes);
+        p.errors = p.errors.max(status.error_count);
+        p.seconds_elapsed = p.seconds_elapsed.max(status.seconds_elapsed);
+        p.seconds_remaining = status.seconds_left();
+        p.current_files = status.current_files.iter().take(SHOWN_FILES).cloned().collect();
+        // An answer of a busy scan may say 1.0 before anything was found.
+        let all_read = status.percent_done >= 1.0 && status.total_bytes > 0;
+        if self.retrying_since.is_none() {
+            p.phase = if all_read { Phase::Finishing } else { Phase::Running };
+        }
+        Said::Progress
+    }
+
+    fn fault(&mut self, fault: ItemFault, line: &str) -> Said {
+        let message = if fault.message.is_empty() { "could not be read".to_owned() } else { fault.message };
+        let known = self.items.iter().any(|i| i.item == fault.item && !fault.item.is_empty());
+        // restic names an unreadable folder twice, in the scan and in the backup.
+        if known || (fault.during == "scan" && self.items.len() >= MAX_ITEM_ERRORS) {
+            return Said::Nothing;
+        }
+        self.items_seen += 1;
+        self.progress.errors = self.progress.errors.max(self.items_seen);
+        let text = if fault.item.is_empty() && message.is_empty() {
+            line.trim().to_owned()
+        } else {
+            format!("{}: {message}", fault.item)
+        };
+        if self.items.len() < MAX_ITEM_ERRORS {
+            self.items.push(ItemError { item: fault.item, message });
+        }
+        if self.items_seen <= LOGGED_ITEMS { Said::Log(LogLevel::Warning, text) } else { Said::Nothing }
+    }
+
+    fn words(&mut self, text: String, now: Timestamp) -> Said {
+        if text.contains("returned error, retrying after") {
+            self.retrying_since.get_or_insert(now);
+            self.progress.phase = Phase::WaitingForRepository;
+            return Said::Log(LogLevel::Warning, text);
+        }
+        if text.contains("operation successful after") {
+            self.retrying_since = None;
+            self.progress.phase = if self.moved { Phase::Running } else { Phase::Starting };
+            return Said::Log(LogLevel::Info, text);
+        }
+        if let Some(path) = text.strip_suffix(" does not exist, skipping") {
+            self.missing_paths += 1;
+            let item = ItemError { item: path.to_owned(), message: "does not exist".into() };
+            self.items_seen += 1;
+            if self.items.len() < MAX_ITEM_ERRORS {
+                self.items.push(item);
+            }
+            return Said::Log(LogLevel::Warning, text);
+        }
+        let level = if text.starts_with("Fatal:") { LogLevel::Error } else { LogLevel::Warning };
+        let level = if text.contains("signal") && text.contains("cleaning up") { LogLevel::Info } else { level };
+        Said::Log(level, text)
+    }
+
+    fn remember(&mut self, text: &str) {
+        self.tail_bytes += text.len();
+        self.tail.push_back(text.to_owned());
+        while self.tail_bytes > TAIL && self.tail.len() > 1 {
+            self.tail_bytes -= self.tail.pop_front().map_or(0, |t| t.len());
+        }
+    }
+
+    /// The phase as the runner knows it, which restic does not say.
+    pub fn set_phase(&mut self, phase: Phase) {
+        self.progress.phase = phase;
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Whether restic has got nowhere but retries for so long that nobody should wait any more.
+    #[must_use]
+    pub fn is_stuck(&self, now: Timestamp, patience: Duration) -> bool {
+        !self.moved && self.retrying_since.is_some_and(|since| now.since(since) >= patience)
+    }
+
+    /// What a backup did.
+    #[must_use]
+    pub const fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()
+    }
+
+    /// The JSON array that was printed.
+    #[must_use]
+    pub fn list(&self) -> Option<&str> {
+        self.list.as_deref()
+    }
+
+    /// Whether restic said that it made a repository.
+    #[must_use]
+    pub const fn initialized(&self) -> bool {
+        self.initialized
+    }
+
+    /// How many of the given paths were not there.
+    #[must_use]
+    pub const fn missing_paths(&self) -> u64 {
+        self.missing_paths
+    }
+
+    /// Items that could not be handled: the first of them, and how many there were in all.
+    #[must_use]
+    pub fn items(&self) -> (&[ItemError], u64) {
+        (&self.items, self.items_seen)
+    }
+
+    /// restic's last words: its exit error, else its `Fatal:` lines, else the end of what it said.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        if let Some(error) = &self.exit_error {
+            return error.words();
+        }
+        let from = self.tail.iter().rposition(|l| l.starts_with("Fatal:"));
+        let from = from.unwrap_or_else(|| self.tail.len().saturating_sub(5));
+        let text: Vec<&str> = self.tail.iter().skip(from).map(String::as_str).collect();
+        plain_words(&text.join("\n"))
+    }
+
+    /// All that is kept of standard error, for telling causes apart.
+    #[must_use]
+    pub fn all_words(&self) -> String {
+        self.tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}

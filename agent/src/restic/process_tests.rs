@@ -1,0 +1,68 @@
+//! Runs of real children: output whole, stops soft and hard.
+
+use super::*;
+
+fn shell(script: &str) -> Launch {
+    Launch {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+        vars: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
+        dir: "/".into(),
+    }
+}
+
+/// Runs the script and presses stop when it prints `ready`.
+async fn stopped_when_ready(script: &str, grace: Duration) -> (Ended, Vec<Output>) {
+    let (tx, mut rx) = mpsc::channel(4);
+    let (press, stop) = watch::channel(None);
+    let run = tokio::spawn(run(shell(script), tx, stop, grace, |_| {}));
+    let mut seen = Vec::new();
+    while let Some(line) = rx.recv().await {
+        if line == Output::Out("ready".into()) {
+            press.send(Some(StopReason::Cancelled)).expect("running");
+        }
+        seen.push(line);
+    }
+    (run.await.expect("joins").expect("runs"), seen)
+}
+
+#[tokio::test]
+async fn both_pipes_are_read_to_the_end() {
+    let script = "i=0; while [ $i -lt 2000 ]; do echo out$i; echo err$i >&2; i=$((i+1)); done; printf tail; exit 3";
+    let (ended, seen) = stopped_when_ready(script, GRACE).await;
+    assert_eq!(ended, Ended { exit: Exit::Code(3), stopped: None, killed: false });
+    assert_eq!(seen.len(), 4001);
+    assert!(seen.contains(&Output::Out("tail".into())));
+}
+
+#[tokio::test]
+async fn a_soft_stop_reaches_the_whole_group_and_lets_it_clean_up() {
+    let script = "trap 'echo cleaned; exit 130' INT; (trap - INT; exec sleep 600) & echo ready; wait";
+    let (ended, seen) = stopped_when_ready(script, GRACE).await;
+    assert_eq!(ended, Ended { exit: Exit::Code(130), stopped: Some(StopReason::Cancelled), killed: false });
+    assert!(seen.contains(&Output::Out("cleaned".into())));
+}
+
+#[tokio::test]
+async fn one_that_does_not_listen_is_killed() {
+    let (ended, _) = stopped_when_ready("trap '' INT; echo ready; while :; do sleep 600; done", Duration::from_millis(50)).await;
+    assert_eq!(ended, Ended { exit: Exit::Signal(libc::SIGKILL), stopped: Some(StopReason::Cancelled), killed: true });
+}
+
+#[tokio::test]
+async fn a_missing_program_is_an_error() {
+    let (tx, _rx) = mpsc::channel(1);
+    let (_press, stop) = watch::channel(None);
+    let launch = Launch { program: "/no/such/program".into(), ..shell("") };
+    assert_eq!(run(launch, tx, stop, GRACE, |_| {}).await.expect_err("missing").kind(), io::ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn lines_are_cut_at_the_limit_and_the_rest_is_dropped() {
+    let mut reader = BufReader::with_capacity(4, &b"0123456789abc\r\n\nxy"[..]);
+    let mut lines = Vec::new();
+    while let Some(line) = read_line(&mut reader, 6).await.expect("reads") {
+        lines.push(line);
+    }
+    assert_eq!(lines, ["012345", "", "xy"]);
+}

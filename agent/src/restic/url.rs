@@ -1,0 +1,86 @@
+//! A repository's address: which backend it is, and how HTTP credentials are put into it for restic versions that know no other way.
+
+use url::Url;
+
+/// Where a repository is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A rest-server: `rest:` and the URL of the repository's folder, which ends in `/`.
+    Rest(Url),
+    /// Anything else, as restic takes it: `s3:...`, `sftp:...`, a folder.
+    Other(String),
+}
+
+impl Location {
+    /// Reads restic's form. A `rest:` address that is no URL is left to restic, which will say what is wrong with it.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.strip_prefix("rest:").map(Url::parse) {
+            Some(Ok(mut url)) if url.has_host() => {
+                if !url.path().ends_with('/') {
+                    url.set_path(&format!("{}/", url.path()));
+                }
+                Self::Rest(url)
+            }
+            Some(_) | None => Self::Other(text.to_owned()),
+        }
+    }
+
+    /// restic's form without any change.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Rest(url) => format!("rest:{url}"),
+            Self::Other(text) => text.clone(),
+        }
+    }
+
+    /// restic's form with HTTP credentials in it, encoded so that any character may be in them. Only a rest-server takes them.
+    #[must_use]
+    pub fn with_credentials(&self, user: &str, password: &str) -> String {
+        match self {
+            Self::Rest(url) => {
+                let text = url.as_str();
+                let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+                let host = rest.split_once('@').filter(|(info, _)| !info.contains('/')).map_or(rest, |(_, host)| host);
+                format!("rest:{scheme}://{}:{}@{host}", percent_encode(user), percent_encode(password))
+            }
+            Self::Other(text) => text.clone(),
+        }
+    }
+}
+
+/// Every byte but letters, digits and `-._~` as `%XX`.
+#[must_use]
+pub fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_encoded_into_rest_addresses_only() {
+        let cases = [
+            ("rest:http://h:8000/a", "rest:http://al%20ice:p%25w%2F%40%3A@h:8000/a/"),
+            ("rest:https://old:pw@h/a/", "rest:https://al%20ice:p%25w%2F%40%3A@h/a/"),
+            ("rest:http://h/a@b/", "rest:http://al%20ice:p%25w%2F%40%3A@h/a@b/"),
+            ("s3:https://h/b", "s3:https://h/b"),
+            ("/srv/repo", "/srv/repo"),
+            ("rest:nonsense", "rest:nonsense"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Location::parse(text).with_credentials("al ice", "p%w/@:"), want);
+        }
+        assert_eq!(Location::parse("rest:http://h/a").plain(), "rest:http://h/a/");
+    }
+}
