@@ -52,7 +52,8 @@ impl Config {
     /// When it is missing or does not parse.
     pub fn load(dir: &StateDir) -> Result<Self, StateError> {
         let corrupt = |reason: String| StateError::Corrupt { path: dir.file(FILE), reason };
-        let bytes = dir.read(FILE)?.ok_or_else(|| corrupt("it is missing; run `restic-manager-agent enroll`".into()))?;
+        let bytes =
+            dir.read(FILE)?.ok_or_else(|| corrupt("it is missing; run `restic-manager-agent enroll`".into()))?;
         let text = String::from_utf8(bytes).map_err(|_| corrupt("it is not UTF-8".into()))?;
         let config: Self = toml::from_str(&text).map_err(|e| corrupt(e.to_string()))?;
         Ok(Self { max_jobs: config.max_jobs.max(1), ..config })
@@ -63,8 +64,8 @@ impl Config {
     /// # Errors
     /// When the disk refuses.
     pub fn save(&self, dir: &StateDir) -> Result<(), StateError> {
-        let text = toml::to_string(self)
-            .map_err(|e| StateError::Corrupt { path: dir.file(FILE), reason: e.to_string() })?;
+        let text =
+            toml::to_string(self).map_err(|e| StateError::Corrupt { path: dir.file(FILE), reason: e.to_string() })?;
         dir.replace(FILE, text.as_bytes())
     }
 }

@@ -28,7 +28,9 @@ fn first_line(path: &str) -> Option<String> {
 
 #[cfg(unix)]
 fn hostname() -> String {
-    first_line("/proc/sys/kernel/hostname").or_else(|| first_line("/etc/hostname")).unwrap_or_else(|| "localhost".into())
+    first_line("/proc/sys/kernel/hostname")
+        .or_else(|| first_line("/etc/hostname"))
+        .unwrap_or_else(|| "localhost".into())
 }
 
 #[cfg(unix)]
@@ -84,7 +86,10 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        assert_eq!(pretty_name("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"), "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!(
+            pretty_name("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"),
+            "Debian GNU/Linux 12 (bookworm)"
+        );
         assert_eq!(pretty_name(""), "");
         assert_eq!(zone_of_link("/usr/share/zoneinfo/Europe/Berlin"), Some("Europe/Berlin".into()));
         assert_eq!(zone_of_link("../x"), None);

@@ -1,12 +1,27 @@
 //! The agent: polls the control plane, drives the real restic, reports. It listens on no port and runs no command line that came
 //! over the wire.
 
-pub mod config;
-pub mod state_dir;
-pub mod identity;
-pub mod facts;
-pub mod policy;
+pub mod app;
 pub mod backoff;
-pub mod redact;
+pub mod bundle;
 pub mod client;
+pub mod config;
+pub mod deliver;
+pub mod desired;
+pub mod enroll;
+pub mod facts;
+pub mod identity;
+pub mod journal;
+pub mod outbox;
+pub mod perform;
+pub mod policy;
+pub mod poll;
+pub mod reconcile;
+pub mod recover;
+pub mod redact;
+pub mod report;
 pub mod restic;
+pub mod roster;
+pub mod runner;
+pub mod state_dir;
+pub mod status;

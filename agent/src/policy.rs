@@ -29,7 +29,9 @@ pub struct Policy {
 
 /// The host's own policy says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this host does not allow it: its policy.toml says mode = \"backup-only\", and a job of kind \"{kind}\" is not a backup")]
+#[error(
+    "this host does not allow it: its policy.toml says mode = \"backup-only\", and a job of kind \"{kind}\" is not a backup"
+)]
 pub struct Forbidden {
     /// The kind of job that was asked for.
     pub kind: &'static str,

@@ -83,7 +83,8 @@ fn mask_user_info(text: &str) -> String {
     while let Some(start) = rest.find("://") {
         let (before, after) = rest.split_at(start + 3);
         out.push_str(before);
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')).unwrap_or(after.len());
+        let end =
+            after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')).unwrap_or(after.len());
         let (address, tail) = after.split_at(end);
         out.push_str(&mask_address(address));
         rest = tail;
@@ -126,7 +127,9 @@ mod tests {
     #[test]
     fn a_secret_goes_in_each_form() {
         let r = Redactor::new(["p w/ü%\"x", "ab", ""]);
-        for text in ["p w/ü%\"x", "p%20w%2F%C3%BC%25%22x", "p%20w%2f%c3%bc%25%22x", "p+w%2F%C3%BC%25%22x", "p w/ü%\\\"x"] {
+        for text in
+            ["p w/ü%\"x", "p%20w%2F%C3%BC%25%22x", "p%20w%2f%c3%bc%25%22x", "p+w%2F%C3%BC%25%22x", "p w/ü%\\\"x"]
+        {
             assert_eq!(r.clean(&format!("<{text}>")), "<***>", "{text}");
         }
         assert_eq!(r.clean("ab stays: too short to be one"), "ab stays: too short to be one");

@@ -171,7 +171,8 @@ pub fn make_private_dir(path: &Path) -> Result<(), StateError> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(StateError::io("close the folder", path))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+            .map_err(StateError::io("close the folder", path))?;
     }
     Ok(())
 }

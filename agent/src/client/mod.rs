@@ -136,7 +136,10 @@ impl Client {
         let offset = server.micros().saturating_sub(Timestamp::now().micros());
         let known = self.offset.load(Ordering::Relaxed);
         if offset.saturating_sub(known).saturating_abs() > CLOCK_TOLERANCE {
-            tracing::warn!(seconds = offset / 1_000_000, "this host's clock differs from the control plane's; corrected by the difference");
+            tracing::warn!(
+                seconds = offset / 1_000_000,
+                "this host's clock differs from the control plane's; corrected by the difference"
+            );
             self.offset.store(offset, Ordering::Relaxed);
         }
     }
@@ -146,7 +149,11 @@ impl Client {
 ///
 /// # Errors
 /// [`ClientError`]; a refusal carries the server's words.
-pub async fn enroll(http: &reqwest::Client, base: &str, body: &serde_json::Value) -> Result<EnrollResponse, ClientError> {
+pub async fn enroll(
+    http: &reqwest::Client,
+    base: &str,
+    body: &serde_json::Value,
+) -> Result<EnrollResponse, ClientError> {
     let url = format!("{}/agent/v1/enroll", base.trim_end_matches('/'));
     send(http.post(url).json(body).timeout(PATIENCE)).await
 }

@@ -16,7 +16,8 @@ fn builder(proxy: Option<&str>, ca: Option<&Path>) -> Result<ClientBuilder, Clie
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("restic-manager-agent/", env!("CARGO_PKG_VERSION")));
     if let Some(proxy) = proxy {
-        builder = builder.proxy(Proxy::all(proxy).map_err(|_| ClientError::Setup("the proxy's address is not a URL".into()))?);
+        builder = builder
+            .proxy(Proxy::all(proxy).map_err(|_| ClientError::Setup("the proxy's address is not a URL".into()))?);
     }
     if let Some(ca) = ca {
         builder = builder.tls_certs_merge(certificates(ca)?);

@@ -179,7 +179,11 @@ fn escape_pattern(pattern: &str) -> String {
 /// As a shell would need it, so that a person can copy it.
 fn quote(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]
@@ -232,7 +236,8 @@ mod tests {
 
     #[test]
     fn patterns_keep_their_meaning_in_a_file() {
-        for (pattern, want) in [("#a", "[#]a"), (" a ", "[ ]a[ ]"), ("a$b", "a$$b"), ("/x/*.o", "/x/*.o"), (" ", "[ ]")] {
+        for (pattern, want) in [("#a", "[#]a"), (" a ", "[ ]a[ ]"), ("a$b", "a$$b"), ("/x/*.o", "/x/*.o"), (" ", "[ ]")]
+        {
             assert_eq!(escape_pattern(pattern), want);
         }
     }

@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn new_versions_take_credentials_by_variables_and_old_ones_in_the_address() {
-        let get = |vars: &Variables, name: &str| vars.get(&OsString::from(name)).map(|v| v.to_string_lossy().into_owned());
+        let get =
+            |vars: &Variables, name: &str| vars.get(&OsString::from(name)).map(|v| v.to_string_lossy().into_owned());
         let (new, address) = run(Version::new(0, 18, 0));
         assert_eq!(address, "rest:http://h/r/");
         assert_eq!(get(&new, "RESTIC_REST_PASSWORD").as_deref(), Some("p/w"));

@@ -82,10 +82,13 @@ pub fn judge(e: &Evidence<'_>) -> Verdict {
 
 fn stopped(e: &Evidence<'_>, reason: StopReason) -> Verdict {
     match reason {
-        StopReason::Cancelled => Verdict::because(End::Cancelled, CauseCode::Cancelled, "cancelled; restic was stopped and made no snapshot"),
-        StopReason::AgentStops => {
-            Verdict::failed(CauseCode::AgentRestarted, "the agent was stopped while the job ran, and stopped restic with it")
+        StopReason::Cancelled => {
+            Verdict::because(End::Cancelled, CauseCode::Cancelled, "cancelled; restic was stopped and made no snapshot")
         }
+        StopReason::AgentStops => Verdict::failed(
+            CauseCode::AgentRestarted,
+            "the agent was stopped while the job ran, and stopped restic with it",
+        ),
         StopReason::Unreachable => {
             let code = by_words(e.all_words).filter(|c| *c != CauseCode::RepositoryMissing);
             let message = last_line(e.all_words).unwrap_or("the storage does not answer");
@@ -97,9 +100,11 @@ fn stopped(e: &Evidence<'_>, reason: StopReason) -> Verdict {
 fn by_status(e: &Evidence<'_>, status: i32) -> Verdict {
     match status {
         0 => done(e),
-        3 if e.command == Command::Backup && e.result => {
-            Verdict::because(End::Warning, CauseCode::SourceUnreadable, "the snapshot was made, but some of the source could not be read")
-        }
+        3 if e.command == Command::Backup && e.result => Verdict::because(
+            End::Warning,
+            CauseCode::SourceUnreadable,
+            "the snapshot was made, but some of the source could not be read",
+        ),
         2 => Verdict::failed(CauseCode::ResticCrashed, or(e.last_words, "restic crashed")),
         10 => Verdict::failed(CauseCode::RepositoryMissing, or(e.last_words, "there is no repository at the address")),
         11 => Verdict::failed(CauseCode::RepositoryLocked, or(e.last_words, "the repository is locked")),

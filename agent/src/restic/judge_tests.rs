@@ -9,7 +9,16 @@ const V14: Version = Version::new(0, 14, 0);
 const V18: Version = Version::new(0, 18, 0);
 
 fn evidence(version: Version, command: Command, exit: Exit, words: &str) -> Evidence<'_> {
-    Evidence { version, command, exit, stopped: None, result: false, missing_paths: 0, last_words: words, all_words: words }
+    Evidence {
+        version,
+        command,
+        exit,
+        stopped: None,
+        result: false,
+        missing_paths: 0,
+        last_words: words,
+        all_words: words,
+    }
 }
 
 #[test]
@@ -66,8 +75,10 @@ fn fixtures() -> PathBuf {
 fn replay(version: &str, case: &str) -> (Transcript, Exit) {
     let dir = fixtures().join(version).join(case);
     let read = |name: &str| {
-        String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap_or_else(|e| panic!("{version}/{case}/{name}: {e}")))
-            .into_owned()
+        String::from_utf8_lossy(
+            &std::fs::read(dir.join(name)).unwrap_or_else(|e| panic!("{version}/{case}/{name}: {e}")),
+        )
+        .into_owned()
     };
     let mut transcript = Transcript::default();
     read("stdout").lines().for_each(|l| drop(transcript.stdout(l)));

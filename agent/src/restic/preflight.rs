@@ -58,19 +58,29 @@ fn by_status(status: u16) -> Answer {
     match status {
         200..=299 => Answer::Ready,
         404 => Answer::Missing,
-        401 => Answer::Hopeless(CauseCode::StorageUnauthorized, "the storage refuses the HTTP user or password (401)".into()),
-        403 => Answer::Hopeless(CauseCode::StorageForbidden, "the storage forbids access to the repository (403)".into()),
-        407 => Answer::Hopeless(CauseCode::RepositoryUnreachable, "the proxy asks for a user and password (407)".into()),
-        502..=504 => {
-            Answer::Hopeless(CauseCode::RepositoryUnreachable, format!("a proxy in front of the storage answers {status}"))
+        401 => Answer::Hopeless(
+            CauseCode::StorageUnauthorized,
+            "the storage refuses the HTTP user or password (401)".into(),
+        ),
+        403 => {
+            Answer::Hopeless(CauseCode::StorageForbidden, "the storage forbids access to the repository (403)".into())
         }
+        407 => {
+            Answer::Hopeless(CauseCode::RepositoryUnreachable, "the proxy asks for a user and password (407)".into())
+        }
+        502..=504 => Answer::Hopeless(
+            CauseCode::RepositoryUnreachable,
+            format!("a proxy in front of the storage answers {status}"),
+        ),
         _ => Answer::Unknown,
     }
 }
 
 fn by_error(error: &ClientError) -> Answer {
     match error {
-        ClientError::Tls(why) => Answer::Hopeless(CauseCode::StorageTls, format!("the storage cannot be trusted: {why}")),
+        ClientError::Tls(why) => {
+            Answer::Hopeless(CauseCode::StorageTls, format!("the storage cannot be trusted: {why}"))
+        }
         ClientError::Unreachable(why) => {
             Answer::Hopeless(CauseCode::RepositoryUnreachable, format!("the storage does not answer: {why}"))
         }
@@ -80,7 +90,9 @@ fn by_error(error: &ClientError) -> Answer {
         ClientError::Cut(why) => {
             Answer::Hopeless(CauseCode::RepositoryUnreachable, format!("the storage cut the connection: {why}"))
         }
-        ClientError::Problem(_) | ClientError::BadAnswer(_) | ClientError::Setup(_) | ClientError::Key => Answer::Unknown,
+        ClientError::Problem(_) | ClientError::BadAnswer(_) | ClientError::Setup(_) | ClientError::Key => {
+            Answer::Unknown
+        }
     }
 }
 
@@ -115,7 +127,10 @@ mod tests {
         let around = Surroundings::default();
         let secrets = RepositorySecrets::default();
         assert_eq!(ask(&server("HTTP/1.1 200 OK\r\n\r\n"), &secrets, &around).await, Answer::Ready);
-        assert_eq!(ask(&server("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"), &secrets, &around).await, Answer::Missing);
+        assert_eq!(
+            ask(&server("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"), &secrets, &around).await,
+            Answer::Missing
+        );
         assert_eq!(asked(&server("HTTP/1.1 401 No\r\n\r\n")).await, Some(CauseCode::StorageUnauthorized));
         assert_eq!(asked(&server("HTTP/1.1 403 No\r\n\r\n")).await, Some(CauseCode::StorageForbidden));
         assert_eq!(asked(&server("")).await, Some(CauseCode::RepositoryUnreachable));

@@ -90,7 +90,8 @@ pub async fn run(
     if let Some(pid) = child.id() {
         started(pid);
     }
-    let drains = [drain(child.stdout().take(), lines.clone(), Output::Out), drain(child.stderr().take(), lines, Output::Err)];
+    let drains =
+        [drain(child.stdout().take(), lines.clone(), Output::Out), drain(child.stderr().take(), lines, Output::Err)];
     let ended = wait(&mut *child, &mut stop, grace).await;
     for drain in drains.into_iter().flatten() {
         let abort = drain.abort_handle();

@@ -45,7 +45,8 @@ async fn a_soft_stop_reaches_the_whole_group_and_lets_it_clean_up() {
 
 #[tokio::test]
 async fn one_that_does_not_listen_is_killed() {
-    let (ended, _) = stopped_when_ready("trap '' INT; echo ready; while :; do sleep 600; done", Duration::from_millis(50)).await;
+    let (ended, _) =
+        stopped_when_ready("trap '' INT; echo ready; while :; do sleep 600; done", Duration::from_millis(50)).await;
     assert_eq!(ended, Ended { exit: Exit::Signal(libc::SIGKILL), stopped: Some(StopReason::Cancelled), killed: true });
 }
 

@@ -1,0 +1,142 @@
+//! The agent put together: the one place that builds everything, starts it, and stops it in order.
+
+use crate::client::{Client, ClientError, setup};
+use crate::config::{Config, Inherited};
+use crate::desired::Desired;
+use crate::identity::Identity;
+use crate::journal::{Journal, JournalError};
+use crate::restic::binary::Finder;
+use crate::restic::env::Surroundings;
+use crate::restic::process::{GRACE, StopReason};
+use crate::roster::Roster;
+use crate::state_dir::{StateDir, StateError, StateLock};
+use crate::status::Status;
+use crate::{bundle, poll, recover};
+use restic_manager_shared::id::InstanceId;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+
+/// How long ends are still being sent when the agent stops; what does not get through waits for the next start.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something about the state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Something about the journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Something about the settings.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// There is no identity.
+    #[error("this host is not enrolled; run `restic-manager-agent enroll` first")]
+    NotEnrolled,
+}
+
+/// All parts of a running agent.
+#[derive(Debug)]
+pub struct Agent {
+    /// The state folder.
+    pub dir: StateDir,
+    /// Who this is.
+    pub identity: Arc<Identity>,
+    /// The way to the control plane.
+    pub client: Client,
+    /// What was promised.
+    pub journal: Journal,
+    /// Where restic is.
+    pub finder: Finder,
+    /// What restic needs to know of the world.
+    pub surroundings: Surroundings,
+    /// What should be.
+    pub desired: Desired,
+    /// Which jobs there are.
+    pub roster: Roster,
+    /// Told when the control plane answers after it was away: those who wait try at once.
+    pub contact: Notify,
+    /// This start of the agent.
+    pub instance: InstanceId,
+    status: Mutex<Status>,
+    _lock: StateLock,
+}
+
+impl Agent {
+    /// Builds the agent from its state folder.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn build(
+        dir: StateDir,
+        config: &Config,
+        inherited: Inherited,
+        restic: Option<PathBuf>,
+    ) -> Result<Self, StartError> {
+        let lock = dir.lock()?;
+        let identity = Arc::new(Identity::load(&dir)?.ok_or(StartError::NotEnrolled)?);
+        let http = setup::control_client(config.proxy.as_deref(), config.ca_file.as_deref())?;
+        let ca = config.ca_file.as_deref().map(|file| bundle::with_system(&dir, file)).transpose()?;
+        dir.sweep_jobs();
+        Ok(Self {
+            client: Client::new(http, &config.server, Arc::clone(&identity)),
+            journal: Journal::open(&dir)?,
+            finder: Finder::new(restic.or_else(|| config.restic.clone()), inherited.clone()),
+            surroundings: Surroundings { inherited, proxy: config.proxy.clone(), ca },
+            desired: Desired::load(&dir, &identity.host_name),
+            roster: Roster::new(config.max_jobs),
+            contact: Notify::new(),
+            instance: InstanceId::new(),
+            status: Mutex::default(),
+            dir,
+            identity,
+            _lock: lock,
+        })
+    }
+
+    /// The control plane answered, or did not.
+    pub fn heard(&self, error: Option<String>) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.error.is_some() && error.is_none() {
+            self.contact.notify_waiters();
+        }
+        let now = self.client.now();
+        if status.note(now, error, self.finder.last_version())
+            && let Err(e) = status.save(&self.dir)
+        {
+            tracing::debug!(error = %e, "cannot write the status file");
+        }
+    }
+}
+
+/// Runs until `stop` says so, then stops what runs, softly, and sends what can be sent.
+///
+/// # Errors
+/// When the journal cannot be read at the start.
+pub async fn run(agent: Arc<Agent>, stop: watch::Receiver<bool>) -> Result<(), StartError> {
+    match agent.finder.find().await {
+        Ok(restic) => tracing::info!(version = %restic.version, path = %restic.path.display(), "restic found"),
+        Err(e) => tracing::error!(error = %e, "jobs will fail until there is a restic"),
+    }
+    tracing::info!(host_id = %agent.identity.host_id, version = crate::facts::AGENT_VERSION, "agent running");
+    recover::recover(&agent).await?;
+    poll::run(&agent, stop).await;
+    tracing::info!(running = agent.roster.running(), "agent stopping");
+    agent.roster.stop_all(StopReason::AgentStops);
+    settle(GRACE + FAREWELL, || agent.roster.running() == 0).await;
+    agent.contact.notify_waiters();
+    settle(FAREWELL, || agent.roster.is_empty()).await;
+    tracing::info!(waiting = agent.journal.waiting().unwrap_or(0), "agent stopped");
+    Ok(())
+}
+
+async fn settle(patience: Duration, is_settled: impl Fn() -> bool) {
+    let end = Instant::now() + patience;
+    while !is_settled() && Instant::now() < end {
+        sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,103 @@
+//! The journal across restarts, kills and damage.
+
+use super::*;
+use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::wire::job::{End, Task};
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+fn offer(attempt: i32) -> Offer {
+    let task = Task::Init { repository_id: RepositoryId::new() };
+    Offer { id: JobId::new(), attempt, schedule_id: None, state_version: 1, task }
+}
+
+fn report(attempt: i32) -> FinishReport {
+    let at = Timestamp::from_seconds(5);
+    FinishReport {
+        attempt,
+        end: End::Succeeded,
+        cause: None,
+        exit_code: Some(0),
+        started_at: at,
+        finished_at: at,
+        summary: None,
+        snapshots: Vec::new(),
+        snapshots_complete: false,
+        item_errors: Vec::new(),
+        item_errors_omitted: 0,
+        command: None,
+        restic_version: None,
+    }
+}
+
+fn chunk(seq: i64) -> ChunkRequest {
+    ChunkRequest { attempt: 1, seq, status: None, lines: Vec::new() }
+}
+
+#[test]
+fn what_was_written_is_there_after_a_kill() {
+    let tmp = tempfile::tempdir().expect("dir");
+    let dir = StateDir::open(tmp.path()).expect("opens");
+    let (now, one, two) = (Timestamp::from_seconds(9), offer(1), offer(2));
+    let journal = Journal::open(&dir).expect("opens");
+    journal.accept(&one, now).expect("writes");
+    journal.accept(&two, now).expect("writes");
+    journal.start(one.id, now).expect("writes");
+    journal.child(one.id, 77, Some("b")).expect("writes");
+    journal.keep_chunk(one.id, &chunk(1)).expect("writes");
+    journal.keep_chunk(one.id, &chunk(2)).expect("writes");
+    // A killed process closes nothing.
+    std::mem::forget(journal);
+
+    let journal = Journal::open(&dir).expect("opens again");
+    let entries = journal.entries().expect("reads");
+    assert_eq!(entries[0].child, Some((77, Some("b".into()))));
+    assert_eq!((entries[0].phase, entries[0].started_at), (Phase::Started, Some(now)));
+    assert_eq!((entries[1].phase, &entries[1].offer), (Phase::Accepted, &two));
+    journal.finish(one.id, &report(1)).expect("writes");
+    journal.drop_chunks(one.id, 1).expect("writes");
+    assert_eq!(journal.waiting().expect("counts"), 2);
+    std::mem::forget(journal);
+
+    let journal = Journal::open(&dir).expect("opens again");
+    assert_eq!(journal.report(one.id).expect("reads"), Some(report(1)));
+    assert_eq!(journal.chunks(one.id).expect("reads"), [chunk(2)]);
+    journal.forget(one.id).expect("writes");
+    assert_eq!((journal.waiting().expect("counts"), journal.entries().expect("reads").len()), (0, 1));
+}
+
+#[test]
+fn a_newer_attempt_replaces_an_offer_only_before_the_start() {
+    let tmp = tempfile::tempdir().expect("dir");
+    let journal = Journal::open(&StateDir::open(tmp.path()).expect("opens")).expect("opens");
+    let now = Timestamp::from_seconds(9);
+    let first = offer(1);
+    journal.accept(&first, now).expect("writes");
+    journal.accept(&Offer { attempt: 2, ..first.clone() }, now).expect("writes");
+    assert_eq!(journal.entries().expect("reads")[0].offer.attempt, 2);
+    journal.start(first.id, now).expect("writes");
+    journal.accept(&Offer { attempt: 3, ..first }, now).expect("writes");
+    assert_eq!(journal.entries().expect("reads")[0].offer.attempt, 2);
+}
+
+#[test]
+fn a_damaged_journal_is_moved_aside_and_a_newer_one_is_refused() {
+    let tmp = tempfile::tempdir().expect("dir");
+    let dir = StateDir::open(tmp.path()).expect("opens");
+    let path = dir.file(FILE);
+    std::fs::write(&path, b"this is not a database, but it is long enough to be looked at as one").expect("writes");
+    let journal = Journal::open(&dir).expect("starts anew");
+    for n in 0..200 {
+        journal.keep_chunk(JobId::new(), &chunk(n)).expect("writes");
+    }
+    journal.db().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("checkpoints");
+    drop(journal);
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).expect("opens");
+    file.seek(SeekFrom::Start(100)).and_then(|_| file.write_all(&[0xAA; 9000])).expect("scribbles");
+    drop(file);
+    assert_eq!(Journal::open(&dir).expect("starts anew").waiting().expect("counts"), 0);
+    let aside = |e: &std::fs::DirEntry| e.file_name().to_string_lossy().contains("damaged-");
+    assert!(std::fs::read_dir(dir.root()).expect("lists").flatten().any(|e| aside(&e)));
+
+    Connection::open(&path).and_then(|db| db.execute_batch("PRAGMA user_version = 99")).expect("sets");
+    assert!(matches!(Journal::open(&dir), Err(JournalError::Newer(_))));
+}

@@ -1,0 +1,110 @@
+//! The finish report: what came of a job, made to fit the wire.
+
+use crate::outbox::fit_line;
+use crate::perform::Done;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::MAX_BODY;
+use restic_manager_shared::wire::job::{FinishReport, MAX_ITEM_ERRORS};
+
+/// Room for the HTTP side of things.
+const LARGEST: usize = MAX_BODY - 16 * 1024;
+
+/// Builds the report.
+#[must_use]
+pub fn build(attempt: i32, done: Done, started_at: Timestamp, finished_at: Timestamp) -> FinishReport {
+    let mut report = FinishReport {
+        attempt,
+        end: done.verdict.end,
+        cause: done.verdict.cause,
+        exit_code: done.exit_code,
+        started_at,
+        finished_at,
+        summary: done.summary,
+        snapshots: done.snapshots,
+        snapshots_complete: done.snapshots_complete,
+        item_errors: done.items,
+        item_errors_omitted: done.items_omitted,
+        command: done.command.map(|c| fit_line(&c)),
+        restic_version: done.restic_version,
+    };
+    if let Some(cause) = &mut report.cause {
+        cause.message = fit_line(&cause.message);
+    }
+    for item in &mut report.item_errors {
+        item.item = fit_line(&item.item);
+        item.message = fit_line(&item.message);
+    }
+    fit(report, LARGEST)
+}
+
+/// Leaves out what people miss least until the report is small enough: item errors beyond the most, snapshots' figures, then the
+/// oldest snapshots, and then the list is no longer complete.
+fn fit(mut report: FinishReport, largest: usize) -> FinishReport {
+    let excess = report.item_errors.len().saturating_sub(MAX_ITEM_ERRORS);
+    report.item_errors.truncate(MAX_ITEM_ERRORS);
+    report.item_errors_omitted += excess as u64;
+    while size(&report) > largest {
+        if report.snapshots.len() > 1 && report.snapshots.iter().any(|s| s.summary.is_some()) {
+            report.snapshots.iter_mut().for_each(|s| s.summary = None);
+        } else if report.item_errors.len() > 20 {
+            let half = report.item_errors.len() / 2;
+            report.item_errors_omitted += half as u64;
+            report.item_errors.truncate(report.item_errors.len() - half);
+        } else if report.snapshots.len() > 1 {
+            // restic lists the oldest first.
+            report.snapshots.drain(..report.snapshots.len().div_ceil(4));
+            report.snapshots_complete = false;
+        } else {
+            break;
+        }
+    }
+    report
+}
+
+fn size(report: &FinishReport) -> usize {
+    serde_json::to_vec(report).map_or(0, |json| json.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restic::judge::Verdict;
+    use restic_manager_shared::wire::job::{BackupSummary, CauseCode, ItemError, SnapshotRecord};
+
+    fn snapshot(n: i64) -> SnapshotRecord {
+        SnapshotRecord {
+            id: format!("{n:064x}"),
+            time: Timestamp::from_seconds(n),
+            hostname: "h".into(),
+            username: None,
+            paths: vec!["/srv".into()],
+            tags: Vec::new(),
+            parent: None,
+            summary: Some(BackupSummary::default()),
+        }
+    }
+
+    #[test]
+    fn a_report_fits_whatever_is_in_it() {
+        let mut done = Done::from(Verdict::failed(CauseCode::ResticFailed, "x".repeat(1 << 21)));
+        done.snapshots = (0..9000).map(snapshot).collect();
+        done.snapshots_complete = true;
+        done.items = (0..500).map(|n| ItemError { item: format!("/{n}"), message: "m".repeat(9000) }).collect();
+        let now = Timestamp::from_seconds(1);
+        let report = build(1, done, now, now);
+        assert!(size(&report) <= LARGEST);
+        assert_eq!(report.item_errors.len() as u64 + report.item_errors_omitted, 500);
+        assert!(!report.snapshots_complete && report.snapshots.len() > 1000);
+        assert_eq!(report.snapshots.last().map(|s| s.time), Some(Timestamp::from_seconds(8999)), "the newest stay");
+    }
+
+    #[test]
+    fn a_small_list_stays_whole() {
+        let mut done = Done::from(Verdict::failed(CauseCode::Unknown, ""));
+        done.snapshots = (0..100).map(snapshot).collect();
+        done.snapshots_complete = true;
+        let now = Timestamp::from_seconds(1);
+        let report = build(1, done, now, now);
+        assert!(report.snapshots_complete && report.snapshots.iter().all(|s| s.summary.is_some()));
+    }
+}

@@ -1,0 +1,121 @@
+//! One job from its offer to its report: wait for the repository's turn, claim, note the start, perform, note the end. The order is
+//! what makes a job run exactly once: nothing starts before the claim is won and the start is on disk.
+
+use crate::app::Agent;
+use crate::backoff::Backoff;
+use crate::client::ClientError;
+use crate::deliver::{Feed, deliver};
+use crate::outbox::Outbox;
+use crate::perform::{Done, perform};
+use crate::report;
+use crate::restic::judge::Verdict;
+use crate::restic::process::{Stop, StopReason};
+use crate::roster::pressed;
+use restic_manager_shared::id::JobId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::{CauseCode, ClaimRequest, Offer};
+use restic_manager_shared::wire::poll::HeldPhase;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Takes in an offer: on disk first. An offer that cannot be written down is claimed and ended at once, so that a person learns why.
+pub fn accept(agent: &Arc<Agent>, offer: Offer) {
+    let written = agent.journal.accept(&offer, agent.client.now());
+    let Some(stop) = agent.roster.add(offer.id, offer.attempt, HeldPhase::Accepted) else { return };
+    tracing::info!(job = %offer.id, attempt = offer.attempt, kind = crate::policy::kind(&offer.task), "job accepted");
+    let refusal = written.err().map(|e| {
+        tracing::error!(job = %offer.id, error = %e, "the job cannot be written down and will not run");
+        Verdict::failed(CauseCode::AgentDisk, e.to_string())
+    });
+    tokio::spawn(run(Arc::clone(agent), offer, stop, refusal));
+}
+
+/// Runs a job that is in the journal and the roster.
+pub async fn run(agent: Arc<Agent>, mut offer: Offer, mut stop: Stop, refusal: Option<Verdict>) {
+    let lane = agent.roster.lane(offer.task.repository_id());
+    let turn = tokio::select! {
+        turn = lane.lock_owned() => Some(turn),
+        reason = pressed(&mut stop) => match reason {
+            // It never ran here: the control plane hears of its end all the same.
+            StopReason::Cancelled => None,
+            // It stays in the journal and is claimed after the restart.
+            StopReason::AgentStops | StopReason::Unreachable => return,
+        },
+    };
+    let Some(attempt) = claim(&agent, offer.id, &mut stop).await else { return };
+    offer.attempt = attempt;
+    agent.roster.set_phase(offer.id, HeldPhase::Running);
+    let started_at = agent.client.now();
+    let feed = Arc::new(Feed::new(Outbox::new(attempt, Vec::new())));
+    tokio::spawn(deliver(Arc::clone(&agent), offer.id, Arc::clone(&feed)));
+    let done = match refusal {
+        Some(verdict) => verdict.into(),
+        None => start(&agent, &offer, &feed, stop, started_at).await,
+    };
+    end(&agent, &offer, &feed, done, started_at).await;
+    drop(turn);
+}
+
+async fn start(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop, now: Timestamp) -> Done {
+    match agent.journal.start(offer.id, now) {
+        Ok(()) => perform(agent, offer, feed, stop).await,
+        Err(e) => Verdict::failed(CauseCode::AgentDisk, e.to_string()).into(),
+    }
+}
+
+/// Claims until there is an answer. Gives the attempt that won, or none if the job is not ours.
+async fn claim(agent: &Agent, job: JobId, stop: &mut Stop) -> Option<i32> {
+    let mut backoff = Backoff::default();
+    loop {
+        let attempt = agent.roster.attempt(job)?;
+        match agent.client.claim(job, ClaimRequest { attempt }).await {
+            Ok(_) => return Some(attempt),
+            // A newer offer came while the claim was on its way.
+            Err(e) if e.is_gone() && agent.roster.attempt(job).is_some_and(|now| now > attempt) => {}
+            Err(e) if e.is_gone() => {
+                tracing::info!(%job, attempt, error = %e, "the job is not ours to run");
+                forget(agent, job);
+                return None;
+            }
+            Err(e) => {
+                let wait = wait_after(&e, &mut backoff);
+                tracing::warn!(%job, error = %e, "cannot claim the job yet");
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = agent.contact.notified() => {}
+                    // A cancelled job is claimed too, to be ended.
+                    () = until_agent_stops(stop) => return None,
+                }
+            }
+        }
+    }
+}
+
+async fn until_agent_stops(stop: &mut Stop) {
+    if stop.wait_for(|r| *r == Some(StopReason::AgentStops)).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn wait_after(error: &ClientError, backoff: &mut Backoff) -> Duration {
+    error.retry_after().unwrap_or(Duration::from_millis(200)).min(crate::backoff::CAP) + backoff.next_wait()
+}
+
+fn forget(agent: &Agent, job: JobId) {
+    if let Err(e) = agent.journal.forget(job) {
+        tracing::error!(%job, error = %e, "cannot remove a job from the journal");
+    }
+    agent.roster.remove(job);
+}
+
+/// The report goes to the disk, and only then to the courier. A disk that refuses delays the report, but does not lose it while the
+/// agent lives.
+async fn end(agent: &Agent, offer: &Offer, feed: &Feed, done: Done, started_at: Timestamp) {
+    let report = report::build(offer.attempt, done, started_at, agent.client.now());
+    tracing::info!(job = %offer.id, end = ?report.end, cause = ?report.cause.as_ref().map(|c| c.code), "job ended");
+    if let Err(e) = agent.journal.finish(offer.id, &report) {
+        tracing::error!(job = %offer.id, error = %e, "the job's end cannot be put on disk; it is sent from memory");
+    }
+    agent.roster.set_phase(offer.id, HeldPhase::Finished);
+    feed.finish(report);
+}
