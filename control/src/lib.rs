@@ -1,7 +1,11 @@
 //! The control plane: keeps hosts, schedules, repositories, jobs and snapshots' metadata, and serves the agents, the API and the
 //! pages. It never touches backup bytes and never opens a connection to a host.
 
+pub mod app;
+mod background;
+pub mod config;
 pub mod domain;
+pub mod http;
 pub mod hub;
 pub mod presence;
 pub mod service;

@@ -1,2 +1,79 @@
-//! x
-fn main(){}
+//! The `restic-manager` program: its command line, and what it prints when something is in the way.
+
+use clap::Parser;
+use control::app::{self, StartError};
+use control::config::{Cli, Command, Data, TokenCommand, UserCommand};
+use control::domain::permission::Actor;
+use control::http::routes;
+use control::service::{ActError, tokens, users};
+use restic_manager_shared::secret::Secret;
+use std::io::Read;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = matches!(&cli.command, Command::Serve(serve) if serve.log_json);
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    }
+    match actix_web::rt::System::new().block_on(run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("restic-manager: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => Ok(app::serve(&args).await?),
+        Command::Openapi => {
+            print!("{}", routes::document_text()?);
+            Ok(())
+        }
+        Command::User(UserCommand::Add { name, role, password, data }) => {
+            let password = match password {
+                Some(password) => password,
+                None => read_password()?,
+            };
+            let services = open(&data).await?;
+            users::add(&services, &Actor::system("command line"), name, password, role).await.map_err(said)?;
+            Ok(())
+        }
+        Command::Token(TokenCommand::Add { name, role, data }) => {
+            let services = open(&data).await?;
+            let token = tokens::add(&services, &Actor::system("command line"), name, role).await.map_err(said)?;
+            println!("{}", token.reveal());
+            Ok(())
+        }
+    }
+}
+
+async fn open(data: &Data) -> Result<control::service::Services, StartError> {
+    let (_stop, stopping) = tokio::sync::watch::channel(false);
+    app::open(data, stopping).await
+}
+
+fn read_password() -> anyhow::Result<Secret> {
+    let mut text = String::new();
+    std::io::stdin().take(4096).read_to_string(&mut text)?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// Field errors in full: on the command line there is no form to show them beside.
+fn said(error: ActError) -> anyhow::Error {
+    match error {
+        ActError::Invalid(fields) => {
+            let all: Vec<String> =
+                fields.iter().map(|f| format!("{}: {}", f.pointer.trim_start_matches('/'), f.detail)).collect();
+            anyhow::anyhow!(all.join("; "))
+        }
+        other => other.into(),
+    }
+}

@@ -47,14 +47,14 @@ impl Manager {
         let failed = |e: &dyn std::fmt::Display| OpenError::Connect(e.to_string());
         match &self.target {
             Target::Postgres(url) => {
-                let mut c = diesel::PgConnection::establish(url).map_err(|e| failed(&e))?;
+                let mut c = PgConnection::establish(url).map_err(|e| failed(&e))?;
                 if self.read_only {
                     c.batch_execute("SET default_transaction_read_only = on").map_err(|e| failed(&e))?;
                 }
                 Ok(Conn::Pg(c))
             }
             Target::Sqlite(path) => {
-                let mut c = diesel::SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| failed(&e))?;
+                let mut c = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| failed(&e))?;
                 // busy_timeout first: the switch to WAL itself may meet a lock.
                 c.batch_execute(
                     "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \

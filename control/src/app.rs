@@ -1,0 +1,213 @@
+//! The composition root: the only place that builds everything. It opens the data folder, starts the background, serves, and stops in
+//! order: parked requests are answered first.
+
+use crate::background;
+use crate::config::{Data as DataArgs, Serve};
+use crate::http::params::Site;
+use crate::http::{docs, layers, routes};
+use crate::hub::Hub;
+use crate::presence::Presence;
+use crate::service::vault::{Vault, VaultError};
+use crate::service::{ActError, Services, agents, identity, ingest, users};
+use crate::store::{Db, OpenError, Target};
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::{App, HttpServer, web};
+use restic_manager_shared::time::Timestamp;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::watch;
+use utoipa_actix_web::AppExt;
+
+/// Why the program cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error(
+        "the data folder {path} cannot be used: {error}. Make it writable for this user, or name another with --data-dir"
+    )]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The master key cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The first reads or writes failed.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The address cannot be listened on.
+    #[error(
+        "{address} cannot be listened on: {error}. Is another server running there? Name another address with --listen"
+    )]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("HTTPS cannot be served: {0}")]
+    Tls(String),
+    /// The pages are broken; a bug.
+    #[error("the page templates are broken: {0}")]
+    Templates(String),
+    /// The server ended with an error.
+    #[error("the server ended: {0}")]
+    Serve(io::Error),
+}
+
+fn prepare_dir(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)?;
+    // Creating succeeds on a folder that is there but not writable: try it now, not at the first backup.
+    let probe = path.join(".write-test");
+    std::fs::write(&probe, b"")?;
+    std::fs::remove_file(probe)
+}
+
+/// New files are for this user alone: the database holds what everybody backs up.
+#[cfg(unix)]
+fn private_files() {
+    #[allow(unsafe_code)]
+    // SAFETY: umask cannot fail and touches no memory of ours.
+    unsafe {
+        libc::umask(0o077);
+    }
+}
+
+#[cfg(not(unix))]
+fn private_files() {}
+
+/// Opens the data folder, the database and the master key.
+///
+/// # Errors
+/// [`StartError`] says what is in the way and what to do.
+pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Services, StartError> {
+    private_files();
+    let failed = |error| StartError::DataDir { path: args.data_dir.clone(), error };
+    prepare_dir(&args.data_dir).map_err(failed)?;
+    let target = match &args.database_url {
+        Some(url) => Target::Postgres(url.clone()),
+        None => Target::Sqlite(args.data_dir.join("restic-manager.db")),
+    };
+    let db = Db::open(&target)?;
+    let fresh = db.read(identity::is_fresh).await?;
+    let key_file = args.data_dir.join("master.key");
+    let vault = Vault::open(&key_file, fresh)?;
+    let (vault, identity) =
+        db.write(move |conn| identity::load(conn, &vault).map(|identity| (vault, identity))).await?;
+    Ok(Services {
+        db,
+        hub: Hub::default(),
+        presence: Presence::default(),
+        vault,
+        identity: identity?,
+        agent_tokens: agents::TokenCache::default(),
+        gate: users::Gate::default(),
+        started_at: Timestamp::now(),
+        stopping,
+    })
+}
+
+fn tls(serve: &Serve) -> Result<Option<rustls::ServerConfig>, StartError> {
+    use rustls_pki_types::pem::PemObject;
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+    let (Some(cert), Some(key)) = (&serve.tls_cert, &serve.tls_key) else { return Ok(None) };
+    let failed = |e: &dyn std::fmt::Display| StartError::Tls(e.to_string());
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| failed(&format!("{}: {e}", cert.display())))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| failed(&format!("{}: {e}", key.display())))?;
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| failed(&e))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|e| failed(&e))?;
+    Ok(Some(config))
+}
+
+/// Serves until the process is asked to stop.
+///
+/// # Errors
+/// [`StartError`] says what is in the way and what to do.
+pub async fn serve(args: &Serve) -> Result<(), StartError> {
+    let tls = tls(args)?;
+    let listener =
+        std::net::TcpListener::bind(args.listen).map_err(|error| StartError::Listen { address: args.listen, error })?;
+    let address = listener.local_addr().unwrap_or(args.listen);
+    let (stop, stopping) = watch::channel(false);
+    let services = web::Data::new(open(&args.data, stopping).await?);
+    let site = web::Data::new(Site {
+        public_url: args.public_url.clone(),
+        trusted_proxies: args.trusted_proxies.clone(),
+        tls: tls.is_some(),
+    });
+    if let Some(token) = users::offer_setup(&services).await? {
+        tracing::info!("no user yet: open /setup with this one-time setup token={}", token.reveal());
+    }
+    let background = background::start(&services);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let (s, fallback) = (services.clone(), routes::fallback());
+    let server = HttpServer::new(move || {
+        let (app, document) = App::new()
+            .into_utoipa_app()
+            .map(|app| app.app_data(s.clone()).app_data(site.clone()).configure(layers::extractors))
+            .configure(routes::contract)
+            .split_for_parts();
+        drop(document); // the one with title and security is made by `routes::document`
+        app.wrap(from_fn(layers::log))
+            .wrap(layers::headers())
+            .wrap(Compress::default())
+            .configure(|config| docs::configure(config, routes::document()))
+            .default_service(web::to(fallback.clone()))
+    })
+    .disable_signals()
+    .keep_alive(Duration::from_secs(75))
+    .max_connections(250_000)
+    .shutdown_timeout(20);
+    let server = match tls {
+        Some(config) => server.listen_rustls_0_23(listener, config),
+        None => server.listen_auto_h2c(listener),
+    }
+    .map_err(StartError::Serve)?
+    .run();
+    tracing::info!("listening url={scheme}://{address}");
+    let handle = server.handle();
+    let running = tokio::spawn(server);
+    wait_for_signal().await;
+    tracing::info!("stopping: answering held requests");
+    let _ = stop.send(true);
+    handle.stop(true).await;
+    for task in background {
+        let _ = task.await;
+    }
+    if let Err(error) = ingest::write_back_seen(&services).await {
+        tracing::error!(%error, "the last signs of life were not written back");
+    }
+    running.await.map_err(|e| StartError::Serve(io::Error::other(e)))?.map_err(StartError::Serve)
+}
+
+#[cfg(unix)]
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn wait_for_signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,49 @@
+//! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
+
+use crate::service::{ActError, Services, ingest};
+use actix_web::web::Data;
+use restic_manager_shared::time::Timestamp;
+use std::future::Future;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How often it is written back who was heard from.
+const SEEN: Duration = Duration::from_secs(5);
+/// How often silent jobs are looked for.
+const SILENT: Duration = Duration::from_secs(10);
+
+/// Starts all of them; they end when the server stops.
+#[must_use]
+pub fn start(s: &Data<Services>) -> Vec<JoinHandle<()>> {
+    vec![
+        every("seen", SEEN, s, |s| async move { ingest::write_back_seen(&s).await }),
+        every("silent jobs", SILENT, s, |s| async move { ingest::lose_silent(&s, Timestamp::now()).await }),
+    ]
+}
+
+fn every<F>(
+    name: &'static str,
+    period: Duration,
+    s: &Data<Services>,
+    act: impl Fn(Data<Services>) -> F + Send + 'static,
+) -> JoinHandle<()>
+where
+    F: Future<Output = Result<usize, ActError>> + Send,
+{
+    let (s, mut stopping) = (s.clone(), s.stopping.clone());
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stopping.wait_for(|stop| *stop) => return,
+            }
+            match act(s.clone()).await {
+                Ok(0) => {}
+                Ok(count) => tracing::debug!(name, count, "background"),
+                Err(error) => tracing::error!(name, %error, "background"),
+            }
+        }
+    })
+}

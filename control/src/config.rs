@@ -1,0 +1,108 @@
+//! The command line. Every setting is a flag; the ones that hold a secret may come from the environment instead.
+
+use crate::domain::permission::Role;
+use clap::{Parser, Subcommand};
+use restic_manager_shared::secret::Secret;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// restic-manager: the control plane for restic backups across a fleet.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve agents, the API and the pages.
+    Serve(Serve),
+    /// Manage users.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Manage API tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+/// Where the data is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Data {
+    /// The data folder: the master key, and the SQLite database unless another is named.
+    #[arg(long)]
+    pub data_dir: PathBuf,
+    /// A PostgreSQL database, as postgres://user:password@host/name, instead of SQLite.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+}
+
+/// How to serve.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Where the data is.
+    #[command(flatten)]
+    pub data: Data,
+    /// The address to listen on; port 0 picks a free one and logs it.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// How people and agents reach this server, such as https://backup.example.org; else taken from each request.
+    #[arg(long)]
+    pub public_url: Option<String>,
+    /// The address of a reverse proxy whose X-Forwarded-For and X-Forwarded-Proto count; may be repeated.
+    #[arg(long = "trusted-proxy")]
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The certificate chain (PEM) to serve HTTPS with.
+    #[arg(long, requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(long, requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Log lines as JSON.
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+/// Users.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user. The password is read from standard input, or RESTIC_MANAGER_PASSWORD.
+    Add {
+        /// Sign-in name.
+        name: String,
+        /// viewer, operator or admin.
+        #[arg(long)]
+        role: Role,
+        /// The password; better left to the environment or standard input.
+        #[arg(long, env = "RESTIC_MANAGER_PASSWORD", hide_env_values = true, value_parser = secret)]
+        password: Option<Secret>,
+        /// Where the data is.
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+/// API tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make an API token and print it.
+    Add {
+        /// What it is for.
+        name: String,
+        /// viewer, operator or admin.
+        #[arg(long)]
+        role: Role,
+        /// Where the data is.
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+#[allow(clippy::unnecessary_wraps)] // the shape that clap wants
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
+}

@@ -1,0 +1,93 @@
+//! `/agent/v1`: what agents say and hear. See `docs/protocol.md` for why it is so.
+
+use super::guard::AgentHost;
+use super::params::Site;
+use super::problem::{ApiError, Errors};
+use crate::service::{ActError, Services, enrollment, ingest, poll};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use restic_manager_shared::id::JobId;
+use restic_manager_shared::wire::enroll::{EnrollRequest, EnrollResponse};
+use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport};
+use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
+use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
+use serde::Serialize;
+
+/// An answer that no cache on the way may keep.
+fn fresh(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
+}
+
+/// Enrol an agent
+///
+/// Trades a one-time token for an identity.
+#[utoipa::path(operation_id = "enroll", tag = "agent", request_body = EnrollRequest, responses((status = 200, body = EnrollResponse), (status = 410, description = "The token was used, has expired or was taken back"), (status = 426, description = "The agent is too old"), Errors), security(()), extensions(("x-role" = json!("enrollment-token"))))]
+#[post("/enroll")]
+pub async fn enroll(
+    s: web::Data<Services>,
+    site: web::Data<Site>,
+    req: HttpRequest,
+    body: web::Json<EnrollRequest>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(fresh(&enrollment::enroll(&s, body.into_inner(), site.address(&req)).await?))
+}
+
+/// Poll
+///
+/// Held until there is something to say, at most as long as asked for.
+#[utoipa::path(operation_id = "poll", tag = "agent", request_body = PollRequest, responses((status = 200, body = PollResponse), (status = 426, description = "The agent is too old"), Errors), security(("agent" = [])), extensions(("x-role" = json!("agent"))))]
+#[post("/poll")]
+pub async fn poll_host(
+    host: AgentHost,
+    s: web::Data<Services>,
+    body: web::Json<PollRequest>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(fresh(&poll::poll(&s, host.0, &body).await?))
+}
+
+/// Claim a job
+///
+/// Only a claim that is answered with 200 may start restic.
+#[utoipa::path(operation_id = "claimJob", tag = "agent", params(("id" = JobId, Path)), request_body = ClaimRequest, responses((status = 200, body = ClaimResponse), Errors), security(("agent" = [])), extensions(("x-role" = json!("agent"))))]
+#[post("/jobs/{id}/claim")]
+pub async fn claim_job(
+    host: AgentHost,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+    body: web::Json<ClaimRequest>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(fresh(&ingest::claim(&s, host.0, *id, body.attempt).await?))
+}
+
+/// Report progress
+///
+/// Chunks are numbered; one that was stored before is dropped, one that comes too early is answered with the last one stored.
+#[utoipa::path(operation_id = "reportChunk", tag = "agent", params(("id" = JobId, Path)), request_body = ChunkRequest, responses((status = 200, body = ChunkResponse), Errors), security(("agent" = [])), extensions(("x-role" = json!("agent"))))]
+#[post("/jobs/{id}/chunks")]
+pub async fn report_chunk(
+    host: AgentHost,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+    body: web::Json<ChunkRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let chunk = body.into_inner();
+    if chunk.seq < 1 {
+        return Err(ActError::field("/seq", "chunks are numbered from 1").into());
+    }
+    Ok(fresh(&ingest::chunk(&s, host.0, *id, chunk).await?))
+}
+
+/// Report the end of a job
+///
+/// Repeated until it is answered with 200.
+#[utoipa::path(operation_id = "finishJob", tag = "agent", params(("id" = JobId, Path)), request_body = FinishReport, responses((status = 200, description = "Stored"), Errors), security(("agent" = [])), extensions(("x-role" = json!("agent"))))]
+#[post("/jobs/{id}/finish")]
+pub async fn finish_job(
+    host: AgentHost,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+    body: web::Json<FinishReport>,
+) -> Result<HttpResponse, ApiError> {
+    ingest::finish(&s, host.0, *id, body.into_inner()).await?;
+    Ok(fresh(&serde_json::json!({})))
+}

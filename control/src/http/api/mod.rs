@@ -1,0 +1,10 @@
+//! `/api/v1`: everything that a page can do, for scripts. Lists answer `{"items": [...], "next": cursor or null}`.
+
+pub mod admin;
+pub mod enrollment;
+pub mod hosts;
+pub mod jobs;
+pub mod repositories;
+pub mod schedules;
+
+use super::problem::Errors;

@@ -1,0 +1,163 @@
+//! The table of all operations of the contract: the API, the agents' side, health. The OpenAPI document is made from it, and the
+//! authorisation test walks that document.
+
+use super::problem::{answer, problem};
+use super::{agent, api, health};
+use actix_web::dev::ResourceDef;
+use actix_web::http::{StatusCode, header};
+use actix_web::{App, HttpRequest, HttpResponse};
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, PathItem};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::scope::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "restic-manager",
+        description = "Everything a page can do, and everything agents say. Lists answer `{items, next}`; errors are RFC 9457 \
+                       problem documents with a stable `code`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    servers((url = "/", description = "This server")),
+    modifiers(&Security),
+    tags(
+        (name = "hosts", description = "Machines with an agent"),
+        (name = "schedules", description = "What a host backs up, and when"),
+        (name = "jobs", description = "One run of one operation on one host"),
+        (name = "snapshots", description = "What is in the repositories, as metadata"),
+        (name = "repositories", description = "Where backups go"),
+        (name = "administration", description = "Users, tokens, the audit log"),
+        (name = "agent", description = "What agents say and hear"),
+        (name = "server", description = "The server's own health")
+    ),
+    components(schemas(
+        restic_manager_shared::wire::problem::Problem,
+        restic_manager_shared::wire::problem::FieldError
+    ))
+)]
+struct Document;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut OpenApi) {
+        let bearer = |format: &str, text: &str| {
+            SecurityScheme::Http(
+                HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format(format).description(Some(text)).build(),
+            )
+        };
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("bearer", bearer("opaque", "An API token: restic-manager token add"));
+        components.add_security_scheme("agent", bearer("JWT", "Signed by the agent's own key, good for minutes"));
+    }
+}
+
+/// Registers every operation of the contract.
+pub fn contract(config: &mut ServiceConfig<'_>) {
+    config
+        .service(health::healthz)
+        .service(health::readyz)
+        .service(
+            scope("/agent/v1")
+                .service(agent::enroll)
+                .service(agent::poll_host)
+                .service(agent::claim_job)
+                .service(agent::report_chunk)
+                .service(agent::finish_job),
+        )
+        .service(
+            scope("/api/v1")
+                .service(api::hosts::list_hosts)
+                .service(api::hosts::get_host)
+                .service(api::hosts::update_host)
+                .service(api::hosts::delete_host)
+                .service(api::hosts::list_schedules)
+                .service(api::hosts::create_schedule)
+                .service(api::hosts::list_snapshots)
+                .service(api::hosts::list_host_jobs)
+                .service(api::hosts::run_host)
+                .service(api::hosts::put_credential)
+                .service(api::schedules::get_schedule)
+                .service(api::schedules::update_schedule)
+                .service(api::schedules::delete_schedule)
+                .service(api::schedules::run_schedule)
+                .service(api::repositories::list_repositories)
+                .service(api::repositories::create_repository)
+                .service(api::repositories::get_repository)
+                .service(api::repositories::update_repository)
+                .service(api::repositories::delete_repository)
+                .service(api::repositories::init_repository)
+                .service(api::repositories::refresh_snapshots)
+                .service(api::enrollment::create_enrollment_token)
+                .service(api::jobs::list_jobs)
+                .service(api::jobs::get_job)
+                .service(api::jobs::cancel_job)
+                .service(api::jobs::watch_job)
+                .service(api::admin::create_user)
+                .service(api::admin::create_api_token)
+                .service(api::admin::list_audit_events),
+        );
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn document() -> OpenApi {
+    let (_, document) = App::new().into_utoipa_app().openapi(Document::openapi()).configure(contract).split_for_parts();
+    document
+}
+
+/// The document as it is committed and served.
+///
+/// # Errors
+/// Never in practice; a value that does not serialise.
+pub fn document_text() -> Result<String, serde_json::Error> {
+    Ok(document().to_pretty_json()? + "\n")
+}
+
+fn methods(item: &PathItem) -> Vec<&'static str> {
+    [
+        ("GET", item.get.is_some()),
+        ("POST", item.post.is_some()),
+        ("PUT", item.put.is_some()),
+        ("DELETE", item.delete.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(name, there)| there.then_some(name))
+    .collect()
+}
+
+/// Answers what no operation takes: 405 with `Allow` for a known path, else 404.
+pub fn fallback() -> impl Fn(HttpRequest) -> Ready<HttpResponse> + Clone + Send + 'static {
+    let table: Arc<Vec<(ResourceDef, String)>> = Arc::new(
+        document()
+            .paths
+            .paths
+            .iter()
+            .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item).join(", ")))
+            .collect(),
+    );
+    move |req| {
+        let known = table.iter().find(|(path, _)| path.is_match(req.path()));
+        let mut response = match known {
+            Some(_) => {
+                let hint = "See /api/docs for what it takes.";
+                answer(&problem(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "This path does not take that method",
+                    Some(hint.into()),
+                ))
+            }
+            None => answer(&problem(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address", None)),
+        };
+        if let Some(allow) = known.and_then(|(_, allow)| header::HeaderValue::from_str(allow).ok()) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        ready(response)
+    }
+}
