@@ -118,7 +118,8 @@ impl Courier {
             Ok(answer) => {
                 self.backoff.reset();
                 self.feed.outbox().stored(answer.stored);
-                self.drop_kept(answer.stored.max(chunk.seq));
+                // After a gap the numbers change, and what is kept is written anew with them.
+                self.drop_kept(if answer.stored < chunk.seq { i64::MAX } else { answer.stored });
                 if answer.cancel {
                     self.agent.roster.stop(self.job, crate::restic::process::StopReason::Cancelled);
                 }

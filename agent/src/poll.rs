@@ -21,6 +21,8 @@ const SLACK: Duration = Duration::from_secs(15);
 const PLAIN: Duration = Duration::from_secs(3);
 /// Shorter holds are no holds.
 const SHORTEST: u32 = 3;
+/// The server ends holds up to so much early.
+const EARLY: Duration = Duration::from_secs(4);
 /// Good polls before a longer hold is tried.
 const QUIET: u32 = 10;
 
@@ -64,7 +66,7 @@ impl Hold {
 
     /// A poll was answered. It says something about the path only if it lasted.
     pub fn answered(&mut self, age: Duration) {
-        if age.as_secs() + 1 < u64::from(self.seconds) {
+        if age + EARLY < Duration::from_secs(self.seconds.into()) {
             return;
         }
         self.last_cut = None;
@@ -117,6 +119,9 @@ impl Poller<'_> {
                 self.asked = answer.hold.min(MAX_HOLD);
                 let pause = Duration::from_millis(u64::from(answer.pause_ms));
                 let plan = reconcile(&held, answer);
+                // An early answer that changes nothing must not become a storm of polls.
+                let idle = plan == Plan::default() && age < PLAIN && seconds > 0;
+                let pause = if idle { pause.max(PLAIN.saturating_sub(age)) } else { pause };
                 self.act(plan, pause)
             }
             Err(e) => self.failed(&e, age, seconds),

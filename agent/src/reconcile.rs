@@ -20,7 +20,7 @@ pub struct Held {
 /// What follows from the answer, to be done in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Keep this state.
+    /// Keep this state. It may be older than what is held: a control plane restored from a backup is right all the same.
     pub save: Option<DesiredState>,
     /// Stop these jobs.
     pub cancel: Vec<JobId>,
@@ -33,7 +33,7 @@ pub struct Plan {
 /// Compares.
 #[must_use]
 pub fn reconcile(held: &Held, answer: PollResponse) -> Plan {
-    let save = answer.state.filter(|s| s.version > held.version);
+    let save = answer.state.filter(|s| s.version != held.version);
     let version = save.as_ref().map_or(held.version, |s| s.version);
     let mut plan = Plan { save, ..Plan::default() };
     let phase = |id: JobId| held.jobs.iter().find(|j| j.id == id);
@@ -105,8 +105,9 @@ mod tests {
         assert!(plan.state_is_behind && plan.accept.is_empty());
         let plan = reconcile(&held(vec![], 2), answer(vec![offer(a, 1, 6)], vec![], Some(6)));
         assert!(!plan.state_is_behind && plan.accept.len() == 1 && plan.save.is_some());
-        // An older state is not taken.
+        // The same state again is no news; another one is, even an older one.
         assert_eq!(reconcile(&held(vec![], 2), answer(vec![], vec![], Some(5))).save, None);
+        assert!(reconcile(&held(vec![], 2), answer(vec![], vec![], Some(4))).save.is_some());
         // Only what is still going on can be cancelled.
         let jobs = vec![job(a, 1, HeldPhase::Running), job(b, 1, HeldPhase::Finished)];
         assert_eq!(reconcile(&held(jobs, 0), answer(vec![], vec![a, b, c], None)).cancel, [a]);
