@@ -2,11 +2,15 @@
 
 use super::problem::ApiError;
 use crate::service::{ActError, MAX_PAGE};
+use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, web};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::future::{Ready, ready};
+use std::marker::PhantomData;
 use std::net::IpAddr;
+use std::pin::Pin;
 
 /// Where this site is, and whom it believes about where a request comes from.
 #[derive(Clone, Debug, Default)]
@@ -87,12 +91,48 @@ impl FromRequest for IdempotencyKey {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
-    fn from_request(req: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let sent = req.headers().get("idempotency-key");
         ready(match sent.map(|v| v.to_str()) {
             None => Ok(Self(None)),
             Some(Ok(key)) => Ok(Self(Some(key.to_owned()))),
             Some(Err(_)) => Err(ActError::field("/Idempotency-Key", "only visible ASCII characters").into()),
+        })
+    }
+}
+
+/// A JSON body that is read after the guard has let its sender in: strangers learn nothing about what an operation takes.
+#[derive(Debug)]
+pub struct Input<T> {
+    body: web::Bytes,
+    json: bool,
+    shape: PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Input<T> {
+    /// The body.
+    ///
+    /// # Errors
+    /// 415 if it is not JSON by its content type, 400 if it is not what `T` takes.
+    pub fn read(self) -> Result<T, ApiError> {
+        if !self.json {
+            return Err(ApiError::MediaType);
+        }
+        serde_json::from_slice(&self.body).map_err(|e| ApiError::Malformed(e.to_string()))
+    }
+}
+
+impl<T: 'static> FromRequest for Input<T> {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let media = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let json = media.split(';').next().is_some_and(|m| m.trim().eq_ignore_ascii_case("application/json"));
+        let body = web::Bytes::from_request(req, payload);
+        Box::pin(async move {
+            let body = body.await.map_err(|e| super::layers::body_error(&e))?;
+            Ok(Self { body, json, shape: PhantomData })
         })
     }
 }

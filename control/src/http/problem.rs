@@ -9,25 +9,54 @@ use std::collections::BTreeMap;
 use std::fmt;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-/// An act's error on its way out.
+/// An error on its way out.
 #[derive(Debug)]
-pub struct ApiError(pub ActError);
+pub enum ApiError {
+    /// The act was not done.
+    Act(ActError),
+    /// The body is not what the operation takes; the text says where.
+    Malformed(String),
+    /// The body is not JSON.
+    MediaType,
+}
+
+impl ApiError {
+    /// It as a problem document.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Act(error) => describe(error),
+            Self::Malformed(why) => problem(
+                StatusCode::BAD_REQUEST,
+                "malformed",
+                "The body is not what this operation takes",
+                Some(why.clone()),
+            ),
+            Self::MediaType => problem(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send application/json",
+                Some("The body must be JSON, with the header Content-Type: application/json.".into()),
+            ),
+        }
+    }
+}
 
 impl From<ActError> for ApiError {
     fn from(error: ActError) -> Self {
-        Self(error)
+        Self::Act(error)
     }
 }
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        Self(refusal.into())
+        Self::Act(refusal.into())
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.problem().title)
     }
 }
 
@@ -146,12 +175,12 @@ pub fn describe(error: &ActError) -> Problem {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(describe(&self.0).status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.problem().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = answer(&describe(&self.0));
-        if let ActError::Refused(Refusal::RateLimited(wait)) = &self.0 {
+        let mut response = answer(&self.problem());
+        if let Self::Act(ActError::Refused(Refusal::RateLimited(wait))) = self {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(wait.as_secs().max(1)));
         }
         response

@@ -1,7 +1,7 @@
 //! `/agent/v1`: what agents say and hear. See `docs/protocol.md` for why it is so.
 
 use super::guard::AgentHost;
-use super::params::Site;
+use super::params::{Input, Site};
 use super::problem::{ApiError, Errors};
 use crate::service::{ActError, Services, enrollment, ingest, poll};
 use actix_web::http::header;
@@ -27,9 +27,9 @@ pub async fn enroll(
     s: web::Data<Services>,
     site: web::Data<Site>,
     req: HttpRequest,
-    body: web::Json<EnrollRequest>,
+    body: Input<EnrollRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(fresh(&enrollment::enroll(&s, body.into_inner(), site.address(&req)).await?))
+    Ok(fresh(&enrollment::enroll(&s, body.read()?, site.address(&req)).await?))
 }
 
 /// Poll
@@ -40,9 +40,9 @@ pub async fn enroll(
 pub async fn poll_host(
     host: AgentHost,
     s: web::Data<Services>,
-    body: web::Json<PollRequest>,
+    body: Input<PollRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(fresh(&poll::poll(&s, host.0, &body).await?))
+    Ok(fresh(&poll::poll(&s, host.0, &body.read()?).await?))
 }
 
 /// Claim a job
@@ -54,9 +54,9 @@ pub async fn claim_job(
     host: AgentHost,
     s: web::Data<Services>,
     id: web::Path<JobId>,
-    body: web::Json<ClaimRequest>,
+    body: Input<ClaimRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(fresh(&ingest::claim(&s, host.0, *id, body.attempt).await?))
+    Ok(fresh(&ingest::claim(&s, host.0, *id, body.read()?.attempt).await?))
 }
 
 /// Report progress
@@ -68,9 +68,9 @@ pub async fn report_chunk(
     host: AgentHost,
     s: web::Data<Services>,
     id: web::Path<JobId>,
-    body: web::Json<ChunkRequest>,
+    body: Input<ChunkRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let chunk = body.into_inner();
+    let chunk = body.read()?;
     if chunk.seq < 1 {
         return Err(ActError::field("/seq", "chunks are numbered from 1").into());
     }
@@ -86,8 +86,8 @@ pub async fn finish_job(
     host: AgentHost,
     s: web::Data<Services>,
     id: web::Path<JobId>,
-    body: web::Json<FinishReport>,
+    body: Input<FinishReport>,
 ) -> Result<HttpResponse, ApiError> {
-    ingest::finish(&s, host.0, *id, body.into_inner()).await?;
+    ingest::finish(&s, host.0, *id, body.read()?).await?;
     Ok(fresh(&serde_json::json!({})))
 }

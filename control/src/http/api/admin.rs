@@ -3,7 +3,7 @@
 use super::Errors;
 use crate::domain::permission::Role;
 use crate::http::guard::{Admin, Guarded};
-use crate::http::params::Paging;
+use crate::http::params::{Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::{Services, audit, tokens, users};
 use actix_web::{HttpResponse, get, post, web};
@@ -38,9 +38,9 @@ pub struct NewUser {
 pub async fn create_user(
     who: Guarded<Admin>,
     s: web::Data<Services>,
-    input: web::Json<UserInput>,
+    input: Input<UserInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let UserInput { name, password, role } = input.into_inner();
+    let UserInput { name, password, role } = input.read()?;
     let id = users::add(&s, &who.actor, name, password, role).await?;
     Ok(HttpResponse::Created().json(NewUser { id }))
 }
@@ -69,9 +69,9 @@ pub struct NewApiToken {
 pub async fn create_api_token(
     who: Guarded<Admin>,
     s: web::Data<Services>,
-    input: web::Json<ApiTokenInput>,
+    input: Input<ApiTokenInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let ApiTokenInput { name, role } = input.into_inner();
+    let ApiTokenInput { name, role } = input.read()?;
     let token = tokens::add(&s, &who.actor, name, role).await?;
     Ok(HttpResponse::Created().json(NewApiToken { token: token.reveal().to_owned() }))
 }

@@ -2,7 +2,7 @@
 
 use super::Errors;
 use crate::http::guard::{Guarded, Operator};
-use crate::http::params::Site;
+use crate::http::params::{Input, Site};
 use crate::http::problem::ApiError;
 use crate::service::Services;
 use crate::service::enrollment::{self, NewToken, TokenInput};
@@ -19,8 +19,8 @@ pub async fn create_enrollment_token(
     s: web::Data<Services>,
     site: web::Data<Site>,
     req: HttpRequest,
-    input: web::Json<TokenInput>,
+    input: Input<TokenInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let token = enrollment::create_token(&s, &who.actor, input.into_inner(), &site.base_url(&req)).await?;
+    let token = enrollment::create_token(&s, &who.actor, input.read()?, &site.base_url(&req)).await?;
     Ok(HttpResponse::Created().json(token))
 }

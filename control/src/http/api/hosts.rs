@@ -7,7 +7,7 @@ use crate::domain::schedule::{Schedule, ScheduleInput};
 use crate::domain::snapshot::Snapshot;
 use crate::http::api::jobs::{JobList, RunAnswer, run_answer};
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
-use crate::http::params::{IdempotencyKey, Paging};
+use crate::http::params::{IdempotencyKey, Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::repositories::CredentialInput;
 use crate::service::{Services, hosts, jobs, repositories, schedules, snapshots};
@@ -88,9 +88,9 @@ pub async fn update_host(
     who: Guarded<Operator>,
     s: web::Data<Services>,
     id: web::Path<HostId>,
-    input: web::Json<HostInput>,
+    input: Input<HostInput>,
 ) -> Result<web::Json<Host>, ApiError> {
-    let HostInput { name, tags } = input.into_inner();
+    let HostInput { name, tags } = input.read()?;
     Ok(web::Json(hosts::update(&s, &who.actor, *id, name, tags).await?))
 }
 
@@ -126,9 +126,9 @@ pub async fn create_schedule(
     who: Guarded<Operator>,
     s: web::Data<Services>,
     id: web::Path<HostId>,
-    input: web::Json<ScheduleInput>,
+    input: Input<ScheduleInput>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Created().json(schedules::add(&s, &who.actor, *id, input.into_inner()).await?))
+    Ok(HttpResponse::Created().json(schedules::add(&s, &who.actor, *id, input.read()?).await?))
 }
 
 /// List a host's snapshots
@@ -185,9 +185,9 @@ pub async fn put_credential(
     who: Guarded<Admin>,
     s: web::Data<Services>,
     ids: web::Path<(HostId, RepositoryId)>,
-    input: web::Json<CredentialInput>,
+    input: Input<CredentialInput>,
 ) -> Result<HttpResponse, ApiError> {
     let (host, repository) = ids.into_inner();
-    repositories::put_credential(&s, &who.actor, host, repository, input.into_inner()).await?;
+    repositories::put_credential(&s, &who.actor, host, repository, input.read()?).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -4,7 +4,7 @@ use super::Errors;
 use super::jobs::{RunAnswer, run_answer};
 use crate::domain::repository::Repository;
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
-use crate::http::params::{IdempotencyKey, Paging};
+use crate::http::params::{IdempotencyKey, Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::repositories::RepositoryInput;
 use crate::service::{Services, jobs, repositories};
@@ -50,9 +50,9 @@ pub async fn list_repositories(
 pub async fn create_repository(
     who: Guarded<Admin>,
     s: web::Data<Services>,
-    input: web::Json<RepositoryInput>,
+    input: Input<RepositoryInput>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Created().json(repositories::add(&s, &who.actor, input.into_inner()).await?))
+    Ok(HttpResponse::Created().json(repositories::add(&s, &who.actor, input.read()?).await?))
 }
 
 /// Show a repository
@@ -75,9 +75,9 @@ pub async fn update_repository(
     who: Guarded<Admin>,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
-    input: web::Json<RepositoryInput>,
+    input: Input<RepositoryInput>,
 ) -> Result<web::Json<Repository>, ApiError> {
-    Ok(web::Json(repositories::update(&s, &who.actor, *id, input.into_inner()).await?))
+    Ok(web::Json(repositories::update(&s, &who.actor, *id, input.read()?).await?))
 }
 
 /// Forget a repository
@@ -104,9 +104,9 @@ pub async fn init_repository(
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
     key: IdempotencyKey,
-    on: web::Json<OnHost>,
+    on: Input<OnHost>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(run_answer(jobs::init(&s, &who.actor, *id, on.host_id, key.0).await?))
+    Ok(run_answer(jobs::init(&s, &who.actor, *id, on.read()?.host_id, key.0).await?))
 }
 
 /// List a host's snapshots anew
@@ -119,7 +119,7 @@ pub async fn refresh_snapshots(
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
     key: IdempotencyKey,
-    on: web::Json<OnHost>,
+    on: Input<OnHost>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(run_answer(jobs::refresh_snapshots(&s, &who.actor, *id, on.host_id, key.0).await?))
+    Ok(run_answer(jobs::refresh_snapshots(&s, &who.actor, *id, on.read()?.host_id, key.0).await?))
 }

@@ -4,7 +4,7 @@ use super::Errors;
 use super::jobs::{RunAnswer, run_answer};
 use crate::domain::schedule::{Schedule, ScheduleInput};
 use crate::http::guard::{Guarded, Operator, Viewer};
-use crate::http::params::IdempotencyKey;
+use crate::http::params::{IdempotencyKey, Input};
 use crate::http::problem::ApiError;
 use crate::service::{Services, jobs, schedules};
 use actix_web::{HttpResponse, delete, get, post, put, web};
@@ -30,9 +30,9 @@ pub async fn update_schedule(
     who: Guarded<Operator>,
     s: web::Data<Services>,
     id: web::Path<ScheduleId>,
-    input: web::Json<ScheduleInput>,
+    input: Input<ScheduleInput>,
 ) -> Result<web::Json<Schedule>, ApiError> {
-    Ok(web::Json(schedules::update(&s, &who.actor, *id, input.into_inner()).await?))
+    Ok(web::Json(schedules::update(&s, &who.actor, *id, input.read()?).await?))
 }
 
 /// Delete a schedule

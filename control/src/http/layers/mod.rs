@@ -3,7 +3,6 @@
 use super::problem::{answer, problem};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::error::JsonPayloadError;
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, error, web};
@@ -36,23 +35,26 @@ fn fail(
     error::InternalError::from_response(error, answer(&problem(status, code, title, Some(detail)))).into()
 }
 
+/// A body that could not be taken in.
+#[must_use]
+pub fn body_error(cause: &Error) -> Error {
+    let status = cause.as_response_error().status_code();
+    let text = cause.to_string();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        fail(text, status, "too_large", "The body is over 1 MiB")
+    } else {
+        fail(text, StatusCode::BAD_REQUEST, "malformed", "The body could not be read")
+    }
+}
+
 /// Limits and error answers of the extractors.
 pub fn extractors(config: &mut web::ServiceConfig) {
-    let json = web::JsonConfig::default().limit(MAX_BODY).content_type_required(true).error_handler(|e, _| match e {
-        JsonPayloadError::ContentType => {
-            fail(e, StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Send application/json")
-        }
-        JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => {
-            fail(e, StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is over 1 MiB")
-        }
-        e => fail(e, StatusCode::BAD_REQUEST, "malformed", "The body is not what this operation takes"),
-    });
     let path = web::PathConfig::default()
         .error_handler(|e, _| fail(e, StatusCode::NOT_FOUND, "not_found", "There is no such thing"));
     let query = web::QueryConfig::default().error_handler(|e, _| {
         fail(e, StatusCode::BAD_REQUEST, "malformed", "The query is not what this operation takes")
     });
-    config.app_data(json).app_data(path).app_data(query).app_data(web::PayloadConfig::new(MAX_BODY));
+    config.app_data(path).app_data(query).app_data(web::PayloadConfig::new(MAX_BODY));
 }
 
 /// One log line per request. Paths hold ids, never secrets; queries are left out.
