@@ -1,70 +1,27 @@
 //! What a job does, from its task to a judgement: policy, restic, secrets, pre-flight, the run itself. Knows neither the claim nor
 //! the journal; the runner does.
 
+mod run;
+
 use crate::app::Agent;
 use crate::deliver::Feed;
 use crate::policy::Policy;
 use crate::redact::Redactor;
-use crate::restic::argv::{self, Operation};
-use crate::restic::binary::Restic;
+use crate::report::Done;
+use crate::restic::argv::Operation;
+use crate::restic::binary::{NoRestic, Restic};
 use crate::restic::env::{self, JobDir, Variables};
 use crate::restic::judge::{self, Command, Evidence, Verdict};
-use crate::restic::output::{Said, Transcript};
 use crate::restic::preflight::{self, Answer};
-use crate::restic::process::{self, Ended, Exit, Launch, Output, Stop, StopReason};
-use crate::restic::signal;
-use crate::roster::pressed;
+use crate::restic::process::{Exit, Stop};
+use crate::state_dir::StateError;
 use restic_manager_shared::restic::snapshot::{is_whole_id, parse_list};
 use restic_manager_shared::wire::job::{
-    BackupSummary, CauseCode, End, ItemError, Offer, SnapshotRecord, Task, job_tag, schedule_tag,
+    BackupSummary, CauseCode, End, Offer, SnapshotRecord, Task, job_tag, schedule_tag,
 };
-use restic_manager_shared::wire::progress::{LogLevel, Phase};
+use restic_manager_shared::wire::progress::LogLevel;
 use restic_manager_shared::wire::state::{BackupSpec, RepositorySecrets, RepositorySpec};
-use std::io;
-use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-
-/// A restic that has done nothing but retry for so long is stopped.
-const STUCK: Duration = Duration::from_secs(60);
-
-/// What came of it.
-#[derive(Debug)]
-pub struct Done {
-    /// How it ended and why.
-    pub verdict: Verdict,
-    /// restic's exit status.
-    pub exit_code: Option<i32>,
-    /// What a backup did.
-    pub summary: Option<BackupSummary>,
-    /// Snapshots that were made or listed.
-    pub snapshots: Vec<SnapshotRecord>,
-    /// Whether these are all.
-    pub snapshots_complete: bool,
-    /// What could not be handled.
-    pub items: Vec<ItemError>,
-    /// How much more could not be handled.
-    pub items_omitted: u64,
-    /// The command line.
-    pub command: Option<String>,
-    /// restic's version.
-    pub restic_version: Option<String>,
-}
-
-impl From<Verdict> for Done {
-    fn from(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            exit_code: None,
-            summary: None,
-            snapshots: Vec::new(),
-            snapshots_complete: false,
-            items: Vec::new(),
-            items_omitted: 0,
-            command: None,
-            restic_version: None,
-        }
-    }
-}
+use run::Run;
 
 /// Does the job.
 pub async fn perform(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop) -> Done {
@@ -91,20 +48,12 @@ struct Work<'a> {
     vars: Variables,
 }
 
-/// One run of restic.
-struct Run {
-    command: Command,
-    ended: Ended,
-    transcript: Transcript,
-    shown: String,
-}
-
 impl<'a> Work<'a> {
     async fn prepare(agent: &'a Agent, offer: &'a Offer, feed: &'a Feed, stop: Stop) -> Result<Self, Verdict> {
         let policy = Policy::load(&agent.dir).map_err(|e| Verdict::failed(CauseCode::Unknown, e.to_string()))?;
         policy.allow(&offer.task).map_err(|e| Verdict::failed(CauseCode::Unknown, e.to_string()))?;
         let restic = agent.finder.find().await.map_err(|e| {
-            let code = if matches!(e, crate::restic::binary::NoRestic::TooOld { .. }) {
+            let code = if matches!(e, NoRestic::TooOld { .. }) {
                 CauseCode::ResticTooOld
             } else {
                 CauseCode::ResticUnavailable
@@ -120,7 +69,7 @@ impl<'a> Work<'a> {
             .identity
             .unseal(&repository)
             .map_err(|e| Verdict::failed(CauseCode::CredentialMissing, e.to_string()))?;
-        let disk = |e: crate::state_dir::StateError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
+        let disk = |e: StateError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
         let dir = JobDir::make(&agent.dir, offer.id).map_err(disk)?;
         let vars = env::prepare(&dir, &agent.dir, &agent.surroundings, &repository.url, &secrets, restic.version)
             .map_err(disk)?;
@@ -337,99 +286,6 @@ impl<'a> Work<'a> {
         done.command = self.redactor.clean_maybe(done.command);
         done.restic_version.get_or_insert_with(|| self.restic.version.to_string());
         done
-    }
-
-    async fn run(&mut self, command: Command, operation: Operation<'_>) -> Result<Run, Verdict> {
-        if let Some(reason) = *self.stop.borrow() {
-            return Err(stopped_before(reason));
-        }
-        let line = argv::build(operation, &self.host, self.dir.path(), self.agent.surroundings.ca.as_deref());
-        for file in &line.files {
-            let written = self.dir.write(file.name, &file.bytes);
-            written.map_err(|e| Verdict::failed(CauseCode::AgentDisk, e.to_string()))?;
-        }
-        self.say(LogLevel::Info, &line.shown);
-        let launch = Launch {
-            program: self.restic.path.clone(),
-            args: line.args,
-            vars: self.vars.clone(),
-            dir: self.dir.path().to_owned(),
-        };
-        let mut transcript = Transcript::default();
-        transcript.set_phase(Phase::Starting);
-        self.feed.report(transcript.progress());
-        let ended = self.listen(launch, &mut transcript).await;
-        let ended =
-            ended.map_err(|e| Verdict::failed(CauseCode::ResticUnavailable, format!("restic cannot be run: {e}")))?;
-        Ok(Run { command, ended, transcript, shown: line.shown })
-    }
-
-    /// Runs restic and hears it out, stopping it when somebody wants that or it is stuck.
-    async fn listen(&self, launch: Launch, transcript: &mut Transcript) -> io::Result<Ended> {
-        let (lines, mut heard) = mpsc::channel(256);
-        let (press, stop) = watch::channel(None);
-        let (agent, job) = (self.agent, self.offer.id);
-        let run = process::run(launch, lines, stop, process::GRACE, move |pid| {
-            if let Err(e) = agent.journal.child(job, pid, signal::birth(pid).as_deref()) {
-                tracing::warn!(%job, error = %e, "cannot note the process in the journal");
-            }
-        });
-        tokio::pin!(run);
-        let mut outside = self.stop.clone();
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
-        let mut stopping = false;
-        let ended = loop {
-            tokio::select! {
-                ended = &mut run => break ended,
-                Some(line) = heard.recv() => self.hear(transcript, line, stopping),
-                reason = pressed(&mut outside), if !stopping => {
-                    stopping = true;
-                    transcript.set_phase(Phase::Stopping);
-                    self.feed.report(transcript.progress());
-                    press.send_replace(Some(reason));
-                }
-                _ = tick.tick(), if !stopping => {
-                    if transcript.is_stuck(self.agent.client.now(), STUCK) {
-                        stopping = true;
-                        press.send_replace(Some(StopReason::Unreachable));
-                    }
-                }
-            }
-        };
-        while let Ok(line) = heard.try_recv() {
-            self.hear(transcript, line, stopping);
-        }
-        ended
-    }
-
-    fn hear(&self, transcript: &mut Transcript, line: Output, stopping: bool) {
-        let said = match line {
-            Output::Out(line) => transcript.stdout(&line),
-            Output::Err(line) => transcript.stderr(&line, self.agent.client.now()),
-        };
-        if let Said::Log(level, text) = &said {
-            self.say(*level, text);
-        }
-        if said != Said::Nothing {
-            if stopping {
-                transcript.set_phase(Phase::Stopping);
-            }
-            let mut progress = transcript.progress().clone();
-            progress.current_files.iter_mut().for_each(|f| *f = self.redactor.clean(f));
-            self.feed.report(&progress);
-        }
-    }
-}
-
-fn stopped_before(reason: StopReason) -> Verdict {
-    match reason {
-        StopReason::Cancelled => {
-            Verdict::because(End::Cancelled, CauseCode::Cancelled, "cancelled before restic started")
-        }
-        StopReason::AgentStops => {
-            Verdict::failed(CauseCode::AgentRestarted, "the agent was stopped before restic started")
-        }
-        StopReason::Unreachable => Verdict::failed(CauseCode::RepositoryUnreachable, "the storage does not answer"),
     }
 }
 

@@ -1,13 +1,52 @@
 //! The finish report: what came of a job, made to fit the wire.
 
 use crate::outbox::fit_line;
-use crate::perform::Done;
+use crate::restic::judge::Verdict;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::MAX_BODY;
-use restic_manager_shared::wire::job::{FinishReport, MAX_ITEM_ERRORS};
+use restic_manager_shared::wire::job::{BackupSummary, FinishReport, ItemError, MAX_ITEM_ERRORS, SnapshotRecord};
 
 /// Room for the HTTP side of things.
 const LARGEST: usize = MAX_BODY - 16 * 1024;
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Done {
+    /// How it ended and why.
+    pub verdict: Verdict,
+    /// restic's exit status.
+    pub exit_code: Option<i32>,
+    /// What a backup did.
+    pub summary: Option<BackupSummary>,
+    /// Snapshots that were made or listed.
+    pub snapshots: Vec<SnapshotRecord>,
+    /// Whether these are all.
+    pub snapshots_complete: bool,
+    /// What could not be handled.
+    pub items: Vec<ItemError>,
+    /// How much more could not be handled.
+    pub items_omitted: u64,
+    /// The command line.
+    pub command: Option<String>,
+    /// restic's version.
+    pub restic_version: Option<String>,
+}
+
+impl From<Verdict> for Done {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            exit_code: None,
+            summary: None,
+            snapshots: Vec::new(),
+            snapshots_complete: false,
+            items: Vec::new(),
+            items_omitted: 0,
+            command: None,
+            restic_version: None,
+        }
+    }
+}
 
 /// Builds the report.
 #[must_use]
@@ -68,8 +107,7 @@ fn size(report: &FinishReport) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::restic::judge::Verdict;
-    use restic_manager_shared::wire::job::{BackupSummary, CauseCode, ItemError, SnapshotRecord};
+    use restic_manager_shared::wire::job::CauseCode;
 
     fn snapshot(n: i64) -> SnapshotRecord {
         SnapshotRecord {

@@ -1,5 +1,7 @@
 //! Whole jobs: the real agent, real restics of every version at hand, a real append-only rest-server.
 #![cfg(unix)]
+#![allow(clippy::expect_used)] // a test that cannot go on says so
+#![allow(clippy::disallowed_methods)] // and measures its own patience
 
 mod common;
 

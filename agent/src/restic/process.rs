@@ -87,12 +87,17 @@ pub async fn run(
     started: impl FnOnce(u32),
 ) -> io::Result<Ended> {
     let mut child = spawn(&launch)?;
-    if let Some(pid) = child.id() {
+    let pid = child.id();
+    if let Some(pid) = pid {
         started(pid);
     }
     let drains =
         [drain(child.stdout().take(), lines.clone(), Output::Out), drain(child.stderr().take(), lines, Output::Err)];
     let ended = wait(&mut *child, &mut stop, grace).await;
+    if let (Some(pid), Ok(Ended { stopped: Some(_), .. })) = (pid, &ended) {
+        // Helpers that it started, such as ssh or rclone, do not outlive a stop.
+        super::signal::end_group(pid, true);
+    }
     for drain in drains.into_iter().flatten() {
         let abort = drain.abort_handle();
         if tokio::time::timeout(AFTERMATH, drain).await.is_err() {
@@ -207,6 +212,6 @@ fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "process_tests.rs"]
 mod tests;

@@ -1,0 +1,120 @@
+//! One run of restic inside a job: its command line into being, its output heard as it comes, and the buttons that stop it.
+
+use super::Work;
+use crate::restic::argv::{self, Operation};
+use crate::restic::judge::{Command, Verdict};
+use crate::restic::output::{Said, Transcript};
+use crate::restic::process::{self, Ended, Launch, Output, StopReason};
+use crate::restic::signal;
+use crate::roster::pressed;
+use restic_manager_shared::wire::job::{CauseCode, End};
+use restic_manager_shared::wire::progress::{LogLevel, Phase};
+use std::io;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// A restic that has done nothing but retry for so long is stopped.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// One run of restic.
+pub(super) struct Run {
+    pub(super) command: Command,
+    pub(super) ended: Ended,
+    pub(super) transcript: Transcript,
+    pub(super) shown: String,
+}
+
+impl Work<'_> {
+    pub(super) async fn run(&self, command: Command, operation: Operation<'_>) -> Result<Run, Verdict> {
+        if let Some(reason) = *self.stop.borrow() {
+            return Err(stopped_before(reason));
+        }
+        let line = argv::build(operation, &self.host, self.dir.path(), self.agent.surroundings.ca.as_deref());
+        for file in &line.files {
+            let written = self.dir.write(file.name, &file.bytes);
+            written.map_err(|e| Verdict::failed(CauseCode::AgentDisk, e.to_string()))?;
+        }
+        self.say(LogLevel::Info, &line.shown);
+        let launch = Launch {
+            program: self.restic.path.clone(),
+            args: line.args,
+            vars: self.vars.clone(),
+            dir: self.dir.path().to_owned(),
+        };
+        let mut transcript = Transcript::default();
+        transcript.set_phase(Phase::Starting);
+        self.feed.report(transcript.progress());
+        let ended = self.listen(launch, &mut transcript).await;
+        let ended =
+            ended.map_err(|e| Verdict::failed(CauseCode::ResticUnavailable, format!("restic cannot be run: {e}")))?;
+        Ok(Run { command, ended, transcript, shown: line.shown })
+    }
+
+    /// Runs restic and hears it out, stopping it when somebody wants that or it is stuck.
+    async fn listen(&self, launch: Launch, transcript: &mut Transcript) -> io::Result<Ended> {
+        let (lines, mut heard) = mpsc::channel(256);
+        let (press, stop) = watch::channel(None);
+        let (agent, job) = (self.agent, self.offer.id);
+        let run = process::run(launch, lines, stop, process::GRACE, move |pid| {
+            if let Err(e) = agent.journal.child(job, pid, signal::birth(pid).as_deref()) {
+                tracing::warn!(%job, error = %e, "cannot note the process in the journal");
+            }
+        });
+        tokio::pin!(run);
+        let mut outside = self.stop.clone();
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut stopping = false;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut run => break ended,
+                Some(line) = heard.recv() => self.hear(transcript, line, stopping),
+                reason = pressed(&mut outside), if !stopping => {
+                    stopping = true;
+                    transcript.set_phase(Phase::Stopping);
+                    self.feed.report(transcript.progress());
+                    press.send_replace(Some(reason));
+                }
+                _ = tick.tick(), if !stopping => {
+                    if transcript.is_stuck(self.agent.client.now(), STUCK) {
+                        stopping = true;
+                        press.send_replace(Some(StopReason::Unreachable));
+                    }
+                }
+            }
+        };
+        while let Ok(line) = heard.try_recv() {
+            self.hear(transcript, line, stopping);
+        }
+        ended
+    }
+
+    fn hear(&self, transcript: &mut Transcript, line: Output, stopping: bool) {
+        let said = match line {
+            Output::Out(line) => transcript.stdout(&line),
+            Output::Err(line) => transcript.stderr(&line, self.agent.client.now()),
+        };
+        if let Said::Log(level, text) = &said {
+            self.say(*level, text);
+        }
+        if said != Said::Nothing {
+            if stopping {
+                transcript.set_phase(Phase::Stopping);
+            }
+            let mut progress = transcript.progress().clone();
+            progress.current_files.iter_mut().for_each(|f| *f = self.redactor.clean(f));
+            self.feed.report(&progress);
+        }
+    }
+}
+
+fn stopped_before(reason: StopReason) -> Verdict {
+    match reason {
+        StopReason::Cancelled => {
+            Verdict::because(End::Cancelled, CauseCode::Cancelled, "cancelled before restic started")
+        }
+        StopReason::AgentStops => {
+            Verdict::failed(CauseCode::AgentRestarted, "the agent was stopped before restic started")
+        }
+        StopReason::Unreachable => Verdict::failed(CauseCode::RepositoryUnreachable, "the storage does not answer"),
+    }
+}
