@@ -132,7 +132,9 @@ impl Range {
             } else {
                 let n = self.number(body)?;
                 if let Some(step) = step {
-                    return Err(self.fail(format!("'{item}' is unclear; write '*/{step}' or '{n}-{}/{step}'", self.high)));
+                    return Err(
+                        self.fail(format!("'{item}' is unclear; write '*/{step}' or '{n}-{}/{step}'", self.high))
+                    );
                 }
                 (n, n)
             };
@@ -261,7 +263,12 @@ mod tests {
         );
         assert_eq!(
             fires("*/30 * * * *", berlin, "2026-10-25T00:29:00Z", 4),
-            ["Sun 25 Oct 02:30 +02:00", "Sun 25 Oct 02:00 +01:00", "Sun 25 Oct 02:30 +01:00", "Sun 25 Oct 03:00 +01:00"]
+            [
+                "Sun 25 Oct 02:30 +02:00",
+                "Sun 25 Oct 02:00 +01:00",
+                "Sun 25 Oct 02:30 +01:00",
+                "Sun 25 Oct 03:00 +01:00"
+            ]
         );
     }
 

@@ -5,7 +5,9 @@ use crate::id::{ControlId, HostId};
 use crate::time::Timestamp;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use jsonwebtoken::{
+    Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
+};
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
@@ -193,7 +195,8 @@ mod tests {
         let (private, public) = pair();
         let (host, control) = (HostId::new(), ControlId::new());
         let claims = Claims { iss: host.to_string(), aud: control.to_string(), iat: 100, exp: 100 + MAX_LIFE + 1 };
-        let token = encode(&Header::new(Algorithm::EdDSA), &claims, &EncodingKey::from_ed_der(&private)).expect("signs");
+        let token =
+            encode(&Header::new(Algorithm::EdDSA), &claims, &EncodingKey::from_ed_der(&private)).expect("signs");
         assert_eq!(verify(&token, &public, host, control, Timestamp::from_seconds(100)), Err(Refused::TooLong));
     }
 }

@@ -99,13 +99,13 @@ pub fn open(
     UnparsedPublicKey::new(&ED25519, control_key)
         .verify(&signed_bytes(&aad, &blob), &signature)
         .map_err(|_| SealError::BadSignature)?;
-    let (Some(&FORMAT), Some(encapped), Some(text)) =
-        (blob.first(), blob.get(1..=ENCAPPED), blob.get(ENCAPPED + 1..))
+    let (Some(&FORMAT), Some(encapped), Some(text)) = (blob.first(), blob.get(1..=ENCAPPED), blob.get(ENCAPPED + 1..))
     else {
         return Err(SealError::CannotOpen);
     };
     let key = <X25519HkdfSha256 as hpke::Kem>::PrivateKey::from_bytes(private).map_err(|_| SealError::BadKey)?;
-    let encapped = <X25519HkdfSha256 as hpke::Kem>::EncappedKey::from_bytes(encapped).map_err(|_| SealError::CannotOpen)?;
+    let encapped =
+        <X25519HkdfSha256 as hpke::Kem>::EncappedKey::from_bytes(encapped).map_err(|_| SealError::CannotOpen)?;
     hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
         &OpModeR::Base,
         &key,
