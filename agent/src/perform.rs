@@ -14,6 +14,7 @@ use crate::restic::env::{self, JobDir, Variables};
 use crate::restic::judge::{self, Command, Evidence, Verdict};
 use crate::restic::preflight::{self, Answer};
 use crate::restic::process::{Exit, Stop};
+use crate::restic::url::brings_its_own_settings;
 use crate::state_dir::StateError;
 use restic_manager_shared::restic::snapshot::{is_whole_id, parse_list};
 use restic_manager_shared::wire::job::{
@@ -65,6 +66,12 @@ impl<'a> Work<'a> {
         let repository = state.repositories.iter().find(|r| r.id == id).cloned().ok_or_else(|| {
             Verdict::failed(CauseCode::CredentialMissing, "this host has no credential for the repository")
         })?;
+        if brings_its_own_settings(&repository.url) {
+            return Err(Verdict::failed(
+                CauseCode::ResticFailed,
+                "this host takes rclone remotes only by a name that is configured on it",
+            ));
+        }
         let secrets = agent
             .identity
             .unseal(&repository)
@@ -179,6 +186,7 @@ impl<'a> Work<'a> {
         done.summary = run.transcript.summary().map(BackupSummary::from);
         if matches!(done.verdict.end, End::Succeeded | End::Warning) {
             done.snapshots = self.made(spec, &tags, &run, done.summary.as_mut()).await;
+            done.snapshots.iter().for_each(|s| self.say(LogLevel::Info, &format!("made snapshot {}", s.id)));
         }
         done
     }

@@ -16,7 +16,7 @@ const REST_VARIABLES: Version = Version::new(0, 18, 0);
 /// Families of variables by which backends take credentials and settings.
 const ALLOWED: [&str; 7] = ["AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_", "RCLONE_"];
 /// Endings of names whose values are run as programs: those are this host's to decide.
-const RUNS_PROGRAMS: [&str; 4] = ["COMMAND", "_SSH", "EXECUTABLE", "EXECUTABLES"];
+const RUNS_PROGRAMS: [&str; 5] = ["COMMAND", "_SSH", "EXECUTABLE", "EXECUTABLES", "_MAPPER"];
 
 /// What is the same for all jobs of an agent.
 #[derive(Clone, Debug, Default)]

@@ -76,8 +76,9 @@ impl Transcript {
         match message {
             Message::Status(status) => self.status(&status),
             Message::Summary(summary) => {
+                self.all_done(&summary);
                 self.summary = Some(summary);
-                Said::Nothing
+                Said::Progress
             }
             Message::Error(fault) => self.fault(fault, line),
             Message::ExitError(error) => {
@@ -117,6 +118,18 @@ impl Transcript {
             p.phase = if all_read { Phase::Finishing } else { Phase::Running };
         }
         Said::Progress
+    }
+
+    /// The summary's figures are the last word; a short run has no status at all.
+    fn all_done(&mut self, summary: &Summary) {
+        let p = &mut self.progress;
+        p.phase = Phase::Finishing;
+        p.percent = Some(1.0);
+        (p.files_done, p.files_total) = (summary.total_files_processed, summary.total_files_processed);
+        (p.bytes_done, p.bytes_total) = (summary.total_bytes_processed, summary.total_bytes_processed);
+        p.seconds_remaining = None;
+        p.current_files.clear();
+        self.moved = true;
     }
 
     fn fault(&mut self, fault: ItemFault, line: &str) -> Said {
@@ -237,3 +250,7 @@ impl Transcript {
         self.tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 }
+
+#[cfg(test)]
+#[path = "output_tests.rs"]
+mod tests;

@@ -50,6 +50,17 @@ impl Location {
     }
 }
 
+/// Whether the address itself could make a helper run a program: rclone takes a whole configuration in place of a remote's name. Only
+/// remotes that this host has configured by name are taken.
+#[must_use]
+pub fn brings_its_own_settings(address: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "_-.+@ ".contains(c);
+    match address.strip_prefix("rclone:").map(|rest| rest.split_once(':').map_or(rest, |(remote, _)| remote)) {
+        Some(remote) => remote.is_empty() || !remote.chars().all(plain),
+        None => false,
+    }
+}
+
 /// Every byte but letters, digits and `-._~` as `%XX`.
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
@@ -67,6 +78,19 @@ pub fn percent_encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_names_a_remote_and_does_not_make_one() {
+        for (address, want) in [
+            ("rclone:b2 prod:bucket/x", false),
+            ("rclone::sftp,ssh=\"sh -c id\":/x", true),
+            ("rclone:b2,ssh=id:x", true),
+            ("sftp:u@h:/x", false),
+            ("/srv/r", false),
+        ] {
+            assert_eq!(brings_its_own_settings(address), want, "{address}");
+        }
+    }
 
     #[test]
     fn credentials_are_encoded_into_rest_addresses_only() {
