@@ -165,9 +165,11 @@ impl Drop for Server {
 }
 
 fn spawn(dir: &Path, more: &[&str]) -> (Child, String) {
+    let listen: &[&str] = if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
     let mut child = program()
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .args(["serve", "--data-dir"])
         .arg(dir)
+        .args(listen)
         .args(more)
         .stderr(Stdio::piped())
         .spawn()
