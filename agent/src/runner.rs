@@ -112,10 +112,10 @@ fn forget(agent: &Agent, job: JobId) {
 /// agent lives.
 async fn end(agent: &Agent, offer: &Offer, feed: &Feed, done: Done, started_at: Timestamp) {
     let report = report::build(offer.attempt, done, started_at, agent.client.now());
-    tracing::info!(job = %offer.id, end = ?report.end, cause = ?report.cause.as_ref().map(|c| c.code), "job ended");
     if let Err(e) = agent.journal.finish(offer.id, &report) {
         tracing::error!(job = %offer.id, error = %e, "the job's end cannot be put on disk; it is sent from memory");
     }
+    tracing::info!(job = %offer.id, end = ?report.end, cause = ?report.cause.as_ref().map(|c| c.code), "job ended");
     agent.roster.set_phase(offer.id, HeldPhase::Finished);
     feed.finish(report);
 }

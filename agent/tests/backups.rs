@@ -152,11 +152,9 @@ fn the_job_goes_on_while_the_control_plane_is_away() {
     until_it_moves(&control, job);
     control.memory().away = true;
     let end = Instant::now() + Duration::from_secs(60);
-    while !agent.log().contains("job ended") {
+    while !agent.status().contains("ended, not yet confirmed") {
         assert!(Instant::now() < end, "the job does not end without the control plane");
-        std::thread::park_timeout(Duration::from_millis(100));
     }
-    assert!(agent.status().contains("ended, not yet confirmed"), "{}", agent.status());
     control.memory().away = false;
     let report = control.end_of(job);
     assert_eq!(report.end, End::Succeeded);
