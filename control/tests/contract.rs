@@ -3,13 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod support;
-
 use control::http::routes;
 use reqwest::Method;
 use restic_manager_shared::id::JobId;
+use restic_manager_tests::control::ControlPlane;
+use restic_manager_tests::fake_agent::FakeAgent;
 use serde_json::{Value, json};
-use support::{FakeAgent, Server};
 
 /// Operations that no identity is needed for. It only shrinks.
 const OPEN: [&str; 3] = ["enroll", "healthz", "readyz"];
@@ -27,11 +26,15 @@ fn operations() -> Vec<Operation> {
     let mut found = vec![];
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap().iter().filter(|(m, _)| *m != "parameters") {
-            let text = |v: &Value| v.as_str().unwrap_or_else(|| panic!("{method} {path} lacks a field: {operation}")).to_owned();
+            let text = |v: &Value| {
+                v.as_str().unwrap_or_else(|| panic!("{method} {path} lacks a field: {operation}")).to_owned()
+            };
             found.push(Operation {
                 id: text(&operation["operationId"]),
                 method: method.to_uppercase().parse().unwrap(),
-                path: path.replace("{id}", &JobId::new().to_string()).replace("{repository_id}", &JobId::new().to_string()),
+                path: path
+                    .replace("{id}", &JobId::new().to_string())
+                    .replace("{repository_id}", &JobId::new().to_string()),
                 role: text(&operation["x-role"]),
                 schemes: operation["security"]
                     .as_array()
@@ -46,7 +49,7 @@ fn operations() -> Vec<Operation> {
     found
 }
 
-async fn try_with(server: &Server, operation: &Operation, token: Option<&str>) -> u16 {
+async fn try_with(server: &ControlPlane, operation: &Operation, token: Option<&str>) -> u16 {
     let mut request = server.request(operation.method.clone(), &operation.path, token);
     if operation.method != Method::GET {
         request = request.json(&json!({}));
@@ -66,7 +69,7 @@ fn the_committed_document_is_current() {
 
 #[tokio::test]
 async fn every_operation_refuses_strangers_and_lesser_roles() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let (viewer, operator, admin) = (server.token("viewer"), server.token("operator"), server.token("admin"));
     let agent = server.host(&admin, "web-01", &["/etc"]).await;
     for operation in operations() {
@@ -99,9 +102,10 @@ async fn every_operation_refuses_strangers_and_lesser_roles() {
 
 #[tokio::test]
 async fn an_agent_speaks_only_for_its_own_host() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
-    let (mut mine, other) = (server.host(&admin, "mine", &["/etc"]).await, server.host(&admin, "other", &["/etc"]).await);
+    let (mut mine, other) =
+        (server.host(&admin, "mine", &["/etc"]).await, server.host(&admin, "other", &["/etc"]).await);
     let (status, answer) = server.post(&admin, &format!("/api/v1/hosts/{}/run", mine.host), Value::Null).await;
     assert_eq!(status, 202, "{answer}");
     let offer = mine.poll(&[], 5).await.offers.remove(0);
@@ -110,7 +114,10 @@ async fn an_agent_speaks_only_for_its_own_host() {
     for (act, body) in [
         ("claim", claim.clone()),
         ("chunks", json!({"attempt": 1, "seq": 1})),
-        ("finish", json!({"attempt": 1, "end": "succeeded", "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:00Z"})),
+        (
+            "finish",
+            json!({"attempt": 1, "end": "succeeded", "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:00Z"}),
+        ),
     ] {
         let (status, answer) = other.post(&path(act), body).await;
         assert_eq!((status, answer["code"].as_str()), (404, Some("job_not_found")), "{act}");

@@ -2,15 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod support;
-
 use restic_manager_shared::id::InstanceId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::poll::{HeldJob, HeldPhase};
 use restic_manager_shared::wire::state::seal_name;
+use restic_manager_tests::control::ControlPlane;
+use restic_manager_tests::fake_agent::FakeAgent;
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{FakeAgent, Server};
 
 fn code(answer: &(u16, Value)) -> (u16, &str) {
     (answer.0, answer.1["code"].as_str().unwrap_or(""))
@@ -25,7 +24,7 @@ fn finish(attempt: i32, end: &str) -> Value {
 
 #[tokio::test]
 async fn a_token_makes_one_host_and_its_paths_become_a_manual_schedule() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let agent = server.host(&admin, "web-01", &["/etc", "/srv"]).await;
     let schedules = server.get(&admin, &format!("/api/v1/hosts/{}/schedules", agent.host)).await;
@@ -39,9 +38,11 @@ async fn a_token_makes_one_host_and_its_paths_become_a_manual_schedule() {
 
 #[tokio::test]
 async fn tokens_that_do_not_work_say_why() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
-    let make = |body: Value| async { server.post(&admin, "/api/v1/enrollment-tokens", body).await.1["token"].as_str().unwrap().to_owned() };
+    let make = |body: Value| async {
+        server.post(&admin, "/api/v1/enrollment-tokens", body).await.1["token"].as_str().unwrap().to_owned()
+    };
     let mut agent = FakeAgent::new(&server);
     assert_eq!(code(&agent.enroll("rme_nothing").await), (401, "token_unknown"));
     let revoked = make(json!({"host_name": "a"})).await;
@@ -63,9 +64,10 @@ async fn tokens_that_do_not_work_say_why() {
 
 #[tokio::test]
 async fn an_expired_token_says_so() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
-    let (_, made) = server.post(&admin, "/api/v1/enrollment-tokens", json!({"host_name": "a", "valid_seconds": 1})).await;
+    let (_, made) =
+        server.post(&admin, "/api/v1/enrollment-tokens", json!({"host_name": "a", "valid_seconds": 1})).await;
     let until = Timestamp::parse(made["expires_at"].as_str().unwrap()).unwrap();
     // The one thing to wait for here is the clock itself.
     while Timestamp::now() <= until {
@@ -77,7 +79,7 @@ async fn an_expired_token_says_so() {
 
 #[tokio::test]
 async fn secrets_reach_the_agent_sealed_and_nobody_else() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let mut agent = server.host(&admin, "web-01", &["/etc"]).await;
     agent.state_version = 0;
@@ -92,7 +94,7 @@ async fn secrets_reach_the_agent_sealed_and_nobody_else() {
 
 #[tokio::test]
 async fn run_now_wakes_a_parked_poll_and_runs_exactly_once() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let mut agent = server.host(&admin, "web-01", &["/etc"]).await;
     let run = format!("/api/v1/hosts/{}/run", agent.host);
@@ -124,18 +126,28 @@ async fn run_now_wakes_a_parked_poll_and_runs_exactly_once() {
     assert_eq!(code(&stale), (409, "stale_attempt"));
     let claim = json!({"attempt": repeated.attempt});
     assert_eq!(agent.post(&path("claim"), claim.clone()).await.0, 200);
-    assert_eq!(agent.post(&path("claim"), claim).await.0, 200, "a repeated claim of the same attempt is answered alike");
+    assert_eq!(
+        agent.post(&path("claim"), claim).await.0,
+        200,
+        "a repeated claim of the same attempt is answered alike"
+    );
     let held = [HeldJob { id: offer.id, attempt: repeated.attempt, phase: HeldPhase::Running }];
     assert!(agent.poll(&held, 1).await.offers.is_empty());
 
-    let chunk = |seq: i64| json!({"attempt": repeated.attempt, "seq": seq, "status": {"phase": "running", "percent": 0.5},
-        "lines": [{"at": Timestamp::now(), "level": "info", "text": format!("line {seq}")}]});
+    let chunk = |seq: i64| {
+        json!({"attempt": repeated.attempt, "seq": seq, "status": {"phase": "running", "percent": 0.5},
+        "lines": [{"at": Timestamp::now(), "level": "info", "text": format!("line {seq}")}]})
+    };
     assert_eq!(agent.post(&path("chunks"), chunk(1)).await.1["stored"], 1);
     assert_eq!(agent.post(&path("chunks"), chunk(1)).await.1["stored"], 1, "a repeated chunk is dropped");
     assert_eq!(agent.post(&path("chunks"), chunk(3)).await.1["stored"], 1, "a gap is answered with what is there");
     assert_eq!(agent.post(&path("chunks"), chunk(2)).await.1["stored"], 2);
     assert_eq!(agent.post(&path("finish"), finish(repeated.attempt, "succeeded")).await.0, 200);
-    assert_eq!(agent.post(&path("finish"), finish(repeated.attempt, "succeeded")).await.0, 200, "the end may be told twice");
+    assert_eq!(
+        agent.post(&path("finish"), finish(repeated.attempt, "succeeded")).await.0,
+        200,
+        "the end may be told twice"
+    );
     let late = agent.post(&path("chunks"), chunk(3)).await;
     assert_eq!(code(&late), (409, "job_finished"));
 
@@ -150,7 +162,7 @@ async fn run_now_wakes_a_parked_poll_and_runs_exactly_once() {
 
 #[tokio::test]
 async fn a_cancel_reaches_a_waiting_and_a_running_job() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let mut agent = server.host(&admin, "web-01", &["/etc"]).await;
     let run = format!("/api/v1/hosts/{}/run", agent.host);
@@ -174,7 +186,7 @@ async fn a_cancel_reaches_a_waiting_and_a_running_job() {
 
 #[tokio::test]
 async fn a_host_with_several_schedules_wants_one_picked() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let agent = server.host(&admin, "web-01", &["/etc"]).await;
     let run = format!("/api/v1/hosts/{}/run", agent.host);
@@ -191,7 +203,7 @@ async fn a_host_with_several_schedules_wants_one_picked() {
 
 #[tokio::test]
 async fn schedules_that_make_no_sense_are_refused_by_field() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let agent = server.host(&admin, "web-01", &["/etc"]).await;
     let path = format!("/api/v1/hosts/{}/schedules", agent.host);
@@ -216,7 +228,7 @@ async fn schedules_that_make_no_sense_are_refused_by_field() {
 
 #[tokio::test]
 async fn a_wrong_clock_is_told_apart_from_a_wrong_key() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let agent = server.host(&admin, "web-01", &["/etc"]).await;
     let late = agent.token_at(Timestamp::now() - Duration::from_secs(3600));
@@ -230,15 +242,13 @@ async fn a_wrong_clock_is_told_apart_from_a_wrong_key() {
 
 #[tokio::test]
 async fn a_cloned_agent_is_found_out() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let agent = server.host(&admin, "web-01", &["/etc"]).await;
     let parked = agent.post("/agent/v1/poll", agent.poll_body(&[], 55));
     let mut parked = std::pin::pin!(parked);
     let host = format!("/api/v1/hosts/{}", agent.host);
-    let online = async {
-        while server.get(&admin, &host).await["held_version"] == 0 {}
-    };
+    let online = async { while server.get(&admin, &host).await["held_version"] == 0 {} };
     tokio::select! {
         answer = &mut parked => panic!("answered early: {answer:?}"),
         () = online => {}
@@ -254,7 +264,7 @@ async fn a_cloned_agent_is_found_out() {
 
 #[tokio::test]
 async fn stopping_answers_parked_polls_and_keeps_what_waits() {
-    let server = Server::start();
+    let server = ControlPlane::start();
     let admin = server.token("admin");
     let agent = server.host(&admin, "web-01", &["/etc"]).await;
     let url = server.url.clone();
@@ -269,11 +279,11 @@ async fn stopping_answers_parked_polls_and_keeps_what_waits() {
     }
     let stopped = tokio::task::spawn_blocking(move || server.stop());
     assert_eq!(sent.await.0, 200, "the parked poll is answered, not cut");
-    let again = Server::start_in(stopped.await.unwrap(), &["--listen", url.trim_start_matches("http://")]);
+    let again = ControlPlane::start_in(stopped.await.unwrap(), &["--listen", url.trim_start_matches("http://")]);
     let run = format!("/api/v1/hosts/{}/run", agent.host);
     assert_eq!(again.post(&admin, &run, Value::Null).await.0, 202);
     let dir = tokio::task::spawn_blocking(move || again.stop()).await.unwrap();
-    let third = Server::start_in(dir, &["--listen", url.trim_start_matches("http://")]);
+    let third = ControlPlane::start_in(dir, &["--listen", url.trim_start_matches("http://")]);
     let (_, answer) = agent.post("/agent/v1/poll", agent.poll_body(&[], 5)).await;
     assert_eq!(answer["offers"].as_array().unwrap().len(), 1, "a queued job survives a restart");
     drop(third);

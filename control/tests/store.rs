@@ -85,7 +85,9 @@ async fn a_job_moves_only_along_its_life() {
             assert_eq!(chunk(conn, 2)?, Some(true), "{name}: and hears of the cancel");
             assert!(jobs::lease_ended(conn, at(20), 10)?.is_empty(), "{name}");
             assert_eq!(jobs::lease_ended(conn, at(21), 10)?, [(job, 2)], "{name}");
-            let end = |conn: &mut Conn, state| jobs::finish(conn, (job, 2), state, &JobResult::default(), at(22), &line("end"));
+            let end = |conn: &mut Conn, state| {
+                jobs::finish(conn, (job, 2), state, &JobResult::default(), at(22), &line("end"))
+            };
             assert!(end(conn, JobState::Lost)?, "{name}");
             assert!(end(conn, JobState::Succeeded)?, "{name}: the true end replaces lost");
             assert!(!end(conn, JobState::Failed)?, "{name}: it has an end");
@@ -164,7 +166,12 @@ async fn many_writers_lose_nothing() {
         assert_eq!((entries.len(), subjects.len()), (300, 300), "{}", database.name);
         let mut before = String::new();
         for entry in entries.iter().rev() {
-            assert_eq!(entry.hash, audit::chain(&before, entry.seq, &entry.entry), "{}: the chain holds", database.name);
+            assert_eq!(
+                entry.hash,
+                audit::chain(&before, entry.seq, &entry.entry),
+                "{}: the chain holds",
+                database.name
+            );
             before.clone_from(&entry.hash);
         }
     }

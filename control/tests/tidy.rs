@@ -34,7 +34,9 @@ fn sources() -> Vec<(String, String)> {
         .map(|dir| root().join(dir))
         .filter(|dir| dir.exists())
         .flat_map(|dir| files_under(&dir, "rs"))
-        .map(|path| (path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
+        .map(|path| {
+            (path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())
+        })
         .collect()
 }
 
@@ -54,7 +56,11 @@ fn offenders(word: &str, allowed: impl Fn(&str) -> bool, within: &str) -> Vec<St
 #[test]
 fn each_crate_is_known_only_where_it_may_be() {
     let none: Vec<String> = vec![];
-    assert_eq!(offenders("diesel", |p| p.starts_with("control/src/store/"), "control/src"), none, "diesel lives in store");
+    assert_eq!(
+        offenders("diesel", |p| p.starts_with("control/src/store/"), "control/src"),
+        none,
+        "diesel lives in store"
+    );
     let web = |p: &str| {
         p.starts_with("control/src/http/")
             || matches!(p, "control/src/app.rs" | "control/src/main.rs" | "control/src/background/mod.rs")
@@ -81,7 +87,9 @@ fn control_s_layers_look_only_inwards() {
     }
     assert_eq!(offenders("crate::http", |_| false, "control/src/service"), none, "services do not know their doors");
     // Filters and records are the store's words; its functions are not for the doors.
-    for noun in ["hosts", "schedules", "repositories", "users", "tokens", "snapshots", "settings", "credentials", "enrollment"] {
+    for noun in
+        ["hosts", "schedules", "repositories", "users", "tokens", "snapshots", "settings", "credentials", "enrollment"]
+    {
         let word = format!("store::{noun}::");
         assert_eq!(offenders(&word, |_| false, "control/src/http"), none, "doors go through services: {word}");
     }
@@ -103,7 +111,16 @@ fn functions_are_short() {
         for (number, line) in text.lines().enumerate() {
             let indent = line.len() - line.trim_start().len();
             let head = line.trim_start();
-            let opens = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(super) fn ", "pub(crate) fn ", "const fn ", "pub const fn "];
+            let opens = [
+                "fn ",
+                "pub fn ",
+                "async fn ",
+                "pub async fn ",
+                "pub(super) fn ",
+                "pub(crate) fn ",
+                "const fn ",
+                "pub const fn ",
+            ];
             if opens.iter().any(|o| head.starts_with(o)) && started.is_none() {
                 started = Some((number, indent));
             }

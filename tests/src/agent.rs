@@ -1,0 +1,90 @@
+//! A real agent as a process, enrolled with a real control plane.
+
+use crate::control::ControlPlane;
+use crate::tools::{built, restic};
+use serde_json::Value;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+pub struct Agent {
+    child: Option<Child>,
+    pub dir: TempDir,
+    pub host: String,
+    restic: PathBuf,
+}
+
+impl Agent {
+    /// Runs `enroll`; what it printed on failure is the error.
+    pub fn enroll(control: &ControlPlane, made: &Value) -> Result<Self, String> {
+        let dir = TempDir::new().unwrap();
+        let out = Command::new(built("restic-manager-agent"))
+            .args(["enroll", "--server", &control.url, "--state-dir"])
+            .arg(dir.path().join("state"))
+            .env("RESTIC_MANAGER_TOKEN", made["token"].as_str().unwrap())
+            .env("NO_PROXY", "127.0.0.1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let host = made["host_id"].as_str().unwrap_or_default().to_owned();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        if out.status.success() { Ok(Self { child: None, dir, host, restic: restic() }) } else { Err(said) }
+    }
+
+    /// Uses another restic from the next start on.
+    pub fn with_restic(mut self, restic: PathBuf) -> Self {
+        self.restic = restic;
+        self
+    }
+
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "the agent runs already");
+        let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
+        let child = Command::new(built("restic-manager-agent"))
+            .args(["run", "--state-dir"])
+            .arg(self.dir.path().join("state"))
+            .arg("--restic")
+            .arg(&self.restic)
+            .env("NO_PROXY", "127.0.0.1")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+    }
+
+    /// As a power cut would: no chance to tidy up.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("the agent runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// As a service manager would.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().expect("the agent runs");
+        assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+        child.wait().unwrap();
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = Command::new("kill").arg(child.id().to_string()).status();
+            let _ = child.wait();
+        }
+        let log = self.log();
+        if std::thread::panicking() {
+            eprintln!("the agent's log:\n{log}");
+        } else {
+            assert!(!log.contains("panicked at"), "the agent panicked:\n{log}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A real rest-server, append-only with private repositories, and plain restic beside it.
+
+use crate::tools::{output, rest_server, restic};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as B64;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A rest-server that knows these users, each with the password `pw-<name>`.
+pub struct RestServer {
+    child: Child,
+    pub port: u16,
+    pub dir: TempDir,
+}
+
+impl RestServer {
+    pub fn start(users: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let line = |user: &&str| {
+            let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("pw-{user}").as_bytes());
+            format!("{user}:{{SHA}}{}\n", B64.encode(hash))
+        };
+        std::fs::write(dir.path().join(".htpasswd"), users.iter().map(line).collect::<String>()).unwrap();
+        let mut child = Command::new(rest_server())
+            .args(["--listen", "127.0.0.1:0", "--append-only", "--private-repos", "--path"])
+            .arg(dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let port = loop {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "rest-server ended early");
+            if let Some(address) = line.trim().strip_prefix("start server on ") {
+                break address.rsplit(':').next().unwrap().parse().unwrap();
+            }
+        };
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { child, port, dir }
+    }
+
+    /// The URL template that gives each host its own repository.
+    pub fn url(&self) -> String {
+        format!("rest:http://127.0.0.1:{}/{{host}}/", self.port)
+    }
+
+    /// Plain restic, as that user, without restic-manager.
+    pub fn restic(&self, user: &str, password: &str, args: &[&str]) -> String {
+        output(&mut self.restic_command(user, password, args))
+    }
+
+    pub fn restic_command(&self, user: &str, password: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(restic());
+        command
+            .env("RESTIC_REPOSITORY", format!("rest:http://{user}:pw-{user}@127.0.0.1:{}/{user}/", self.port))
+            .env("RESTIC_PASSWORD", password)
+            .env("RESTIC_CACHE_DIR", self.dir.path().join(".cache"))
+            .args(args);
+        command
+    }
+
+    /// Restores a snapshot with plain restic and compares it with the source, byte for byte.
+    pub fn assert_equals_source(&self, user: &str, password: &str, snapshot: &str, source: &Path) {
+        let target = TempDir::new().unwrap();
+        self.restic(user, password, &["restore", snapshot, "--target", target.path().to_str().unwrap()]);
+        let restored = target.path().join(source.strip_prefix("/").unwrap());
+        output(Command::new("diff").args(["-r", "--no-dereference"]).arg(source).arg(restored));
+    }
+}
+
+impl Drop for RestServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
