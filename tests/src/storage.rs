@@ -27,16 +27,16 @@ impl RestServer {
         let mut child = Command::new(rest_server())
             .args(["--listen", "127.0.0.1:0", "--append-only", "--private-repos", "--path"])
             .arg(dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut log = BufReader::new(child.stdout.take().unwrap());
+        let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         let port = loop {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "rest-server ended early");
-            if let Some(address) = line.trim().strip_prefix("start server on ") {
+            if let Some((_, address)) = line.trim().split_once("start server on ") {
                 break address.rsplit(':').next().unwrap().parse().unwrap();
             }
         };
