@@ -72,6 +72,7 @@ impl Presence {
     }
 
     /// Whether the agent should be told now to stop the job; not again for a while after it was.
+    #[allow(clippy::disallowed_methods)] // a wait that is measured; no rule depends on this clock
     pub fn tell_cancel(&self, host: HostId, job: JobId) -> bool {
         let mut map = self.map();
         let Some(entry) = map.get_mut(&host) else { return true };
@@ -79,7 +80,6 @@ impl Presence {
         if entry.told.contains_key(&job) {
             return false;
         }
-        // The wait is measured, not scheduled: no rule depends on this clock.
         entry.told.insert(job, Instant::now());
         true
     }

@@ -120,6 +120,7 @@ impl Drop for ControlPlane {
     }
 }
 
+#[allow(clippy::zombie_processes)] // a server that ends early fails the test
 fn spawn(dir: &Path, more: &[&str]) -> (Child, String) {
     let listen: &[&str] = if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
     let mut child = program()

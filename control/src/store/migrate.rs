@@ -57,7 +57,7 @@ where
         .migrations()
         .map_err(failed)?
         .iter()
-        .map(|m: &Box<dyn Migration<DB>>| m.name().version().as_owned())
+        .map(|m| Migration::<DB>::name(m.as_ref()).version().as_owned())
         .collect();
     let applied = conn.applied_migrations().map_err(failed)?;
     match applied.into_iter().find(|version| !known.contains(version)) {
