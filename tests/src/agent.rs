@@ -69,6 +69,11 @@ impl Agent {
         child.wait().unwrap();
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the agent runs").id()
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }

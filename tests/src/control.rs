@@ -38,6 +38,11 @@ impl ControlPlane {
         Self { child, url, dir, http: client() }
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops it as an operator would, and answers the data folder.
     pub fn stop(mut self) -> TempDir {
         let status = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
