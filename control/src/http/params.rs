@@ -118,6 +118,10 @@ impl<T: DeserializeOwned> Input<T> {
         if !self.json {
             return Err(ApiError::MediaType);
         }
+        // serde would take an array for an object, its fields in order: nobody means that.
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(ApiError::Malformed("the body must be a JSON object".into()));
+        }
         serde_json::from_slice(&self.body).map_err(|e| ApiError::Malformed(e.to_string()))
     }
 }
