@@ -4,7 +4,7 @@
 use crate::background;
 use crate::config::{Data as DataArgs, Serve};
 use crate::http::params::Site;
-use crate::http::{docs, layers, routes};
+use crate::http::{docs, layers, pages, routes};
 use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::service::vault::{Vault, VaultError};
@@ -147,6 +147,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     let address = listener.local_addr().unwrap_or(args.listen);
     let (stop, stopping) = watch::channel(false);
     let services = web::Data::new(open(&args.data, stopping).await?);
+    let pages = web::Data::new(pages::Pages::new().map_err(|e| StartError::Templates(e.to_string()))?);
     let site = web::Data::new(Site {
         public_url: args.public_url.clone(),
         trusted_proxies: args.trusted_proxies.clone(),
@@ -161,7 +162,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     let server = HttpServer::new(move || {
         let (app, document) = App::new()
             .into_utoipa_app()
-            .map(|app| app.app_data(s.clone()).app_data(site.clone()).configure(layers::extractors))
+            .map(|app| app.app_data(s.clone()).app_data(site.clone()).app_data(pages.clone()).configure(layers::extractors))
             .configure(routes::contract)
             .split_for_parts();
         drop(document); // the one with title and security is made by `routes::document`
@@ -169,6 +170,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
             .wrap(layers::headers())
             .wrap(Compress::default())
             .configure(|config| docs::configure(config, routes::document()))
+            .configure(pages::configure)
             .default_service(web::to(fallback.clone()))
     })
     .disable_signals()

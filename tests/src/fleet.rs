@@ -54,6 +54,18 @@ impl Fleet {
         Agent::enroll(&self.control, &made).unwrap()
     }
 
+    /// Waits until the agent holds what it should do.
+    pub async fn until_online(&self, agent: &Agent) {
+        let path = format!("/api/v1/hosts/{}", agent.host);
+        loop {
+            let host = self.control.get(&self.admin, &path).await;
+            if host["state"] == "online" && host["in_force"] == true {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Presses Run now on the host and answers the job's id.
     pub async fn run_now(&self, agent: &Agent) -> String {
         let path = format!("/api/v1/hosts/{}/run", agent.host);

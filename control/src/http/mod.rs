@@ -3,10 +3,12 @@
 
 pub mod agent;
 pub mod api;
+pub mod assets;
 pub mod docs;
 pub mod guard;
 pub mod health;
 pub mod layers;
+pub mod pages;
 pub mod params;
 pub mod problem;
 pub mod routes;

@@ -1,0 +1,188 @@
+//! Why a job did not simply succeed, in plain words: what happened, what it means, what to do. restic's own words stand beside it,
+//! unchanged; nothing is read out of them here.
+
+use crate::domain::job::JobState;
+use restic_manager_shared::wire::job::CauseCode;
+use serde::Serialize;
+
+/// What a person is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The icon that goes with it.
+    pub icon: &'static str,
+    /// What happened.
+    pub title: String,
+    /// What it means.
+    pub meaning: String,
+    /// What to do, first things first.
+    pub steps: Vec<&'static str>,
+}
+
+/// The names that a cause is told with.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The host.
+    pub host: &'a str,
+    /// The repository.
+    pub repository: &'a str,
+}
+
+/// A cause in plain words.
+#[must_use]
+pub fn explain(code: CauseCode, names: Names<'_>) -> Told {
+    Told { icon: icon(code), title: title(code, names), meaning: meaning(code).into(), steps: steps(code).to_vec() }
+}
+
+const fn icon(code: CauseCode) -> &'static str {
+    match code {
+        CauseCode::RepositoryMissing | CauseCode::RepositoryExists => "repo",
+        CauseCode::RepositoryLocked | CauseCode::StorageForbidden => "lock",
+        CauseCode::WrongPassword | CauseCode::StorageUnauthorized | CauseCode::CredentialMissing => "key",
+        CauseCode::RepositoryUnreachable => "offline",
+        CauseCode::StorageFull | CauseCode::AgentDisk => "gauge",
+        CauseCode::StorageTls => "shield-no",
+        CauseCode::SourceUnreadable | CauseCode::AgentRestarted => "warn",
+        CauseCode::SourceMissing => "folder",
+        CauseCode::Cancelled => "off",
+        CauseCode::AgentLost => "never",
+        CauseCode::ResticUnavailable => "wrench",
+        CauseCode::ResticTooOld => "release",
+        CauseCode::ResticCrashed | CauseCode::ResticFailed | CauseCode::Unknown => "bad",
+    }
+}
+
+fn title(code: CauseCode, Names { host, repository }: Names<'_>) -> String {
+    match code {
+        CauseCode::RepositoryMissing => format!("There is no repository at the address of {repository}"),
+        CauseCode::RepositoryLocked => format!("The repository {repository} is locked"),
+        CauseCode::WrongPassword => format!("The password kept for {repository} does not open it"),
+        CauseCode::RepositoryUnreachable => format!("{repository} cannot be reached"),
+        CauseCode::StorageUnauthorized => format!("The storage of {repository} refuses this host\u{2019}s user or password"),
+        CauseCode::StorageForbidden => format!("This host may not write to {repository}"),
+        CauseCode::StorageFull => format!("The storage of {repository} is full"),
+        CauseCode::StorageTls => format!("The certificate of {repository}\u{2019}s storage is not trusted"),
+        CauseCode::RepositoryExists => format!("There is a repository at the address of {repository} already"),
+        CauseCode::SourceUnreadable => "Some files were skipped".into(),
+        CauseCode::SourceMissing => format!("None of the paths is there on {host}"),
+        CauseCode::Cancelled => "Cancelled".into(),
+        CauseCode::AgentRestarted => format!("The agent on {host} was stopped in the middle of this run"),
+        CauseCode::AgentLost => format!("{host} stopped answering"),
+        CauseCode::ResticUnavailable => format!("There is no working restic on {host}"),
+        CauseCode::ResticCrashed => format!("restic crashed on {host}"),
+        CauseCode::ResticTooOld => format!("restic on {host} is too old for this"),
+        CauseCode::CredentialMissing => format!("{host} has no usable credential for {repository}"),
+        CauseCode::AgentDisk => format!("The agent\u{2019}s own disk on {host} is full or not writable"),
+        CauseCode::ResticFailed => format!("restic failed on {host}"),
+        CauseCode::Unknown => format!("The job failed on {host}"),
+    }
+}
+
+const fn meaning(code: CauseCode) -> &'static str {
+    match code {
+        CauseCode::RepositoryMissing => "The storage answers, but holds no restic repository there.",
+        CauseCode::RepositoryLocked => {
+            "Another restic holds its lock; its own words below say who and since when. While the lock is there, nobody else can write."
+        }
+        CauseCode::WrongPassword => "It was changed elsewhere, or the address now leads to another repository.",
+        CauseCode::RepositoryUnreachable => "Nothing answers at its address from this host. No data was moved.",
+        CauseCode::StorageUnauthorized => "The storage answers, but does not let this host in.",
+        CauseCode::StorageForbidden => "The storage knows this host\u{2019}s user, but does not allow what restic asked for.",
+        CauseCode::StorageFull => "Older snapshots are not harmed. Nothing new can be stored until there is room.",
+        CauseCode::StorageTls => "The host refuses to talk to a storage that it cannot identify.",
+        CauseCode::RepositoryExists => "Nothing was changed there.",
+        CauseCode::SourceUnreadable => "restic could not read them. The snapshot is usable; it only lacks these files.",
+        CauseCode::SourceMissing => "There was nothing to back up, so no snapshot was made.",
+        CauseCode::Cancelled => "What was uploaded stays and makes the next run faster. No snapshot was made.",
+        CauseCode::AgentRestarted => "The run was ended with it. No snapshot was made by it.",
+        CauseCode::AgentLost => {
+            "It is not known how this run ended. If the agent comes back and has a result, it replaces this."
+        }
+        CauseCode::ResticUnavailable => "The agent runs the restic that is installed there, and found none that runs.",
+        CauseCode::ResticCrashed => "It did not end by itself. Memory that ran out is a common reason.",
+        CauseCode::ResticTooOld => "The job needs something that this version lacks.",
+        CauseCode::CredentialMissing => "restic was not started.",
+        CauseCode::AgentDisk => "The agent notes a job on disk before it starts it, so it did not start this one.",
+        CauseCode::ResticFailed => "It could not finish its work. Its own words below say why.",
+        CauseCode::Unknown => "The agent names a reason that this server does not know. Its own words stand below.",
+    }
+}
+
+const fn steps(code: CauseCode) -> &'static [&'static str] {
+    match code {
+        CauseCode::RepositoryMissing => &[
+            "Check the address on the repository\u{2019}s page.",
+            "If the repository is new, let a host make it: tick \u{201c}Make it if it is missing\u{201d} there, and run again.",
+        ],
+        CauseCode::RepositoryLocked => &[
+            "If the process that holds the lock still runs, wait for it.",
+            "If it does not, remove the stale lock with restic unlock, then run again.",
+        ],
+        CauseCode::WrongPassword => &["Enter the right password on the repository\u{2019}s page."],
+        CauseCode::RepositoryUnreachable => {
+            &["Check that the storage runs and that this host can reach it.", "Then run again."]
+        }
+        CauseCode::StorageUnauthorized | CauseCode::CredentialMissing => {
+            &["Give the host the right storage user and password on the repository\u{2019}s page."]
+        }
+        CauseCode::StorageForbidden => {
+            &["Check what that user may do at the storage, and that the address is the user\u{2019}s own."]
+        }
+        CauseCode::StorageFull => &["Make room at the storage, or give it more.", "Then run again."],
+        CauseCode::StorageTls => &["Check the certificate, or give the agent the authority that signed it."],
+        CauseCode::RepositoryExists => &["If it is yours, enter its password and use it."],
+        CauseCode::SourceUnreadable => {
+            &["See the list below. Files that are open in another program are often readable next time."]
+        }
+        CauseCode::SourceMissing => &["Check the schedule\u{2019}s paths, and that the disk is mounted."],
+        CauseCode::Cancelled => &[],
+        CauseCode::AgentRestarted => &["Run again."],
+        CauseCode::AgentLost => &["Check that the machine is on and reaches this server."],
+        CauseCode::ResticUnavailable => &["Install restic on the host, or tell the agent where it is."],
+        CauseCode::ResticCrashed => &["See its last words below and the machine\u{2019}s own log."],
+        CauseCode::ResticTooOld => &["Install a newer restic on the host."],
+        CauseCode::AgentDisk => &["Make room on the host, then run again."],
+        CauseCode::ResticFailed | CauseCode::Unknown => &["Act on what it says, then run again."],
+    }
+}
+
+/// What a state without a cause of its own means.
+#[must_use]
+pub fn waiting(state: JobState, host: &str, online: bool) -> Option<String> {
+    let waits = matches!(state, JobState::Queued | JobState::Dispatched);
+    let words = if online { "The host takes it now." } else { "is offline. The job waits until it is back." };
+    waits.then(|| if online { words.to_owned() } else { format!("{host} {words}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_has_words_of_its_own() {
+        let names = Names { host: "web-01", repository: "dc-main" };
+        let all = [
+            CauseCode::RepositoryMissing,
+            CauseCode::RepositoryLocked,
+            CauseCode::WrongPassword,
+            CauseCode::RepositoryUnreachable,
+            CauseCode::StorageUnauthorized,
+            CauseCode::StorageForbidden,
+            CauseCode::StorageFull,
+            CauseCode::StorageTls,
+            CauseCode::RepositoryExists,
+            CauseCode::SourceUnreadable,
+            CauseCode::SourceMissing,
+            CauseCode::Cancelled,
+            CauseCode::AgentRestarted,
+            CauseCode::AgentLost,
+            CauseCode::ResticUnavailable,
+            CauseCode::ResticCrashed,
+            CauseCode::ResticTooOld,
+            CauseCode::CredentialMissing,
+            CauseCode::AgentDisk,
+            CauseCode::ResticFailed,
+        ];
+        let titles: std::collections::BTreeSet<String> = all.iter().map(|code| explain(*code, names).title).collect();
+        assert_eq!(titles.len(), all.len());
+    }
+}

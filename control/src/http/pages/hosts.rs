@@ -1,0 +1,345 @@
+//! Hosts: the list, one host with its tabs, and Run now on a host.
+
+use super::door::{View, go};
+use super::engine::Page;
+use super::names::Names;
+use super::schedules::{ScheduleRow, schedule_rows};
+use super::view::{HostRow, JobRow};
+use super::words::Moment;
+use crate::domain::snapshot::Snapshot;
+use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
+use crate::http::problem::ApiError;
+use crate::service::{Services, hosts, jobs, snapshots};
+use crate::store::jobs::Filter;
+use actix_web::{HttpResponse, get, post, web};
+use restic_manager_shared::id::HostId;
+use restic_manager_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Entries of a list's page.
+pub const PAGE: i64 = 50;
+
+/// Which page of a list.
+#[derive(Debug, Deserialize)]
+pub struct Cursor {
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// A form that does nothing but say so.
+#[derive(Debug, Deserialize)]
+pub struct Pressed {
+    /// The same press twice is one job.
+    #[serde(default)]
+    pub key: String,
+}
+
+impl Pressed {
+    /// The key, if the form had one.
+    #[must_use]
+    pub fn key(self) -> Option<String> {
+        Some(self.key).filter(|key| !key.is_empty())
+    }
+}
+
+/// All hosts.
+#[derive(Debug, Serialize)]
+pub struct HostsPage {
+    /// This page of them, by name.
+    pub hosts: Vec<HostLine>,
+    /// The next page.
+    pub next: Option<String>,
+    /// Whether this is not the first page.
+    pub later: bool,
+}
+
+impl Page for HostsPage {
+    const TEMPLATE: &'static str = "pages/hosts.html";
+    const NAV: &'static str = "hosts";
+}
+
+/// A host in the list, with its newest job.
+#[derive(Debug, Serialize)]
+pub struct HostLine {
+    /// The host.
+    pub host: HostRow,
+    /// Its newest job.
+    pub last: Option<JobRow>,
+    /// The same press of Run now twice is one job.
+    pub key: String,
+}
+
+/// What stands above all tabs of a host.
+#[derive(Debug, Serialize)]
+pub struct HostHead {
+    /// The host.
+    pub host: HostRow,
+    /// The open tab.
+    pub tab: &'static str,
+    /// How many schedules it has.
+    pub schedules: i64,
+    /// How many snapshots it has.
+    pub snapshots: i64,
+    /// The same press of Run now twice is one job.
+    pub key: String,
+}
+
+/// One host at a glance.
+#[derive(Debug, Serialize)]
+pub struct HostPage {
+    /// The head.
+    pub head: HostHead,
+    /// Its schedules.
+    pub schedules: Vec<ScheduleRow>,
+    /// Its newest jobs.
+    pub jobs: Vec<JobRow>,
+    /// Its newest snapshot.
+    pub newest: Option<SnapshotRow>,
+}
+
+impl Page for HostPage {
+    const TEMPLATE: &'static str = "pages/host.html";
+    const NAV: &'static str = "hosts";
+}
+
+/// What changes on a host's pages.
+#[derive(Debug, Serialize)]
+pub struct HostLive(pub HostPage);
+
+impl Page for HostLive {
+    const TEMPLATE: &'static str = "fragments/host.html";
+}
+
+/// A host's jobs.
+#[derive(Debug, Serialize)]
+pub struct HostJobsPage {
+    /// The head.
+    pub head: HostHead,
+    /// This page of them, newest first.
+    pub jobs: Vec<JobRow>,
+    /// The next page.
+    pub next: Option<String>,
+}
+
+impl Page for HostJobsPage {
+    const TEMPLATE: &'static str = "pages/host-jobs.html";
+    const NAV: &'static str = "hosts";
+}
+
+/// A host's snapshots.
+#[derive(Debug, Serialize)]
+pub struct HostSnapshotsPage {
+    /// The head.
+    pub head: HostHead,
+    /// This page of them, newest first.
+    pub snapshots: Vec<SnapshotRow>,
+    /// The next page.
+    pub next: Option<String>,
+}
+
+impl Page for HostSnapshotsPage {
+    const TEMPLATE: &'static str = "pages/host-snapshots.html";
+    const NAV: &'static str = "hosts";
+}
+
+/// A snapshot in a list.
+#[derive(Debug, Serialize)]
+pub struct SnapshotRow {
+    /// The first eight digits of its id, as restic prints it.
+    pub short: String,
+    /// Its id.
+    pub id: String,
+    /// When it was taken.
+    pub at: Moment,
+    /// What it covers.
+    pub paths: Vec<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Files in it.
+    pub files: Option<u64>,
+    /// Their size.
+    pub size: Option<u64>,
+    /// Bytes that it added to the repository.
+    pub added: Option<u64>,
+    /// The job that made it.
+    pub job: Option<String>,
+}
+
+impl SnapshotRow {
+    /// A snapshot as a row.
+    #[must_use]
+    pub fn new(snapshot: &Snapshot, now: Timestamp) -> Self {
+        let summary = snapshot.summary.as_ref();
+        Self {
+            short: snapshot.id.chars().take(8).collect(),
+            id: snapshot.id.clone(),
+            at: Moment::new(snapshot.time, now),
+            paths: snapshot.paths.clone(),
+            tags: snapshot.tags.clone(),
+            files: summary.map(|s| s.total_files_processed),
+            size: summary.map(|s| s.total_bytes_processed),
+            added: summary.map(|s| s.data_added_packed.unwrap_or(s.data_added)),
+            job: snapshot.job_id.map(|id| id.to_string()),
+        }
+    }
+}
+
+/// The newest job of a host.
+async fn newest(s: &Services, id: HostId) -> Result<Option<crate::domain::job::Job>, ApiError> {
+    let filter = Filter { host: Some(id), ..Filter::default() };
+    Ok(jobs::list(s, filter, None, 1).await?.items.pop())
+}
+
+/// A press is known by the newest job that the person saw: pressing twice is one job, pressing after its end is another.
+#[must_use]
+pub fn press_key(newest: Option<&crate::domain::job::Job>) -> String {
+    newest.map_or_else(|| "first".into(), |job| format!("after-{}", job.id))
+}
+
+/// Hosts with their newest jobs.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lines(
+    s: &Services,
+    hosts: &[crate::domain::fleet::Host],
+    now: Timestamp,
+) -> Result<Vec<HostLine>, ApiError> {
+    let mut names = Names::default();
+    let mut lines = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        names.know(host);
+        let newest = newest(s, host.id).await?;
+        let key = press_key(newest.as_ref());
+        let last = names.rows(s, newest.as_slice(), now).await?.pop();
+        lines.push(HostLine { host: HostRow::new(host, now), last, key });
+    }
+    Ok(lines)
+}
+
+/// What stands above a host's tabs.
+///
+/// # Errors
+/// When there is no such host.
+pub async fn head(s: &Services, id: HostId, tab: &'static str, now: Timestamp) -> Result<HostHead, ApiError> {
+    let host = hosts::get(s, id).await?;
+    let schedules = crate::service::schedules::of_host(s, id).await?.len();
+    Ok(HostHead {
+        host: HostRow::new(&host, now),
+        tab,
+        schedules: i64::try_from(schedules).unwrap_or(i64::MAX),
+        snapshots: snapshots::count_of_host(s, id).await?,
+        key: press_key(newest(s, id).await?.as_ref()),
+    })
+}
+
+async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPage, ApiError> {
+    let now = Timestamp::now();
+    let head = head(s, id, tab, now).await?;
+    let filter = Filter { host: Some(id), ..Filter::default() };
+    let recent = jobs::list(s, filter, None, 8).await?;
+    let newest = snapshots::of_host(s, id, None, 1).await?.items.pop();
+    Ok(HostPage {
+        schedules: schedule_rows(s, id, head.host.timezone.as_deref(), now).await?,
+        jobs: Names::default().rows(s, &recent.items, now).await?,
+        newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
+        head,
+    })
+}
+
+/// All hosts.
+#[get("/hosts")]
+pub async fn list(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    page: web::Query<Cursor>,
+) -> Result<HttpResponse, ApiError> {
+    let now = Timestamp::now();
+    let later = page.cursor.is_some();
+    let listed = hosts::list(&s, page.into_inner().cursor, PAGE).await?;
+    let hosts = lines(&s, &listed.items, now).await?;
+    view.show(&who, &HostsPage { hosts, next: listed.next, later }).await
+}
+
+/// One host.
+#[get("/hosts/{id}")]
+pub async fn show(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+) -> Result<HttpResponse, ApiError> {
+    view.show(&who, &overview(&s, *id, "overview").await?).await
+}
+
+/// Which tab is open, and what the browser has.
+#[derive(Debug, Deserialize)]
+pub struct LiveQuery {
+    #[serde(default)]
+    cursor: String,
+    #[serde(default)]
+    tab: String,
+}
+
+/// What changed on a host's pages.
+#[get("/ui/hosts/{id}/live")]
+pub async fn live(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+    query: web::Query<LiveQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (tab, path) = match query.tab.as_str() {
+        "schedules" => ("schedules", format!("/hosts/{id}/schedules")),
+        _ => ("overview", format!("/hosts/{id}")),
+    };
+    let page = HostLive(overview(&s, *id, tab).await?);
+    view.fragment(&who, &query.cursor, &path, &page).await
+}
+
+/// A host's jobs.
+#[get("/hosts/{id}/jobs")]
+pub async fn host_jobs(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+    page: web::Query<Cursor>,
+) -> Result<HttpResponse, ApiError> {
+    let now = Timestamp::now();
+    let head = head(&s, *id, "jobs", now).await?;
+    let filter = Filter { host: Some(*id), ..Filter::default() };
+    let listed = jobs::list(&s, filter, page.into_inner().cursor, PAGE).await?;
+    let jobs = Names::default().rows(&s, &listed.items, now).await?;
+    view.show(&who, &HostJobsPage { head, jobs, next: listed.next }).await
+}
+
+/// A host's snapshots.
+#[get("/hosts/{id}/snapshots")]
+pub async fn host_snapshots(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+    page: web::Query<Cursor>,
+) -> Result<HttpResponse, ApiError> {
+    let now = Timestamp::now();
+    let head = head(&s, *id, "snapshots", now).await?;
+    let listed = snapshots::of_host(&s, *id, page.into_inner().cursor, PAGE).await?;
+    let snapshots = listed.items.iter().map(|snapshot| SnapshotRow::new(snapshot, now)).collect();
+    view.show(&who, &HostSnapshotsPage { head, snapshots, next: listed.next }).await
+}
+
+/// Runs the schedule that is meant, if that is clear.
+#[post("/hosts/{id}/run")]
+pub async fn run(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+    form: SafeForm<Pressed>,
+) -> Result<HttpResponse, ApiError> {
+    let queued = jobs::run_host(&s, &who.actor, *id, form.0.key()).await?;
+    Ok(go(&format!("/jobs/{}", queued.job.id)))
+}

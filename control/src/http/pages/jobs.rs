@@ -1,0 +1,454 @@
+//! Jobs: the list, one job while it runs and after, and cancelling.
+
+use super::cause::{self, Told};
+use super::door::{View, go};
+use super::engine::Page;
+use super::hosts::{Pressed, SnapshotRow, press_key};
+use super::names::Names;
+use super::view::{Badge, JobRow, asked_by, job_badge, kind_word, percent, took};
+use super::words::Moment;
+use crate::domain::fleet::HostState;
+use crate::domain::job::{Job, JobKind, JobResult, JobState};
+use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
+use crate::http::problem::ApiError;
+use crate::service::{Refusal, Services, hosts, jobs, schedules, snapshots};
+use crate::store::jobs::Filter;
+use actix_web::{HttpResponse, get, post, web};
+use restic_manager_shared::id::JobId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::CauseCode;
+use restic_manager_shared::wire::progress::{LogLevel, LogLine, Phase, Progress};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The most log lines on a page; the script keeps as many.
+const LINES: usize = 500;
+
+/// All jobs.
+#[derive(Debug, Serialize)]
+pub struct JobsPage {
+    /// This page of them, newest first.
+    pub jobs: Vec<JobRow>,
+    /// The next page.
+    pub next: Option<String>,
+    /// What the list is narrowed to.
+    pub state: String,
+    /// Whether this is not the first page.
+    pub later: bool,
+}
+
+impl Page for JobsPage {
+    const TEMPLATE: &'static str = "pages/jobs.html";
+    const NAV: &'static str = "jobs";
+}
+
+/// One job.
+#[derive(Debug, Serialize)]
+pub struct JobPage {
+    /// What changes while it runs.
+    pub now: JobNow,
+    /// Where the browser's copy of the log ends.
+    pub cursor: String,
+    /// The log so far.
+    pub lines: Vec<Line>,
+    /// Whether earlier lines are left out.
+    pub cut: bool,
+    /// The job's repository.
+    pub repository_id: Option<String>,
+    /// Its name.
+    pub repository: String,
+    /// Why it did not simply succeed.
+    pub told: Option<Told>,
+    /// restic's own words, or the agent's.
+    pub message: String,
+    /// restic's exit status.
+    pub exit_code: Option<i32>,
+    /// The command line, secrets out.
+    pub command: Option<String>,
+    /// The restic version that ran.
+    pub restic: Option<String>,
+    /// Items that could not be read.
+    pub items: Vec<Item>,
+    /// How many more there were.
+    pub items_omitted: u64,
+    /// What a backup did.
+    pub summary: Option<Summary>,
+    /// The newest snapshot of its host, if the job failed.
+    pub newest: Option<SnapshotRow>,
+}
+
+impl Page for JobPage {
+    const TEMPLATE: &'static str = "pages/job.html";
+    const NAV: &'static str = "jobs";
+}
+
+/// What changes while a job runs.
+#[derive(Debug, Serialize)]
+pub struct JobNow {
+    /// Its identity.
+    pub id: String,
+    /// Its operation.
+    pub kind: &'static str,
+    /// Its host's identity.
+    pub host_id: String,
+    /// Its host's name.
+    pub host: String,
+    /// Its schedule, if it is there still.
+    pub schedule_id: Option<String>,
+    /// What it is about.
+    pub about: String,
+    /// Its state.
+    pub badge: Badge,
+    /// Whether nothing more is expected.
+    pub finished: bool,
+    /// Whether it runs.
+    pub running: bool,
+    /// Whether it may be run again with one press: a backup that ended, whose schedule is enabled and whose host is online.
+    pub again: bool,
+    /// The same press twice is one job.
+    pub key: String,
+    /// Whether it is a backup.
+    pub backup: bool,
+    /// What it waits for.
+    pub waits: Option<String>,
+    /// Whether somebody asked it to stop.
+    pub cancelling: bool,
+    /// How far it is.
+    pub progress: Option<Live>,
+    /// Who asked for it.
+    pub by: String,
+    /// When it was queued.
+    pub queued: Moment,
+    /// When it was offered.
+    pub dispatched: Option<Moment>,
+    /// When it started.
+    pub started: Option<Moment>,
+    /// When it ended.
+    pub ended: Option<Moment>,
+    /// Seconds it took.
+    pub took: Option<f64>,
+    /// How often it was offered.
+    pub attempt: i32,
+}
+
+/// How far a job is.
+#[derive(Debug, Serialize)]
+pub struct Live {
+    /// What goes on, in words.
+    pub phase: &'static str,
+    /// Percent, if known.
+    pub percent: Option<i64>,
+    /// restic's figures.
+    pub at: Progress,
+    /// Bytes a second on average.
+    pub speed: Option<f64>,
+}
+
+/// A line of the log.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// When.
+    pub at: Moment,
+    /// The colour's class.
+    pub class: &'static str,
+    /// The words.
+    pub text: String,
+}
+
+/// An item that could not be read.
+#[derive(Debug, Serialize)]
+pub struct Item {
+    /// Its path.
+    pub path: String,
+    /// What restic said.
+    pub message: String,
+}
+
+/// What a backup did.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// restic's figures.
+    pub figures: restic_manager_shared::wire::job::BackupSummary,
+    /// Bytes added to the repository.
+    pub added: u64,
+    /// The first digits of the snapshot's id.
+    pub short: String,
+}
+
+/// What changed of a job since the browser's cursor.
+#[derive(Debug, Serialize)]
+pub struct JobLive {
+    /// What changes.
+    pub now: JobNow,
+    /// New lines of the log.
+    pub lines: Vec<Line>,
+    /// Where the browser's copy of the log then ends.
+    pub cursor: String,
+    /// What the browser's tab says.
+    pub title: String,
+    /// Whether the browser should load the page anew: the end has more to say.
+    pub reload: bool,
+}
+
+impl Page for JobLive {
+    const TEMPLATE: &'static str = "fragments/job.html";
+}
+
+/// Asks once before a job is stopped.
+#[derive(Debug, Serialize)]
+pub struct JobCancelPage {
+    /// The job.
+    pub now: JobNow,
+}
+
+impl Page for JobCancelPage {
+    const TEMPLATE: &'static str = "pages/job-cancel.html";
+    const NAV: &'static str = "jobs";
+}
+
+const fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Preparing => "Checks before restic starts",
+        Phase::Starting => "restic opens the repository",
+        Phase::Running => "Reading and storing",
+        Phase::Finishing => "All is read; restic stores the rest and writes the snapshot",
+        Phase::WaitingForRepository => "The storage does not answer; restic tries again",
+        Phase::WaitingForLock => "Waits for another restic to give up its lock",
+        Phase::Stopping => "Stopping; restic cleans up",
+    }
+}
+
+fn live_figures(job: &Job) -> Option<Live> {
+    let at = job.progress.clone()?;
+    #[allow(clippy::cast_precision_loss)] // a speed for people
+    let speed = (at.seconds_elapsed > 0 && at.bytes_done > 0).then(|| at.bytes_done as f64 / at.seconds_elapsed as f64);
+    Some(Live { phase: phase_word(at.phase), percent: percent(job), speed, at })
+}
+
+fn line(line: LogLine, now: Timestamp) -> Line {
+    let class = match line.level {
+        LogLevel::Info => "",
+        LogLevel::Warning => "warn",
+        LogLevel::Error => "bad",
+    };
+    Line { at: Moment::new(line.at, now), class, text: line.text }
+}
+
+impl JobNow {
+    /// What is known of a job now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(s: &Services, job: &Job, names: &mut Names) -> Result<Self, ApiError> {
+        let now = Timestamp::now();
+        let host = names.host(s, job.host_id).await?;
+        let online = hosts::get(s, job.host_id).await?.state == HostState::Online;
+        let finished = job.state.finished();
+        let (mut again, mut schedule_id) = (false, None);
+        if let Some(id) = job.schedule_id
+            && names.schedule(s, id).await?.is_some()
+        {
+            again = finished && online && schedules::get(s, id).await?.enabled;
+            schedule_id = Some(id.to_string());
+        }
+        let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
+        Ok(Self {
+            id: job.id.to_string(),
+            kind: kind_word(job.kind),
+            host_id: job.host_id.to_string(),
+            waits: cause::waiting(job.state, &host, online),
+            host,
+            schedule_id,
+            about: names.about(s, job).await?,
+            badge: job_badge(job.state),
+            finished,
+            running: job.state == JobState::Running,
+            again,
+            key: press_key(Some(job)),
+            backup: job.kind == JobKind::Backup,
+            cancelling: job.cancel_requested_at.is_some() && !finished,
+            progress: live_figures(job),
+            by: asked_by(&job.requested_by),
+            queued: Moment::new(job.queued_at, now),
+            dispatched: moment(job.dispatched_at),
+            started: moment(job.started_at),
+            ended: moment(job.finished_at),
+            took: took(job, now),
+            attempt: job.attempt,
+        })
+    }
+}
+
+/// The log up to now, its end, and whether lines were left out.
+async fn log(s: &Services, id: JobId) -> Result<(Vec<LogLine>, i64, bool), ApiError> {
+    let (mut lines, mut after, mut cut) = (vec![], 0, false);
+    loop {
+        let events = jobs::events(s, id, after, Duration::ZERO).await?;
+        let more = events.seq > after;
+        after = events.seq;
+        lines.extend(events.lines);
+        if lines.len() > LINES {
+            cut = true;
+            lines.drain(..lines.len() - LINES);
+        }
+        if events.finished || !more {
+            return Ok((lines, after, cut));
+        }
+    }
+}
+
+fn summary(result: &JobResult) -> Option<Summary> {
+    let figures = result.summary.clone()?;
+    let short = figures.snapshot_id.as_deref().unwrap_or_default().chars().take(8).collect();
+    Some(Summary { added: figures.data_added_packed.unwrap_or(figures.data_added), short, figures })
+}
+
+async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
+    let now = Timestamp::now();
+    let mut names = Names::default();
+    let (lines, end, cut) = log(s, job.id).await?;
+    let repository = match job.repository_id {
+        Some(id) => names.repository(s, id).await?,
+        None => None,
+    };
+    let repository_id = job.repository_id.filter(|_| repository.is_some()).map(|id| id.to_string());
+    let repository = repository.unwrap_or_else(|| "a deleted repository".into());
+    let shown = JobNow::of(s, job, &mut names).await?;
+    let result = job.result.clone().unwrap_or_default();
+    let told = result
+        .cause
+        .as_ref()
+        .map(|c| cause::explain(c.code, cause::Names { host: &shown.host, repository: &repository }));
+    let failed = matches!(job.state, JobState::Failed | JobState::Lost | JobState::Missed);
+    let newest = if failed { snapshots::of_host(s, job.host_id, None, 1).await?.items.pop() } else { None };
+    let own_words = |code| !matches!(code, CauseCode::Cancelled);
+    Ok(JobPage {
+        now: shown,
+        cursor: format!("ev:{end}"),
+        lines: lines.into_iter().map(|l| line(l, now)).collect(),
+        cut,
+        repository_id,
+        repository,
+        told,
+        message: result.cause.as_ref().filter(|c| own_words(c.code)).map(|c| c.message.clone()).unwrap_or_default(),
+        exit_code: result.exit_code,
+        summary: summary(&result),
+        command: result.command,
+        restic: result.restic_version,
+        items: result.item_errors.into_iter().map(|e| Item { path: e.item, message: e.message }).collect(),
+        items_omitted: result.item_errors_omitted,
+        newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
+    })
+}
+
+/// What the list is narrowed to.
+#[derive(Debug, Deserialize)]
+pub struct JobsQuery {
+    #[serde(default)]
+    state: String,
+    cursor: Option<String>,
+}
+
+fn states(word: &str) -> Vec<JobState> {
+    match word {
+        "open" => vec![JobState::Queued, JobState::Dispatched, JobState::Running],
+        "failed" => vec![JobState::Failed, JobState::Lost, JobState::Missed],
+        "warning" => vec![JobState::Warning],
+        "succeeded" => vec![JobState::Succeeded],
+        _ => vec![],
+    }
+}
+
+/// All jobs.
+#[get("/jobs")]
+pub async fn list(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    query: web::Query<JobsQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let JobsQuery { state, cursor } = query.into_inner();
+    let filter = Filter { states: states(&state), ..Filter::default() };
+    let later = cursor.is_some();
+    let listed = jobs::list(&s, filter, cursor, super::hosts::PAGE).await?;
+    let jobs = Names::default().rows(&s, &listed.items, Timestamp::now()).await?;
+    let state = if states(&state).is_empty() { String::new() } else { state };
+    view.show(&who, &JobsPage { jobs, next: listed.next, state, later }).await
+}
+
+/// One job.
+#[get("/jobs/{id}")]
+pub async fn show(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+) -> Result<HttpResponse, ApiError> {
+    let job = jobs::get(&s, *id).await?;
+    view.show(&who, &page(&s, &job).await?).await
+}
+
+/// What the browser has.
+#[derive(Debug, Deserialize)]
+pub struct LiveQuery {
+    #[serde(default)]
+    cursor: String,
+}
+
+/// What changed of a job since the cursor. When it ends the browser loads the page anew: the end has more to say.
+#[get("/ui/jobs/{id}/live")]
+pub async fn live(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+    query: web::Query<LiveQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let after = query.cursor.strip_prefix("ev:").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let events = jobs::events(&s, *id, after, Duration::ZERO).await?;
+    if events.seq <= after && !events.finished {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let job = jobs::get(&s, *id).await?;
+    let shown = JobNow::of(&s, &job, &mut Names::default()).await?;
+    let now = Timestamp::now();
+    let lines = events.lines.into_iter().map(|l| line(l, now)).collect();
+    let reload = events.finished && job.state.finished();
+    let page = JobLive { title: title(&shown), now: shown, lines, cursor: format!("ev:{}", events.seq), reload };
+    view.piece(&who, &page).await
+}
+
+/// What the browser's tab says.
+fn title(now: &JobNow) -> String {
+    let share = now.progress.as_ref().and_then(|p| p.percent).filter(|_| now.running);
+    let share = share.map_or_else(|| now.badge.word.to_owned(), |n| format!("{n} %"));
+    format!("{share} \u{b7} {} {} \u{b7} restic-manager", now.kind, now.host)
+}
+
+/// Asks before stopping.
+#[get("/jobs/{id}/cancel")]
+pub async fn ask_cancel(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+) -> Result<HttpResponse, ApiError> {
+    let job = jobs::get(&s, *id).await?;
+    if job.state.finished() {
+        return Err(Refusal::JobFinished.into());
+    }
+    let now = JobNow::of(&s, &job, &mut Names::default()).await?;
+    view.show(&who, &JobCancelPage { now }).await
+}
+
+/// Stops a job.
+#[post("/jobs/{id}/cancel")]
+pub async fn cancel(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+    _form: SafeForm<Pressed>,
+) -> Result<HttpResponse, ApiError> {
+    jobs::cancel(&s, &who.actor, *id).await?;
+    Ok(go(&format!("/jobs/{id}?done=cancelled")))
+}

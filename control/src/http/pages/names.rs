@@ -1,0 +1,101 @@
+//! Names for the identities that jobs and snapshots carry, looked up once for each page.
+
+use super::view::JobRow;
+use crate::domain::fleet::Host;
+use crate::domain::job::{Job, JobKind};
+use crate::http::problem::ApiError;
+use crate::service::{ActError, Services, hosts, repositories, schedules};
+use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
+use std::collections::HashMap;
+
+/// Names by identity. What was deleted is called so.
+#[derive(Debug, Default)]
+pub struct Names {
+    hosts: HashMap<HostId, String>,
+    schedules: HashMap<ScheduleId, Option<String>>,
+    repositories: HashMap<RepositoryId, Option<String>>,
+}
+
+fn kept<T>(found: Result<T, ActError>) -> Result<Option<T>, ActError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(ActError::NotFound(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+impl Names {
+    /// Names that are known already.
+    pub fn know(&mut self, host: &Host) {
+        self.hosts.insert(host.id, host.name.clone());
+    }
+
+    /// A host's name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn host(&mut self, s: &Services, id: HostId) -> Result<String, ApiError> {
+        if let Some(name) = self.hosts.get(&id) {
+            return Ok(name.clone());
+        }
+        let name = kept(hosts::get(s, id).await)?.map_or_else(|| "a deleted host".to_owned(), |host| host.name);
+        self.hosts.insert(id, name.clone());
+        Ok(name)
+    }
+
+    /// A schedule's name; none if it was deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn schedule(&mut self, s: &Services, id: ScheduleId) -> Result<Option<String>, ApiError> {
+        if let Some(name) = self.schedules.get(&id) {
+            return Ok(name.clone());
+        }
+        let name = kept(schedules::get(s, id).await)?.map(|schedule| schedule.name);
+        self.schedules.insert(id, name.clone());
+        Ok(name)
+    }
+
+    /// A repository's name; none if it was deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn repository(&mut self, s: &Services, id: RepositoryId) -> Result<Option<String>, ApiError> {
+        if let Some(name) = self.repositories.get(&id) {
+            return Ok(name.clone());
+        }
+        let name = kept(repositories::get(s, id).await)?.map(|repository| repository.name);
+        self.repositories.insert(id, name.clone());
+        Ok(name)
+    }
+
+    /// What a job is about: its schedule, or else its repository.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn about(&mut self, s: &Services, job: &Job) -> Result<String, ApiError> {
+        let about = match (job.kind, job.schedule_id, job.repository_id) {
+            (JobKind::Backup, Some(schedule), _) => {
+                Some(self.schedule(s, schedule).await?.unwrap_or_else(|| "a deleted schedule".to_owned()))
+            }
+            (JobKind::Backup, None, _) => Some("a deleted schedule".to_owned()),
+            (JobKind::Init | JobKind::Snapshots, _, Some(repository)) => self.repository(s, repository).await?,
+            (JobKind::Init | JobKind::Snapshots, _, None) => None,
+        };
+        Ok(about.unwrap_or_else(|| "a deleted repository".to_owned()))
+    }
+
+    /// Jobs as rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rows(&mut self, s: &Services, jobs: &[Job], now: Timestamp) -> Result<Vec<JobRow>, ApiError> {
+        let mut rows = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let (host, about) = (self.host(s, job.host_id).await?, self.about(s, job).await?);
+            rows.push(JobRow::new(job, host, about, now));
+        }
+        Ok(rows)
+    }
+}

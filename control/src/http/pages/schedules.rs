@@ -1,0 +1,432 @@
+//! Schedules: a host's Schedules tab, the form, deleting, and Run now on a row.
+
+use super::door::{View, go};
+use super::engine::Page;
+use super::form::{FormErrors, chosen, commas, lines, number, typed};
+use super::host_add::{Choice, choices};
+use super::hosts::{HostHead, Pressed, head, press_key};
+use super::names::Names;
+use super::view::JobRow;
+use super::when::{self, NextRun};
+use crate::domain::fleet::Host;
+use crate::domain::schedule::{Retention, Schedule, ScheduleInput};
+use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
+use crate::http::problem::ApiError;
+use crate::service::{Services, hosts, jobs, schedules};
+use crate::store::jobs::Filter;
+use actix_web::{HttpResponse, get, post, web};
+use restic_manager_shared::id::{HostId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::state::BackupOptions;
+use serde::{Deserialize, Serialize};
+
+/// A schedule in a list.
+#[derive(Debug, Serialize)]
+pub struct ScheduleRow {
+    /// Its identity.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its paths.
+    pub paths: Vec<String>,
+    /// How many excludes it has.
+    pub excludes: usize,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// Whether it only runs when somebody says so.
+    pub manual: bool,
+    /// Its cron line.
+    pub cron: String,
+    /// The line in words, if they are better.
+    pub words: Option<String>,
+    /// Its zone, if it has one of its own.
+    pub timezone: Option<String>,
+    /// When it runs next.
+    pub next: Option<NextRun>,
+    /// What it keeps.
+    pub keeps: String,
+    /// Its repository's name.
+    pub repository: Option<String>,
+    /// Its newest job.
+    pub last: Option<JobRow>,
+    /// The same press of Run now twice is one job.
+    pub key: String,
+}
+
+/// A host's schedules as rows.
+///
+/// # Errors
+/// When there is no such host.
+pub async fn schedule_rows(
+    s: &Services,
+    host: HostId,
+    zone: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<ScheduleRow>, ApiError> {
+    let mut names = Names::default();
+    let mut rows = vec![];
+    for schedule in schedules::of_host(s, host).await? {
+        let filter = Filter { schedule: Some(schedule.id), ..Filter::default() };
+        let newest = jobs::list(s, filter, None, 1).await?.items.pop();
+        let repository = match schedule.repository_id {
+            Some(id) => names.repository(s, id).await?,
+            None => None,
+        };
+        rows.push(ScheduleRow {
+            id: schedule.id.to_string(),
+            excludes: schedule.excludes.len(),
+            words: schedule.cron.as_deref().and_then(when::describe),
+            next: when::next_run(&schedule, zone, now),
+            keeps: when::keeps(&schedule),
+            repository,
+            key: press_key(newest.as_ref()),
+            last: names.rows(s, newest.as_slice(), now).await?.pop(),
+            name: schedule.name,
+            paths: schedule.paths,
+            tags: schedule.tags,
+            enabled: schedule.enabled,
+            manual: schedule.manual,
+            cron: schedule.cron.unwrap_or_default(),
+            timezone: schedule.timezone,
+        });
+    }
+    Ok(rows)
+}
+
+/// A host's schedules.
+#[derive(Debug, Serialize)]
+pub struct HostSchedulesPage {
+    /// The head.
+    pub head: HostHead,
+    /// The schedules.
+    pub schedules: Vec<ScheduleRow>,
+}
+
+impl Page for HostSchedulesPage {
+    const TEMPLATE: &'static str = "pages/host-schedules.html";
+    const NAV: &'static str = "hosts";
+}
+
+/// The form of a new or a known schedule.
+#[derive(Debug, Serialize)]
+pub struct SchedulePage {
+    /// The schedule; none for a new one.
+    pub id: Option<String>,
+    /// Its host's identity.
+    pub host_id: String,
+    /// Its host's name.
+    pub host: String,
+    /// Its host's zone.
+    pub host_zone: String,
+    /// What was typed.
+    pub form: ScheduleForm,
+    /// Repositories to choose from.
+    pub repositories: Vec<Choice>,
+    /// All IANA zones.
+    pub zones: Vec<&'static str>,
+    /// The cron line in words, if it has some.
+    pub words: Option<String>,
+    /// The next runs of the cron line.
+    pub next: Vec<NextRun>,
+    /// What is wrong.
+    pub errors: FormErrors,
+}
+
+impl Page for SchedulePage {
+    const TEMPLATE: &'static str = "pages/schedule.html";
+    const NAV: &'static str = "hosts";
+}
+
+/// Asks once before a schedule is deleted.
+#[derive(Debug, Serialize)]
+pub struct ScheduleDeletePage {
+    /// Which.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its host's identity.
+    pub host_id: String,
+    /// Its host's name.
+    pub host: String,
+    /// Its paths.
+    pub paths: Vec<String>,
+}
+
+impl Page for ScheduleDeletePage {
+    const TEMPLATE: &'static str = "pages/schedule-delete.html";
+    const NAV: &'static str = "hosts";
+}
+
+/// What the form sends. A box that is not ticked sends nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScheduleForm {
+    name: String,
+    repository: String,
+    enabled: Option<String>,
+    paths: String,
+    excludes: String,
+    one_file_system: Option<String>,
+    exclude_caches: Option<String>,
+    tags: String,
+    manual: Option<String>,
+    cron: String,
+    timezone: String,
+    keep_last: String,
+    keep_hourly: String,
+    keep_daily: String,
+    keep_weekly: String,
+    keep_monthly: String,
+    keep_yearly: String,
+    limit_upload: String,
+    limit_download: String,
+}
+
+const FIELDS: [&str; 16] = [
+    "name",
+    "repository_id",
+    "paths",
+    "excludes",
+    "tags",
+    "cron",
+    "timezone",
+    "manual",
+    "keep_last",
+    "keep_hourly",
+    "keep_daily",
+    "keep_weekly",
+    "keep_monthly",
+    "keep_yearly",
+    "limit_upload_kib",
+    "limit_download_kib",
+];
+
+fn ticked(on: bool) -> Option<String> {
+    on.then(|| "1".to_owned())
+}
+
+impl ScheduleForm {
+    /// The form of a schedule as it is kept.
+    #[must_use]
+    pub fn of(schedule: &Schedule) -> Self {
+        let text = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
+        let (keep, options) = (schedule.retention, &schedule.options);
+        Self {
+            name: schedule.name.clone(),
+            repository: schedule.repository_id.map(|id| id.to_string()).unwrap_or_default(),
+            enabled: ticked(schedule.enabled),
+            paths: schedule.paths.join("\n"),
+            excludes: schedule.excludes.join("\n"),
+            one_file_system: ticked(options.one_file_system),
+            exclude_caches: ticked(options.exclude_caches),
+            tags: schedule.tags.join(", "),
+            manual: ticked(schedule.manual),
+            cron: schedule.cron.clone().unwrap_or_default(),
+            timezone: schedule.timezone.clone().unwrap_or_default(),
+            keep_last: text(keep.keep_last),
+            keep_hourly: text(keep.keep_hourly),
+            keep_daily: text(keep.keep_daily),
+            keep_weekly: text(keep.keep_weekly),
+            keep_monthly: text(keep.keep_monthly),
+            keep_yearly: text(keep.keep_yearly),
+            limit_upload: text(options.limit_upload_kib),
+            limit_download: text(options.limit_download_kib),
+        }
+    }
+
+    /// What the form asks for. While Manual is ticked the page hides the cron line and says that it is not kept, so it is not sent on.
+    fn input(&self, old: &BackupOptions, wrong: &mut FormErrors) -> ScheduleInput {
+        let manual = self.manual.is_some();
+        ScheduleInput {
+            name: self.name.clone(),
+            paths: lines(&self.paths),
+            excludes: lines(&self.excludes),
+            tags: commas(&self.tags),
+            retention: Retention {
+                keep_last: number(&self.keep_last, "keep_last", wrong),
+                keep_hourly: number(&self.keep_hourly, "keep_hourly", wrong),
+                keep_daily: number(&self.keep_daily, "keep_daily", wrong),
+                keep_weekly: number(&self.keep_weekly, "keep_weekly", wrong),
+                keep_monthly: number(&self.keep_monthly, "keep_monthly", wrong),
+                keep_yearly: number(&self.keep_yearly, "keep_yearly", wrong),
+            },
+            manual,
+            cron: typed(&self.cron).filter(|_| !manual),
+            timezone: typed(&self.timezone),
+            enabled: self.enabled.is_some(),
+            repository_id: chosen(&self.repository, "repository", wrong),
+            options: BackupOptions {
+                one_file_system: self.one_file_system.is_some(),
+                exclude_caches: self.exclude_caches.is_some(),
+                limit_upload_kib: number(&self.limit_upload, "limit_upload", wrong),
+                limit_download_kib: number(&self.limit_download, "limit_download", wrong),
+                ..old.clone()
+            },
+        }
+    }
+}
+
+/// What the form's fields are called where services name them otherwise.
+fn named(wrong: FormErrors) -> FormErrors {
+    let name = |field: String| field.trim_end_matches("_id").trim_end_matches("_kib").to_owned();
+    FormErrors { fields: wrong.fields.into_iter().map(|(field, detail)| (name(field), detail)).collect(), ..wrong }
+}
+
+async fn page(
+    s: &Services,
+    host: &Host,
+    id: Option<ScheduleId>,
+    form: ScheduleForm,
+    errors: FormErrors,
+) -> Result<SchedulePage, ApiError> {
+    let zone = when::zone(typed(&form.timezone).as_deref(), host.timezone.as_deref());
+    Ok(SchedulePage {
+        id: id.map(|id| id.to_string()),
+        host_id: host.id.to_string(),
+        host: host.name.clone(),
+        host_zone: host.timezone.clone().unwrap_or_default(),
+        repositories: choices(s).await?,
+        zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
+        words: when::describe(&form.cron),
+        next: when::next_runs(&form.cron, zone, Timestamp::now(), 5),
+        form,
+        errors,
+    })
+}
+
+/// A host's Schedules tab.
+#[get("/hosts/{id}/schedules")]
+pub async fn list(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+) -> Result<HttpResponse, ApiError> {
+    let now = Timestamp::now();
+    let head = head(&s, *id, "schedules", now).await?;
+    let schedules = schedule_rows(&s, *id, head.host.timezone.as_deref(), now).await?;
+    view.show(&who, &HostSchedulesPage { head, schedules }).await
+}
+
+/// The form of a new schedule.
+#[get("/hosts/{id}/schedules/new")]
+pub async fn new(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+) -> Result<HttpResponse, ApiError> {
+    let host = hosts::get(&s, *id).await?;
+    let used = schedules::of_host(&s, *id).await?.into_iter().find_map(|schedule| schedule.repository_id);
+    let form = ScheduleForm {
+        repository: used.map(|id| id.to_string()).unwrap_or_default(),
+        enabled: ticked(true),
+        ..ScheduleForm::default()
+    };
+    view.show(&who, &page(&s, &host, None, form, FormErrors::default()).await?).await
+}
+
+/// Adds a schedule.
+#[post("/hosts/{id}/schedules/new")]
+pub async fn add(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+    form: SafeForm<ScheduleForm>,
+) -> Result<HttpResponse, ApiError> {
+    let SafeForm(form) = form;
+    let mut errors = FormErrors::default();
+    let input = form.input(&BackupOptions::default(), &mut errors);
+    if errors.is_empty() {
+        match schedules::add(&s, &who.actor, *id, input).await {
+            Ok(_) => return Ok(go(&format!("/hosts/{id}/schedules?done=schedule-added"))),
+            Err(error) => errors = named(FormErrors::of(error, &FIELDS)?),
+        }
+    }
+    let host = hosts::get(&s, *id).await?;
+    view.again(&who, &page(&s, &host, None, form, errors).await?).await
+}
+
+/// The form of a known schedule.
+#[get("/schedules/{id}/edit")]
+pub async fn edit(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<ScheduleId>,
+) -> Result<HttpResponse, ApiError> {
+    let schedule = schedules::get(&s, *id).await?;
+    let host = hosts::get(&s, schedule.host_id).await?;
+    let form = ScheduleForm::of(&schedule);
+    view.show(&who, &page(&s, &host, Some(*id), form, FormErrors::default()).await?).await
+}
+
+/// Saves a schedule.
+#[post("/schedules/{id}/edit")]
+pub async fn save(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<ScheduleId>,
+    form: SafeForm<ScheduleForm>,
+) -> Result<HttpResponse, ApiError> {
+    let SafeForm(form) = form;
+    let old = schedules::get(&s, *id).await?;
+    let mut errors = FormErrors::default();
+    let input = form.input(&old.options, &mut errors);
+    if errors.is_empty() {
+        match schedules::update(&s, &who.actor, *id, input).await {
+            Ok(saved) => return Ok(go(&format!("/hosts/{}/schedules?done=schedule-saved", saved.host_id))),
+            Err(error) => errors = named(FormErrors::of(error, &FIELDS)?),
+        }
+    }
+    let host = hosts::get(&s, old.host_id).await?;
+    view.again(&who, &page(&s, &host, Some(*id), form, errors).await?).await
+}
+
+/// Asks before deleting.
+#[get("/schedules/{id}/delete")]
+pub async fn ask_delete(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<ScheduleId>,
+) -> Result<HttpResponse, ApiError> {
+    let schedule = schedules::get(&s, *id).await?;
+    let host = hosts::get(&s, schedule.host_id).await?;
+    let page = ScheduleDeletePage {
+        id: id.to_string(),
+        name: schedule.name,
+        host_id: host.id.to_string(),
+        host: host.name,
+        paths: schedule.paths,
+    };
+    view.show(&who, &page).await
+}
+
+/// Deletes a schedule.
+#[post("/schedules/{id}/delete")]
+pub async fn delete(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<ScheduleId>,
+    _form: SafeForm<Pressed>,
+) -> Result<HttpResponse, ApiError> {
+    let host = schedules::delete(&s, &who.actor, *id).await?;
+    Ok(go(&format!("/hosts/{host}/schedules?done=schedule-deleted")))
+}
+
+/// Runs a schedule now.
+#[post("/schedules/{id}/run")]
+pub async fn run(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<ScheduleId>,
+    form: SafeForm<Pressed>,
+) -> Result<HttpResponse, ApiError> {
+    let queued = jobs::run_schedule(&s, &who.actor, *id, form.0.key()).await?;
+    Ok(go(&format!("/jobs/{}", queued.job.id)))
+}

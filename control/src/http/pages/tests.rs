@@ -1,0 +1,1 @@
+//! Every page is rendered with sample data.

@@ -1,0 +1,273 @@
+//! What pages are made of: the shell around them, and hosts, jobs and snapshots as rows. Only text and figures to show; no rule is
+//! decided here.
+
+use super::words::Moment;
+use crate::domain::fleet::{Host, HostState};
+use crate::domain::job::{Job, JobKind, JobState};
+use crate::domain::permission::{Actor, Role};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::enroll::Os;
+use serde::Serialize;
+
+/// What stands around every page.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Shell {
+    /// `light`, `dark`, or empty for the system's choice.
+    pub theme: String,
+    /// The server's version.
+    pub version: &'static str,
+    /// Where the page is, to come back to.
+    pub path: String,
+    /// Who is signed in.
+    pub user: Option<User>,
+    /// What forms carry.
+    pub csrf: String,
+    /// Jobs that run now.
+    pub running: i64,
+    /// What was just done, told once.
+    pub said: &'static str,
+}
+
+/// Who is signed in, and which buttons they see.
+#[derive(Clone, Debug, Serialize)]
+pub struct User {
+    /// Their name.
+    pub name: String,
+    /// The first letters of it.
+    pub initials: String,
+    /// Their role's word.
+    pub role: &'static str,
+    /// May run, edit schedules, add hosts.
+    pub operator: bool,
+    /// May do everything.
+    pub admin: bool,
+}
+
+impl User {
+    /// How an actor is shown.
+    #[must_use]
+    pub fn new(actor: &Actor) -> Self {
+        let words = actor.name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+        let initials: String = words.filter_map(|w| w.chars().next()).take(2).flat_map(char::to_uppercase).collect();
+        Self {
+            name: actor.name.clone(),
+            initials,
+            role: actor.role.as_str(),
+            operator: actor.role.covers(Role::Operator),
+            admin: actor.role.covers(Role::Admin),
+        }
+    }
+}
+
+/// A state: its colour, its icon and its word. Tinted only if it needs a person or moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Badge {
+    /// The colour's class; empty is neutral.
+    pub class: &'static str,
+    /// The icon's name.
+    pub icon: &'static str,
+    /// The word.
+    pub word: &'static str,
+    /// Whether it stands out.
+    pub loud: bool,
+}
+
+const fn badge(class: &'static str, icon: &'static str, word: &'static str, loud: bool) -> Badge {
+    Badge { class, icon, word, loud }
+}
+
+/// A job's state.
+#[must_use]
+pub const fn job_badge(state: JobState) -> Badge {
+    match state {
+        JobState::Queued => badge("", "queued", "Queued", true),
+        JobState::Dispatched => badge("", "queued", "Dispatched", true),
+        JobState::Running => badge("run", "run", "Running", true),
+        JobState::Succeeded => badge("ok", "ok", "Succeeded", false),
+        JobState::Warning => badge("warn", "warn", "Warning", true),
+        JobState::Failed => badge("bad", "bad", "Failed", true),
+        JobState::Cancelled => badge("mute", "off", "Cancelled", false),
+        JobState::Lost => badge("bad", "never", "Lost", true),
+        JobState::Skipped => badge("mute", "off", "Skipped", false),
+        JobState::Missed => badge("warn", "clock", "Missed", true),
+    }
+}
+
+/// A host's connection.
+#[must_use]
+pub const fn host_badge(state: HostState) -> Badge {
+    match state {
+        HostState::Pending => badge("mute", "never", "Never seen", false),
+        HostState::Online => badge("ok", "ok", "Online", false),
+        HostState::Offline => badge("bad", "offline", "Offline", false),
+        HostState::Retired => badge("mute", "off", "Retired", false),
+    }
+}
+
+/// A job in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobRow {
+    /// Its identity.
+    pub id: String,
+    /// `Backup`, `Init`, `Snapshots`.
+    pub kind: &'static str,
+    /// Its schedule's name, or what else it is about.
+    pub about: String,
+    /// Its host's identity.
+    pub host_id: String,
+    /// Its host's name.
+    pub host: String,
+    /// Its state.
+    pub badge: Badge,
+    /// Whether it goes on.
+    pub open: bool,
+    /// Percent, while it runs and that is known.
+    pub percent: Option<i64>,
+    /// Seconds left, if restic has a guess.
+    pub left: Option<u64>,
+    /// When it started, or was queued.
+    pub at: Moment,
+    /// Seconds from start to end.
+    pub took: Option<f64>,
+    /// Bytes added to the repository.
+    pub added: Option<u64>,
+    /// Who asked for it.
+    pub by: String,
+}
+
+/// A job's operation, as a heading says it.
+#[must_use]
+pub const fn kind_word(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Backup => "Backup",
+        JobKind::Init => "Make repository",
+        JobKind::Snapshots => "List snapshots",
+    }
+}
+
+/// Percent of a job that runs.
+#[must_use]
+pub fn percent(job: &Job) -> Option<i64> {
+    #[allow(clippy::cast_possible_truncation)] // 0 to 100
+    job.progress.as_ref().and_then(|p| p.percent).map(|share| (share.clamp(0.0, 1.0) * 100.0).floor() as i64)
+}
+
+/// Who asked for a job: `user:anna` is shown as `anna`.
+#[must_use]
+pub fn asked_by(label: &str) -> String {
+    match label.split_once(':') {
+        Some(("user" | "system", name)) => name.to_owned(),
+        Some(("token", name)) => format!("{name} (API token)"),
+        _ => label.to_owned(),
+    }
+}
+
+impl JobRow {
+    /// A job with the names that it needs.
+    #[must_use]
+    pub fn new(job: &Job, host: String, about: String, now: Timestamp) -> Self {
+        let running = job.state == JobState::Running;
+        let summary = job.result.as_ref().and_then(|r| r.summary.as_ref());
+        Self {
+            id: job.id.to_string(),
+            kind: kind_word(job.kind),
+            about,
+            host_id: job.host_id.to_string(),
+            host,
+            badge: job_badge(job.state),
+            open: !job.state.finished(),
+            percent: percent(job).filter(|_| running),
+            left: job.progress.as_ref().and_then(|p| p.seconds_remaining).filter(|_| running),
+            at: Moment::new(job.started_at.unwrap_or(job.queued_at), now),
+            took: took(job, now),
+            added: summary.map(|s| s.data_added_packed.unwrap_or(s.data_added)),
+            by: asked_by(&job.requested_by),
+        }
+    }
+}
+
+/// Seconds that a job took, or runs by now.
+#[must_use]
+pub fn took(job: &Job, now: Timestamp) -> Option<f64> {
+    let started = job.started_at?;
+    Some(job.finished_at.unwrap_or(now).since(started).as_secs_f64())
+}
+
+/// A host in a list, or at the head of its pages.
+#[derive(Clone, Debug, Serialize)]
+pub struct HostRow {
+    /// Its identity.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its connection.
+    pub badge: Badge,
+    /// Whether it can be told to run now.
+    pub online: bool,
+    /// Whether it waits for its agent.
+    pub pending: bool,
+    /// The icon of its system; empty if not known.
+    pub os: &'static str,
+    /// Its system for people.
+    pub system: String,
+    /// The machine's own name, if it differs.
+    pub hostname: String,
+    /// Its processor.
+    pub arch: String,
+    /// Its time zone.
+    pub timezone: Option<String>,
+    /// The agent's version.
+    pub agent: String,
+    /// The restic version.
+    pub restic: Option<String>,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// When its agent was last heard from.
+    pub seen: Option<Moment>,
+    /// When it was added.
+    pub added: Moment,
+    /// When its agent enrolled.
+    pub enrolled: Option<Moment>,
+    /// Whether the agent holds the newest version of what to do.
+    pub in_force: bool,
+}
+
+impl HostRow {
+    /// How a host looks now.
+    #[must_use]
+    pub fn new(host: &Host, now: Timestamp) -> Self {
+        let os = match host.os {
+            Some(Os::Linux) => "linux",
+            Some(Os::Windows) => "windows",
+            None => "",
+        };
+        Self {
+            id: host.id.to_string(),
+            name: host.name.clone(),
+            badge: host_badge(host.state),
+            online: host.state == HostState::Online,
+            pending: host.state == HostState::Pending,
+            os,
+            system: host.os_version.clone(),
+            hostname: if host.hostname == host.name { String::new() } else { host.hostname.clone() },
+            arch: host.arch.clone(),
+            timezone: host.timezone.clone(),
+            agent: host.agent_version.clone(),
+            restic: host.restic_version.clone(),
+            tags: host.tags.clone(),
+            seen: host.last_seen_at.map(|t| Moment::new(t, now)),
+            added: Moment::new(host.created_at, now),
+            enrolled: host.enrolled_at.map(|t| Moment::new(t, now)),
+            in_force: host.in_force,
+        }
+    }
+}
+
+/// A place to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// Where.
+    pub href: String,
+    /// What it says.
+    pub text: String,
+}

@@ -1,0 +1,105 @@
+/* restic-manager · the only script. Every page works without it; this adds live updates and keys.
+   No inline handlers, no eval: runs under script-src 'self'. */
+(() => {
+  "use strict";
+  const $ = (s, r = document) => r.querySelector(s);
+  const $$ = (s, r = document) => [...r.querySelectorAll(s)];
+
+  /* 1. Live fragments: <div data-poll="/ui/…/live" data-cursor="…" data-every="2000">.
+        The answer is <template data-cursor="…" [data-url] [data-reload]> holding elements with ids:
+        each replaces the element of that id; <… data-append="ID"> adds its children to the end of ID. */
+  const live = $("#live");
+  const say = (state, text) => { if (live && live.textContent + live.dataset.state !== text + state) { live.hidden = false; live.dataset.state = state; live.textContent = text; } };
+  const poll = (el) => {
+    let every = +el.dataset.every || 2000, fails = 0, timer;
+    const again = (ms) => { clearTimeout(timer); timer = setTimeout(tick, ms); };
+    const apply = (t) => {
+      for (const n of [...t.content.children]) {
+        if (n.dataset.append) {
+          const box = document.getElementById(n.dataset.append);
+          if (!box) continue;
+          const low = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
+          box.append(...n.childNodes);
+          while (box.children.length > 500) box.firstElementChild.remove();
+          if (low) box.scrollTop = box.scrollHeight;
+        } else {
+          const old = document.getElementById(n.id);
+          if (old && !old.contains(document.activeElement)) old.replaceWith(document.importNode(n, true));
+        }
+      }
+      if (t.dataset.title) document.title = t.dataset.title;
+    };
+    const tick = async () => {
+      if (document.hidden) return again(every);
+      try {
+        const u = new URL(el.dataset.poll, location.href);
+        if (el.dataset.cursor) u.searchParams.set("cursor", el.dataset.cursor);
+        const r = await fetch(u, { headers: { "X-Fragment": "1" }, credentials: "same-origin" });
+        if (r.status === 401) return location.reload();
+        if (r.status !== 204) {
+          if (!r.ok) throw 0;
+          const box = document.createElement("template");
+          box.innerHTML = await r.text();
+          const t = box.content.firstElementChild;
+          apply(t);
+          el.dataset.cursor = t.dataset.cursor;
+          if ("reload" in t.dataset && !document.querySelector("dialog[open]")) return location.replace(location.pathname);
+        }
+        fails = 0; say("live", "Live"); again(every);
+      } catch { fails++; const s = Math.min(30, 2 ** fails); say("paused", `No connection, retry in ${s} s`); again(s * 1000); }
+    };
+    say("live", "Live"); again(every);
+    document.addEventListener("visibilitychange", () => document.hidden || again(0));
+  };
+  $$("[data-poll]").forEach(poll);
+
+  /* 2. Clicks: copy, dialogs, quick choices, close menus */
+  document.addEventListener("click", (e) => {
+    const b = e.target.closest("[data-copy],[data-dialog],[data-close],[data-cron]");
+    for (const m of $$("details.menu[open]")) if (!m.contains(e.target)) m.open = false;
+    if (!b) return;
+    const d = b.dataset;
+    if (d.copy) {
+      navigator.clipboard?.writeText(document.getElementById(d.copy).textContent.trim());
+      const was = b.lastChild.textContent; b.lastChild.textContent = "Copied"; setTimeout(() => (b.lastChild.textContent = was), 1600);
+    }
+    const dlg = d.dialog && document.getElementById(d.dialog);
+    if (dlg) { e.preventDefault(); dlg.showModal(); }
+    if ("close" in d) b.closest("dialog")?.close();
+    if (d.cron) { const f = $("#cron"); f.value = d.cron; f.focus(); }
+  });
+
+  /* 3. Forms: the theme without a new page, one press is one press, Manual takes the cron fields out of the form, errors get the focus */
+  document.addEventListener("submit", (e) => {
+    const f = e.target, b = e.submitter;
+    if ("themeForm" in f.dataset && b) {
+      e.preventDefault();
+      const t = b.value === "system" ? "" : b.value;
+      if (t) document.documentElement.dataset.theme = t; else delete document.documentElement.dataset.theme;
+      document.cookie = `rm_theme=${t}; path=/; samesite=lax; max-age=${t ? 34560000 : 0}${location.protocol === "https:" ? "; secure" : ""}`;
+      f.closest("details")?.removeAttribute("open");
+      const sheet = f.closest("[popover]"); if (sheet) sheet.hidePopover();
+      return;
+    }
+    if ("sent" in f.dataset) return e.preventDefault();
+    f.dataset.sent = ""; b?.setAttribute("aria-busy", "true");
+  });
+  addEventListener("pageshow", () => $$("form[data-sent]").forEach((f) => { delete f.dataset.sent; $$("[aria-busy]", f).forEach((b) => b.removeAttribute("aria-busy")); }));
+  const manual = $("#manual");
+  const when = () => $$(".if-cron input").forEach((i) => (i.disabled = manual.checked));
+  if (manual) { manual.addEventListener("change", when); when(); }
+  $$("[data-script]").forEach((n) => (n.hidden = false));
+  $("[data-focus]")?.focus();
+  $$(".log").forEach((l) => (l.scrollTop = l.scrollHeight));
+
+  /* 4. Keys: "?" help, g + letter to go, Escape closes a menu. Never while typing. */
+  const go = Object.fromEntries($$("[data-go]").map((a) => [a.dataset.go, a]));
+  let g = 0;
+  document.addEventListener("keydown", (e) => {
+    if (e.key === "Escape") for (const m of $$("details.menu[open]")) { m.open = false; $("summary", m).focus(); }
+    if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input:not([type=checkbox],[type=radio]),textarea,select,dialog")) return;
+    if (e.key === "?") $("#keys")?.showModal();
+    else if (e.key === "g") g = Date.now();
+    else if (Date.now() - g < 1200 && go[e.key]) { e.preventDefault(); go[e.key].click(); }
+  });
+})();

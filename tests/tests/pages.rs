@@ -1,0 +1,116 @@
+//! The main path as a person goes it, in a real browser: sign in, add a host, run its schedule, see the snapshot. With JavaScript and
+//! without.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use fantoccini::Locator;
+use restic_manager_tests::agent::Agent;
+use restic_manager_tests::browser::Browser;
+use restic_manager_tests::control::program;
+use restic_manager_tests::fleet::{Fleet, PASSWORD};
+use serde_json::json;
+
+const LOGIN: &str = "correct horse battery";
+
+async fn sign_in(fleet: &Fleet, browser: &Browser) {
+    let mut add = program();
+    add.args(["user", "add", "anna", "--role", "admin", "--data-dir"]).arg(fleet.control.dir.path());
+    assert!(add.env("RESTIC_MANAGER_PASSWORD", LOGIN).status().unwrap().success());
+    browser.page.goto(&format!("{}/hosts", fleet.control.url)).await.unwrap();
+    browser.fill("name", "anna").await;
+    browser.fill("password", LOGIN).await;
+    browser.press("Sign in").await;
+    browser.sees("Hosts").await;
+}
+
+/// Fills in Add host and runs what the page says on the "machine".
+async fn add_host(fleet: &Fleet, browser: &Browser, name: &str) -> Agent {
+    let source = fleet.source(name);
+    browser.page.goto(&format!("{}/hosts/add", fleet.control.url)).await.unwrap();
+    browser.sees("Initial schedule · manual").await;
+    browser.fill("name", name).await;
+    browser.fill("paths", source.to_str().unwrap()).await;
+    browser.wait("select[name=repository]").await.select_by_label("main").await.unwrap();
+    browser.fill("rest_username", name).await;
+    browser.fill("rest_password", &format!("pw-{name}")).await;
+    browser.press("Make install command").await;
+    let command = browser.wait("#cmd-l").await.text().await.unwrap();
+    let token = command.split_whitespace().find(|word| word.starts_with("rme_")).expect(&command);
+    browser.sees("manual schedule").await;
+    let hosts = fleet.control.get(&fleet.admin, "/api/v1/hosts").await;
+    Agent::enroll(&fleet.control, &json!({"token": token, "host_id": hosts["items"][0]["id"]})).unwrap()
+}
+
+/// What the browser's console complained about: a refused script or style, a missing file.
+async fn complaints(browser: &Browser) -> Vec<String> {
+    let entries = browser.page.execute("return performance.getEntriesByType('resource').map(e => e.name)", vec![]).await.unwrap();
+    let own = browser.page.current_url().await.unwrap().origin().ascii_serialization();
+    entries.as_array().unwrap().iter().filter_map(|u| u.as_str()).filter(|u| !u.starts_with(&own)).map(ToOwned::to_owned).collect()
+}
+
+#[tokio::test]
+async fn from_add_host_to_the_snapshot() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    let mut agent = add_host(&fleet, &browser, "web-01").await;
+    agent.start();
+    browser.press("Schedules of web-01").await;
+    browser.sees("— run-now only —").await;
+    fleet.until_online(&agent).await;
+    browser.page.refresh().await.unwrap();
+    browser.press("Run now").await;
+    browser.sees("Backup of web-01").await;
+    browser.sees("Succeeded").await;
+    assert_eq!(complaints(&browser).await, Vec::<String>::new(), "a page loads nothing from elsewhere");
+    let jobs = fleet.control.get(&fleet.admin, &format!("/api/v1/hosts/{}/jobs", agent.host)).await;
+    assert_eq!(jobs["items"].as_array().unwrap().len(), 1, "one press is one job");
+    let id = jobs["items"][0]["result"]["summary"]["snapshot_id"].as_str().unwrap().to_owned();
+    browser.page.goto(&format!("{}/hosts/{}/snapshots", fleet.control.url, agent.host)).await.unwrap();
+    browser.sees(&id[..8]).await;
+    fleet.storage.assert_equals_source("web-01", PASSWORD, &id, &fleet.source("web-01"));
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn the_same_way_without_javascript() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let browser = Browser::start(false).await;
+    sign_in(&fleet, &browser).await;
+    let mut agent = add_host(&fleet, &browser, "web-01").await;
+    agent.start();
+    fleet.until_online(&agent).await;
+    browser.page.goto(&format!("{}/hosts/{}/schedules", fleet.control.url, agent.host)).await.unwrap();
+    browser.press("Run now").await;
+    browser.sees("Backup of web-01").await;
+    browser.reload_until("Succeeded").await;
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn the_manual_checkbox_hides_the_cron_field_and_the_server_checks_again() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    let agent = add_host(&fleet, &browser, "web-01").await;
+    let form = format!("{}/hosts/{}/schedules/new", fleet.control.url, agent.host);
+    browser.page.goto(&form).await.unwrap();
+    let cron = browser.wait("[name=cron]").await;
+    assert!(cron.is_displayed().await.unwrap());
+    browser.wait("[name=manual]").await.click().await.unwrap();
+    assert!(!cron.is_displayed().await.unwrap(), "a manual schedule has no cron line");
+    browser.wait("[name=manual]").await.click().await.unwrap();
+    browser.fill("name", "Nightly").await;
+    browser.fill("paths", "/srv").await;
+    browser.fill("cron", "61 2 * * *").await;
+    browser.press("Save schedule").await;
+    browser.sees("minute").await;
+    let kept = browser.page.find(Locator::Css("[name=cron]")).await.unwrap().prop("value").await.unwrap();
+    assert_eq!(kept.as_deref(), Some("61 2 * * *"), "what was typed is kept");
+    browser.fill("cron", "30 2 * * *").await;
+    browser.press("Save schedule").await;
+    browser.sees("30 2 * * *").await;
+    let schedules = fleet.control.get(&fleet.admin, &format!("/api/v1/hosts/{}/schedules", agent.host)).await;
+    assert_eq!(schedules["items"][1]["cron"], "30 2 * * *");
+    browser.end().await;
+}
