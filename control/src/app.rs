@@ -162,7 +162,9 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     let server = HttpServer::new(move || {
         let (app, document) = App::new()
             .into_utoipa_app()
-            .map(|app| app.app_data(s.clone()).app_data(site.clone()).app_data(pages.clone()).configure(layers::extractors))
+            .map(|app| {
+                app.app_data(s.clone()).app_data(site.clone()).app_data(pages.clone()).configure(layers::extractors)
+            })
             .configure(routes::contract)
             .split_for_parts();
         drop(document); // the one with title and security is made by `routes::document`

@@ -43,9 +43,17 @@ async fn add_host(fleet: &Fleet, browser: &Browser, name: &str) -> Agent {
 
 /// What the browser's console complained about: a refused script or style, a missing file.
 async fn complaints(browser: &Browser) -> Vec<String> {
-    let entries = browser.page.execute("return performance.getEntriesByType('resource').map(e => e.name)", vec![]).await.unwrap();
+    let entries =
+        browser.page.execute("return performance.getEntriesByType('resource').map(e => e.name)", vec![]).await.unwrap();
     let own = browser.page.current_url().await.unwrap().origin().ascii_serialization();
-    entries.as_array().unwrap().iter().filter_map(|u| u.as_str()).filter(|u| !u.starts_with(&own)).map(ToOwned::to_owned).collect()
+    entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|u| u.as_str())
+        .filter(|u| !u.starts_with(&own))
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 #[tokio::test]

@@ -82,7 +82,10 @@ async fn cost_of_the_agent() {
         let under = (seconds_between(&job), cost(agent.pid()).0 - before);
         // The first pair warms the caches of both.
         if pair > 0 {
-            (plain_wall.push(plain.0), plain_cpu.push(plain.1), wall.push(under.0), cpu.push(under.1));
+            plain_wall.push(plain.0);
+            plain_cpu.push(plain.1);
+            wall.push(under.0);
+            cpu.push(under.1);
         }
     }
     line("backup wall, s", median(wall), median(plain_wall));

@@ -57,7 +57,9 @@ fn title(code: CauseCode, Names { host, repository }: Names<'_>) -> String {
         CauseCode::RepositoryLocked => format!("The repository {repository} is locked"),
         CauseCode::WrongPassword => format!("The password kept for {repository} does not open it"),
         CauseCode::RepositoryUnreachable => format!("{repository} cannot be reached"),
-        CauseCode::StorageUnauthorized => format!("The storage of {repository} refuses this host\u{2019}s user or password"),
+        CauseCode::StorageUnauthorized => {
+            format!("The storage of {repository} refuses this host\u{2019}s user or password")
+        }
         CauseCode::StorageForbidden => format!("This host may not write to {repository}"),
         CauseCode::StorageFull => format!("The storage of {repository} is full"),
         CauseCode::StorageTls => format!("The certificate of {repository}\u{2019}s storage is not trusted"),
@@ -86,7 +88,9 @@ const fn meaning(code: CauseCode) -> &'static str {
         CauseCode::WrongPassword => "It was changed elsewhere, or the address now leads to another repository.",
         CauseCode::RepositoryUnreachable => "Nothing answers at its address from this host. No data was moved.",
         CauseCode::StorageUnauthorized => "The storage answers, but does not let this host in.",
-        CauseCode::StorageForbidden => "The storage knows this host\u{2019}s user, but does not allow what restic asked for.",
+        CauseCode::StorageForbidden => {
+            "The storage knows this host\u{2019}s user, but does not allow what restic asked for."
+        }
         CauseCode::StorageFull => "Older snapshots are not harmed. Nothing new can be stored until there is room.",
         CauseCode::StorageTls => "The host refuses to talk to a storage that it cannot identify.",
         CauseCode::RepositoryExists => "Nothing was changed there.",

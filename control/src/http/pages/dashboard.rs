@@ -6,7 +6,6 @@ use super::engine::Page;
 use super::hosts::{HostLine, lines};
 use super::names::Names;
 use super::view::JobRow;
-use super::words;
 use crate::domain::fleet::{Host, HostState};
 use crate::domain::job::{Job, JobState};
 use crate::http::guard::{Guarded, Viewer};
@@ -158,7 +157,8 @@ async fn fleet(s: &Services, mut all: Vec<Host>) -> Result<Fleet, ApiError> {
     let total = online + offline + pending;
     all.truncate(SHOWN);
     let day = last_day(s, now).await?;
-    let ended = |states: &[JobState]| i64::try_from(day.iter().filter(|j| states.contains(&j.state)).count()).unwrap_or(0);
+    let ended =
+        |states: &[JobState]| i64::try_from(day.iter().filter(|j| states.contains(&j.state)).count()).unwrap_or(0);
     let mut names = Names::default();
     all.iter().for_each(|host| names.know(host));
     let open = Filter { states: vec![JobState::Queued, JobState::Dispatched, JobState::Running], ..Filter::default() };
@@ -230,6 +230,5 @@ mod tests {
     fn the_headline_says_what_needs_a_person() {
         assert_eq!(sentence(3, 0, 0), "All of them are online.");
         assert_eq!(sentence(1, 2, 1), "2 are offline, 1 waits for an agent.");
-        assert_eq!(words::plural(1, "host", "hosts"), "1 host");
     }
 }

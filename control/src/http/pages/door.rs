@@ -254,9 +254,13 @@ fn ways_on(req: &HttpRequest, told: &Problem) -> Vec<Link> {
     let mut links = vec![];
     let host = req.path().strip_prefix("/hosts/").and_then(|rest| rest.split('/').next());
     match (told.code.as_str(), host, told.job_id) {
-        ("pick_schedule", Some(host), _) => links.push(link(format!("/hosts/{host}/schedules"), "Open its Schedules tab")),
+        ("pick_schedule", Some(host), _) => {
+            links.push(link(format!("/hosts/{host}/schedules"), "Open its Schedules tab"))
+        }
         ("already_running", _, Some(job)) => links.push(link(format!("/jobs/{job}"), "Open the job that runs")),
-        (_, Some(host), _) if req.method() == Method::POST => links.push(link(format!("/hosts/{host}"), "Back to the host")),
+        (_, Some(host), _) if req.method() == Method::POST => {
+            links.push(link(format!("/hosts/{host}"), "Back to the host"))
+        }
         _ => {}
     }
     let job = req.path().strip_prefix("/jobs/").and_then(|rest| rest.split('/').next());
@@ -285,7 +289,6 @@ async fn to_sign_in(req: &HttpRequest) -> HttpResponse {
 pub fn secure(req: &HttpRequest) -> bool {
     req.app_data::<web::Data<Site>>().is_some_and(|site| site.is_https(req))
 }
-
 
 #[cfg(test)]
 mod tests {

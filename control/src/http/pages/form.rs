@@ -83,7 +83,11 @@ pub fn one_line(error: &ActError) -> String {
 /// One entry on each line. Browsers send CR LF; empty lines are left out, spaces inside are kept: paths may begin or end with one.
 #[must_use]
 pub fn lines(text: &str) -> Vec<String> {
-    text.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.trim().is_empty()).map(Into::into).collect()
+    text.split('\n')
+        .map(|line| line.trim_end_matches('\r'))
+        .filter(|line| !line.trim().is_empty())
+        .map(Into::into)
+        .collect()
 }
 
 /// Entries between commas, without the spaces around them.

@@ -1,26 +1,21 @@
 //! The door for browsers: pages rendered on the server, forms that work without script, and fragments that keep open pages fresh.
 //! Everything a page does goes through the same services as the API.
 
-pub mod engine;
-pub mod view;
-pub mod words;
-pub mod when;
 pub mod cause;
-pub mod form;
-pub mod door;
-pub mod names;
-pub mod session;
 pub mod dashboard;
-pub mod hosts;
+pub mod door;
+pub mod engine;
+pub mod form;
 pub mod host_add;
-pub mod schedules;
+pub mod hosts;
 pub mod jobs;
+pub mod names;
 pub mod repositories;
-
-#[cfg(test)]
-mod samples;
-#[cfg(test)]
-mod tests;
+pub mod schedules;
+pub mod session;
+pub mod view;
+pub mod when;
+pub mod words;
 
 pub use engine::Pages;
 

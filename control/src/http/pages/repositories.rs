@@ -166,11 +166,7 @@ async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError
     let repository = repositories::get(s, id).await?;
     let listed = hosts::list(s, None, 1000).await?;
     Ok(RepositoryPage {
-        form: Typed {
-            name: repository.name.clone(),
-            url: repository.url.clone(),
-            init: repository.init_if_missing,
-        },
+        form: Typed { name: repository.name.clone(), url: repository.url.clone(), init: repository.init_if_missing },
         repository: RepositoryRow::new(&repository, Timestamp::now()),
         errors: FormErrors::default(),
         hosts: listed.items.into_iter().map(|h| HostChoice { id: h.id.to_string(), name: h.name }).collect(),

@@ -193,11 +193,7 @@ pub async fn logout(
 
 /// Chooses light, dark, or what the system says.
 #[post("/theme")]
-pub async fn theme(
-    _: Guarded<Viewer>,
-    req: HttpRequest,
-    form: SafeForm<ThemeForm>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn theme(_: Guarded<Viewer>, req: HttpRequest, form: SafeForm<ThemeForm>) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
     let known = matches!(form.theme.as_str(), "light" | "dark");
     let value = if known { form.theme } else { String::new() };

@@ -102,12 +102,6 @@ impl Moment {
     }
 }
 
-/// "1 host", "2 hosts".
-#[must_use]
-pub fn plural(n: i64, one: &str, many: &str) -> String {
-    format!("{} {}", count(n), if n == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,9 +122,14 @@ mod tests {
         for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (66_310, "66,310"), (-1_234_567, "-1,234,567")] {
             assert_eq!(count(n), text);
         }
-        for (n, text) in
-            [(0.0, "0 s"), (0.4, "under 1 s"), (59.9, "59 s"), (60.0, "1 min"), (182.0, "3 min 2 s"), (90_000.0, "1 d 1 h")]
-        {
+        for (n, text) in [
+            (0.0, "0 s"),
+            (0.4, "under 1 s"),
+            (59.9, "59 s"),
+            (60.0, "1 min"),
+            (182.0, "3 min 2 s"),
+            (90_000.0, "1 d 1 h"),
+        ] {
             assert_eq!(span(n), text);
         }
     }

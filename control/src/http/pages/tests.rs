@@ -1,1 +1,0 @@
-//! Every page is rendered with sample data.
