@@ -1,6 +1,5 @@
 //! A real Chromium, driven by WebDriver.
 
-use crate::control::client;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -20,6 +19,7 @@ pub struct Browser {
 impl Browser {
     /// A fresh browser, with or without JavaScript.
     pub async fn start(script: bool) -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
         let mut driver = Command::new("chromedriver")
             .args(["--port=0"])
             .stdout(Stdio::piped())
@@ -61,7 +61,6 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("Chromium starts");
-        let _ = client();
         Self { driver, page, _profile: profile }
     }
 
@@ -108,10 +107,8 @@ impl Browser {
     }
 
     pub async fn text(&self) -> String {
-        match self.page.find(Locator::Css("main")).await {
-            Ok(main) => main.text().await.unwrap_or_default(),
-            Err(_) => self.page.source().await.unwrap_or_default(),
-        }
+        let Ok(main) = self.page.find(Locator::Css("main, body")).await else { return String::new() };
+        main.text().await.unwrap_or_default()
     }
 
     pub async fn end(self) {

@@ -111,12 +111,12 @@ async fn the_manual_checkbox_hides_the_cron_field_and_the_server_checks_again() 
     browser.fill("name", "Nightly").await;
     browser.fill("paths", "/srv").await;
     browser.fill("cron", "61 2 * * *").await;
-    browser.press("Save schedule").await;
+    browser.press("Add schedule").await;
     browser.sees("minute").await;
     let kept = browser.page.find(Locator::Css("[name=cron]")).await.unwrap().prop("value").await.unwrap();
     assert_eq!(kept.as_deref(), Some("61 2 * * *"), "what was typed is kept");
     browser.fill("cron", "30 2 * * *").await;
-    browser.press("Save schedule").await;
+    browser.press("Add schedule").await;
     browser.sees("30 2 * * *").await;
     let schedules = fleet.control.get(&fleet.admin, &format!("/api/v1/hosts/{}/schedules", agent.host)).await;
     assert_eq!(schedules["items"][1]["cron"], "30 2 * * *");

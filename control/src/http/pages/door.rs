@@ -183,17 +183,14 @@ impl Page for ErrorPage {
 /// Turns refusals into pages.
 ///
 /// # Errors
-/// None of its own.
+/// None of its own, and handlers' errors are answers already.
 pub async fn errors<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let request = req.request().clone();
-    let response = match next.call(req).await {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::new(request.clone(), error.error_response()),
-    };
-    let status = response.status();
+    // The request is looked at only afterwards: actix panics when a clone of it is held while routes are matched.
+    let response = next.call(req).await?.map_into_boxed_body();
+    let (request, status) = (response.request().clone(), response.status());
     let html = response
         .headers()
         .get(header::CONTENT_TYPE)

@@ -68,3 +68,15 @@ fn asset(args: Kwargs, _: &State) -> TeraResult<String> {
     let name = args.must_get::<&str>("path")?;
     assets::url(name).ok_or_else(|| tera::Error::message(format!("there is no static file {name}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_templates_are_whole() {
+        if let Err(error) = Pages::new() {
+            panic!("{error}");
+        }
+    }
+}
