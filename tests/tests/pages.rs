@@ -9,6 +9,7 @@ use restic_manager_tests::browser::Browser;
 use restic_manager_tests::control::program;
 use restic_manager_tests::fleet::{Fleet, PASSWORD};
 use serde_json::json;
+use std::path::Path;
 
 const LOGIN: &str = "correct horse battery";
 
@@ -24,8 +25,7 @@ async fn sign_in(fleet: &Fleet, browser: &Browser) {
 }
 
 /// Fills in Add host and runs what the page says on the "machine".
-async fn add_host(fleet: &Fleet, browser: &Browser, name: &str) -> Agent {
-    let source = fleet.source(name);
+async fn add_host(fleet: &Fleet, browser: &Browser, name: &str, source: &Path) -> Agent {
     browser.page.goto(&format!("{}/hosts/add", fleet.control.url)).await.unwrap();
     browser.sees("Initial schedule · manual").await;
     browser.fill("name", name).await;
@@ -41,8 +41,8 @@ async fn add_host(fleet: &Fleet, browser: &Browser, name: &str) -> Agent {
     Agent::enroll(&fleet.control, &json!({"token": token, "host_id": hosts["items"][0]["id"]})).unwrap()
 }
 
-/// What the browser's console complained about: a refused script or style, a missing file.
-async fn complaints(browser: &Browser) -> Vec<String> {
+/// What the page loaded from other servers.
+async fn foreign(browser: &Browser) -> Vec<String> {
     let entries =
         browser.page.execute("return performance.getEntriesByType('resource').map(e => e.name)", vec![]).await.unwrap();
     let own = browser.page.current_url().await.unwrap().origin().ascii_serialization();
@@ -59,9 +59,10 @@ async fn complaints(browser: &Browser) -> Vec<String> {
 #[tokio::test]
 async fn from_add_host_to_the_snapshot() {
     let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
     let browser = Browser::start(true).await;
     sign_in(&fleet, &browser).await;
-    let mut agent = add_host(&fleet, &browser, "web-01").await;
+    let mut agent = add_host(&fleet, &browser, "web-01", &source).await;
     agent.start();
     browser.press("Schedules of web-01").await;
     browser.sees("— run-now only —").await;
@@ -70,22 +71,23 @@ async fn from_add_host_to_the_snapshot() {
     browser.press("Run now").await;
     browser.sees("Backup of web-01").await;
     browser.sees("Succeeded").await;
-    assert_eq!(complaints(&browser).await, Vec::<String>::new(), "a page loads nothing from elsewhere");
+    assert_eq!(foreign(&browser).await, Vec::<String>::new(), "a page loads nothing from elsewhere");
     let jobs = fleet.control.get(&fleet.admin, &format!("/api/v1/hosts/{}/jobs", agent.host)).await;
     assert_eq!(jobs["items"].as_array().unwrap().len(), 1, "one press is one job");
     let id = jobs["items"][0]["result"]["summary"]["snapshot_id"].as_str().unwrap().to_owned();
     browser.page.goto(&format!("{}/hosts/{}/snapshots", fleet.control.url, agent.host)).await.unwrap();
     browser.sees(&id[..8]).await;
-    fleet.storage.assert_equals_source("web-01", PASSWORD, &id, &fleet.source("web-01"));
+    fleet.storage.assert_equals_source("web-01", PASSWORD, &id, &source);
     browser.end().await;
 }
 
 #[tokio::test]
 async fn the_same_way_without_javascript() {
     let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
     let browser = Browser::start(false).await;
     sign_in(&fleet, &browser).await;
-    let mut agent = add_host(&fleet, &browser, "web-01").await;
+    let mut agent = add_host(&fleet, &browser, "web-01", &source).await;
     agent.start();
     fleet.until_online(&agent).await;
     browser.page.goto(&format!("{}/hosts/{}/schedules", fleet.control.url, agent.host)).await.unwrap();
@@ -98,9 +100,10 @@ async fn the_same_way_without_javascript() {
 #[tokio::test]
 async fn the_manual_checkbox_hides_the_cron_field_and_the_server_checks_again() {
     let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
     let browser = Browser::start(true).await;
     sign_in(&fleet, &browser).await;
-    let agent = add_host(&fleet, &browser, "web-01").await;
+    let agent = add_host(&fleet, &browser, "web-01", &source).await;
     let form = format!("{}/hosts/{}/schedules/new", fleet.control.url, agent.host);
     browser.page.goto(&form).await.unwrap();
     let cron = browser.wait("[name=cron]").await;

@@ -1,0 +1,204 @@
+//! Pages as a browser gets them, with content that tries to break out of its place: each one answers, escapes, asks strangers to sign
+//! in, and shows nobody a button that would be refused.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use restic_manager_tests::control::{ControlPlane, program};
+use restic_manager_tests::fake_agent::FakeAgent;
+use serde_json::json;
+
+const PASSWORD: &str = "correct horse battery";
+/// Text in every place that takes text.
+const HOSTILE: &str = "<script>alert(1)</script>\"'{{ 7 * 7 }}&amp;\u{202e}ü";
+
+/// A signed-in browser without script.
+struct Visitor<'a> {
+    server: &'a ControlPlane,
+    cookie: String,
+}
+
+fn posted(server: &ControlPlane, path: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let request = server.http.post(format!("{}{path}", server.url));
+    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+}
+
+struct Answer {
+    status: u16,
+    location: String,
+    html: bool,
+    policy: String,
+    text: String,
+}
+
+impl<'a> Visitor<'a> {
+    async fn sign_in(server: &'a ControlPlane, role: &str) -> Self {
+        let mut add = program();
+        add.args(["user", "add", role, "--role", role, "--data-dir"]).arg(server.dir.path());
+        assert!(add.env("RESTIC_MANAGER_PASSWORD", PASSWORD).status().unwrap().success());
+        let form = [("name", role), ("password", PASSWORD), ("next", "/jobs")];
+        let answer = posted(server, "/login", &form).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.headers()[LOCATION]), (303, &"/jobs".parse().unwrap()));
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+        Self { server, cookie: cookie.split(';').next().unwrap().to_owned() }
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Answer {
+        let answer = request.header(COOKIE, &self.cookie).send().await.unwrap();
+        let header =
+            |name| answer.headers().get(name).map(|v| v.to_str().unwrap_or_default().to_owned()).unwrap_or_default();
+        Answer {
+            status: answer.status().as_u16(),
+            location: header(LOCATION),
+            html: header(CONTENT_TYPE).starts_with("text/html"),
+            policy: header(CONTENT_SECURITY_POLICY),
+            text: answer.text().await.unwrap(),
+        }
+    }
+
+    async fn open(&self, path: &str) -> Answer {
+        self.answer(self.server.http.get(format!("{}{path}", self.server.url))).await
+    }
+
+    async fn send(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.answer(posted(self.server, path, form)).await
+    }
+
+    /// Sends a form with the token that its page carries.
+    async fn submit(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        let page = self.open("/hosts").await.text;
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let mut form = form.to_vec();
+        form.push(("csrf", csrf));
+        self.send(path, &form).await
+    }
+}
+
+/// A host with a hostile schedule, and jobs that wait, run and failed.
+async fn seeded(server: &ControlPlane) -> (FakeAgent, String, Vec<String>) {
+    let admin = server.token("admin");
+    let mut agent = server.host(&admin, "web-01", &["/etc"]).await;
+    let body = json!({"name": HOSTILE, "paths": [format!("/srv/{HOSTILE}")], "excludes": [HOSTILE], "tags": ["nightly"],
+        "cron": "30 2 * * *", "enabled": false, "timezone": "Europe/Berlin", "retention": {"keep_daily": 7}});
+    let (status, made) = server.post(&admin, &format!("/api/v1/hosts/{}/schedules", agent.host), body).await;
+    assert_eq!(status, 201, "{made}");
+    let mut jobs = vec![];
+    for cause in [Some("wrong_password"), None] {
+        let (_, queued) = server.post(&admin, &format!("/api/v1/hosts/{}/run", agent.host), json!({})).await;
+        let id = queued["job"]["id"].as_str().unwrap().to_owned();
+        let offer = agent.poll(&[], 5).await.offers.remove(0);
+        let job = format!("/agent/v1/jobs/{id}");
+        assert_eq!(agent.post(&format!("{job}/claim"), json!({"attempt": offer.attempt})).await.0, 200);
+        let chunk = json!({"attempt": offer.attempt, "seq": 1, "lines": [{"at": "2026-01-01T00:00:30Z", "level": "warning", "text": HOSTILE}],
+            "status": {"phase": "running", "percent": 0.5, "files_done": 1, "files_total": 2, "bytes_done": 10, "bytes_total": 20,
+            "current_files": [HOSTILE]}});
+        let (status, answer) = agent.post(&format!("{job}/chunks"), chunk).await;
+        assert_eq!(status, 200, "{answer}");
+        if let Some(cause) = cause {
+            let finish = json!({"attempt": offer.attempt, "end": "failed", "started_at": "2026-01-01T00:00:00Z",
+                "finished_at": "2026-01-01T00:01:00Z", "cause": {"code": cause, "message": HOSTILE}, "exit_code": 12});
+            let (status, answer) = agent.post(&format!("{job}/finish"), finish).await;
+            assert_eq!(status, 200, "{answer}");
+        }
+        jobs.push(id);
+    }
+    let schedule = made["id"].as_str().unwrap().to_owned();
+    (agent, schedule, jobs)
+}
+
+#[tokio::test]
+async fn every_page_answers_and_escapes() {
+    let server = ControlPlane::start();
+    let anna = Visitor::sign_in(&server, "admin").await;
+    assert!(anna.open("/").await.text.contains("Welcome"), "the first steps");
+    let (agent, schedule, jobs) = seeded(&server).await;
+    let admin = server.token("operator");
+    let repository = server.get(&admin, "/api/v1/repositories").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let host = agent.host;
+    let mut paths: Vec<String> =
+        ["/", "/hosts", "/hosts/add", "/jobs", "/repositories", "/repositories/add", "/ui/dashboard/live"]
+            .map(Into::into)
+            .into();
+    paths.push(format!("/repositories/{repository}"));
+    for tab in ["", "/schedules", "/schedules/new", "/jobs", "/snapshots"] {
+        paths.push(format!("/hosts/{host}{tab}"));
+    }
+    for live in [format!("hosts/{host}/live"), format!("hosts/{host}/enroll"), format!("jobs/{}/live", jobs[1])] {
+        paths.push(format!("/ui/{live}"));
+    }
+    paths.extend([format!("/schedules/{schedule}/edit"), format!("/schedules/{schedule}/delete")]);
+    paths.extend(jobs.iter().map(|job| format!("/jobs/{job}")));
+    paths.push(format!("/jobs/{}/cancel", jobs[1]));
+    for path in paths {
+        let page = anna.open(&path).await;
+        assert_eq!((page.status, page.html), (200, true), "{path}: {}", page.text);
+        assert!(!page.text.contains("<script>alert"), "{path} lets script through");
+        assert!(!page.text.contains("49&amp;"), "{path} reads data as a template");
+        assert!(page.policy.contains("default-src 'none'") || page.policy.contains("default-src 'self'"), "{path}");
+        assert!(!page.policy.contains("unsafe-inline"), "{path}: {}", page.policy);
+    }
+    let form = anna.open(&format!("/schedules/{schedule}/edit")).await.text;
+    assert!(form.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "what was typed stands there as text");
+    let failed = anna.open(&format!("/jobs/{}", jobs[0])).await.text;
+    assert!(failed.contains("does not open it") && failed.contains("exit status 12"), "{failed}");
+}
+
+#[tokio::test]
+async fn strangers_are_asked_to_sign_in_and_come_back() {
+    let server = ControlPlane::start();
+    let stranger = Visitor { server: &server, cookie: String::new() };
+    assert_eq!(stranger.open("/hosts?q=a").await.location, "/setup", "nobody is there yet");
+    Visitor::sign_in(&server, "viewer").await;
+    let sent_on = stranger.open("/hosts?q=a").await;
+    assert_eq!((sent_on.status, sent_on.location.as_str()), (303, "/login?next=%2Fhosts%3Fq%3Da"));
+    assert!(stranger.open("/login?next=//evil.example").await.text.contains("name=\"next\" value=\"/\""));
+    let wrong = stranger.send("/login", &[("name", "viewer"), ("password", "wrong horse battery")]).await;
+    let unknown = stranger.send("/login", &[("name", "nobody"), ("password", "wrong horse battery")]).await;
+    assert_eq!((wrong.status, unknown.status), (422, 422));
+    let message = |page: &str| page.split("role=\"alert\"").nth(1).unwrap().split("</div>").next().unwrap().to_owned();
+    assert_eq!(message(&wrong.text), message(&unknown.text), "it is not told who exists");
+    assert_eq!(stranger.open("/setup").await.location, "/login", "setup is over");
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_page_for_people_and_json_for_programs() {
+    let server = ControlPlane::start();
+    let anna = Visitor::sign_in(&server, "admin").await;
+    for path in ["/nothing", "/hosts/01900000-0000-7000-8000-000000000000", "/hosts/not-an-id"] {
+        let page = anna.open(path).await;
+        assert_eq!((page.status, page.html), (404, true), "{path}: {}", page.text);
+    }
+    for path in ["/api/v1/nothing", "/agent/v1/nothing"] {
+        let answer = anna.open(path).await;
+        assert_eq!((answer.status, answer.html), (404, false), "{path}: {}", answer.text);
+        let told: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!(told["status"], 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_sees_no_button_that_would_be_refused() {
+    let server = ControlPlane::start();
+    let (anna, eve) = (Visitor::sign_in(&server, "operator").await, Visitor::sign_in(&server, "viewer").await);
+    let (agent, schedule, jobs) = seeded(&server).await;
+    let host = agent.host;
+    let (run, cancel) = (format!("/hosts/{host}/run"), format!("/jobs/{}/cancel", jobs[1]));
+    for (path, act) in [
+        (format!("/hosts/{host}"), "Run now"),
+        (format!("/hosts/{host}/schedules"), "Run now"),
+        (format!("/jobs/{}", jobs[1]), "Cancel"),
+        ("/hosts".to_owned(), "/hosts/add"),
+    ] {
+        assert!(anna.open(&path).await.text.contains(act), "{path} lacks {act}");
+        assert!(!eve.open(&path).await.text.contains(act), "{path} shows a viewer {act}");
+    }
+    for path in [&run, &cancel, &format!("/schedules/{schedule}/delete")] {
+        assert_eq!(eve.submit(path, &[("key", "k")]).await.status, 403, "{path}");
+        assert_eq!(anna.send(path, &[("key", "k")]).await.status, 403, "{path} without the form's token");
+    }
+    assert_eq!(eve.open("/hosts/add").await.status, 403);
+    let (first, second) = (anna.submit(&cancel, &[]).await, anna.submit(&cancel, &[]).await);
+    assert_eq!((first.status, second.status), (303, 303), "cancelling twice is as good as once: {}", second.text);
+}
