@@ -125,7 +125,7 @@ fn done(e: &Evidence<'_>) -> Verdict {
     }
     if e.command == Command::Backup && e.missing_paths > 0 {
         // Before 0.19 a given path that is not there is no error to restic. To the person who gave it, it is.
-        let message = format!("the snapshot was made, but {} of the given paths do not exist", e.missing_paths);
+        let message = format!("the snapshot was made without the given paths that do not exist: {}", e.missing_paths);
         return Verdict::because(End::Warning, CauseCode::SourceUnreadable, message);
     }
     SUCCEEDED
