@@ -3,6 +3,7 @@
 use crate::client::{Client, ClientError, setup};
 use crate::config::{Config, Inherited};
 use crate::desired::Desired;
+use crate::fires::Fires;
 use crate::identity::Identity;
 use crate::journal::{Journal, JournalError};
 use crate::restic::binary::Finder;
@@ -11,7 +12,8 @@ use crate::restic::process::{GRACE, StopReason};
 use crate::roster::Roster;
 use crate::state_dir::{StateDir, StateError, StateLock};
 use crate::status::Status;
-use crate::{bundle, poll, recover};
+use crate::spool::Spool;
+use crate::{bundle, poll, recover, scheduler, spool};
 use restic_manager_shared::id::InstanceId;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +60,10 @@ pub struct Agent {
     pub desired: Desired,
     /// Which jobs there are.
     pub roster: Roster,
+    /// Ended jobs that wait on disk.
+    pub spool: Spool,
+    /// Which schedules are followed, and how far.
+    pub fires: Fires,
     /// Told when the control plane answers after it was away: those who wait try at once.
     pub contact: Notify,
     /// This start of the agent.
@@ -89,6 +95,8 @@ impl Agent {
             surroundings: Surroundings { inherited, proxy: config.proxy.clone(), ca },
             desired: Desired::load(&dir, &identity.host_name),
             roster: Roster::new(config.max_jobs),
+            spool: Spool::default(),
+            fires: Fires::default(),
             contact: Notify::new(),
             instance: InstanceId::new(),
             status: Mutex::default(),
@@ -124,7 +132,11 @@ pub async fn run(agent: Arc<Agent>, stop: watch::Receiver<bool>) -> Result<(), S
     }
     tracing::info!(host_id = %agent.identity.host_id, version = crate::facts::AGENT_VERSION, "agent running");
     recover::recover(&agent).await?;
-    poll::run(&agent, stop).await;
+    tokio::join!(
+        poll::run(&agent, stop.clone()),
+        scheduler::run(&agent, stop.clone()),
+        spool::run(&agent, stop.clone()),
+    );
     tracing::info!(running = agent.roster.running(), "agent stopping");
     agent.roster.stop_all(StopReason::AgentStops);
     settle(GRACE + FAREWELL, || agent.roster.running() == 0).await;

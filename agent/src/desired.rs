@@ -3,6 +3,7 @@
 use crate::state_dir::{StateDir, StateError};
 use restic_manager_shared::wire::state::DesiredState;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 const FILE: &str = "state.json";
 
@@ -11,6 +12,7 @@ const FILE: &str = "state.json";
 pub struct Desired {
     dir: StateDir,
     held: Mutex<Arc<DesiredState>>,
+    news: Notify,
 }
 
 impl Desired {
@@ -27,7 +29,7 @@ impl Desired {
             let state = serde_json::from_slice(&bytes);
             state.inspect_err(|e| tracing::warn!(error = %e, "state.json is damaged and will be fetched again")).ok()
         });
-        Self { dir: dir.clone(), held: Mutex::new(Arc::new(read.unwrap_or(none))) }
+        Self { dir: dir.clone(), held: Mutex::new(Arc::new(read.unwrap_or(none))), news: Notify::new() }
     }
 
     /// What counts now.
@@ -43,7 +45,13 @@ impl Desired {
     pub fn put(&self, state: DesiredState) -> Result<(), StateError> {
         save(&self.dir, &state)?;
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        self.news.notify_one();
         Ok(())
+    }
+
+    /// Waits until another state is in force.
+    pub async fn changed(&self) {
+        self.news.notified().await;
     }
 }
 

@@ -1,9 +1,14 @@
 //! The journal: what the agent has promised, on disk before it acts. Jobs it accepted and how far they are, ends that the server has
 //! not confirmed, and log chunks that wait. SQLite, every write through to the disk before it counts.
 
+mod fires;
+
+pub use fires::Spooled;
+
 use crate::state_dir::StateDir;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::{FinishReport, Offer};
 use restic_manager_shared::wire::progress::ChunkRequest;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
@@ -15,8 +20,13 @@ const FILE: &str = "journal.db";
 const SCHEMA_VERSION: i64 = 1;
 const SCHEMA: &str = "
     CREATE TABLE jobs (
-        id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, offer TEXT NOT NULL, phase TEXT NOT NULL,
-        pid INTEGER, birth TEXT, accepted_at INTEGER NOT NULL, started_at INTEGER) STRICT;
+        id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, offer TEXT, phase TEXT NOT NULL,
+        pid INTEGER, birth TEXT, accepted_at INTEGER NOT NULL, started_at INTEGER,
+        fire TEXT, schedule TEXT, due INTEGER) STRICT;
+    CREATE TABLE ledgers (
+        schedule TEXT PRIMARY KEY, cron TEXT NOT NULL, timezone TEXT NOT NULL,
+        since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT;
+    CREATE TABLE fired (schedule TEXT NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (schedule, due)) STRICT;
     CREATE TABLE reports (id TEXT PRIMARY KEY, report TEXT NOT NULL) STRICT;
     CREATE TABLE chunks (id TEXT NOT NULL, seq INTEGER NOT NULL, chunk TEXT NOT NULL, PRIMARY KEY (id, seq)) STRICT;
     PRAGMA user_version = 1;";
@@ -78,6 +88,10 @@ pub struct Entry {
     pub child: Option<(u32, Option<String>)>,
     /// When it started.
     pub started_at: Option<Timestamp>,
+    /// The fire that it came from, while the control plane does not know it; the agent starts it without a claim.
+    pub fire: Option<FireReport>,
+    /// Whether it came from a fire at all.
+    pub fired: bool,
 }
 
 /// The open journal.
@@ -219,28 +233,37 @@ impl Journal {
         Ok(())
     }
 
-    /// All jobs, oldest first. A record that does not parse is reported and left out.
+    /// All jobs that have not ended, oldest first. A record that does not parse is reported and left out.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn entries(&self) -> Result<Vec<Entry>, JournalError> {
         let db = self.db();
-        let mut query =
-            db.prepare("SELECT offer, phase, pid, birth, started_at FROM jobs ORDER BY accepted_at, rowid")?;
+        let mut query = db.prepare(
+            "SELECT offer, phase, pid, birth, started_at, fire, due FROM jobs
+             WHERE phase <> 'finished' ORDER BY accepted_at, rowid",
+        )?;
         let rows = query.query_map([], |row| {
             let (offer, phase): (String, String) = (row.get(0)?, row.get(1)?);
             let (pid, birth, started): (Option<u32>, Option<String>, Option<i64>) =
                 (row.get(2)?, row.get(3)?, row.get(4)?);
-            Ok((offer, phase, pid.map(|p| (p, birth)), started))
+            let (fire, due): (Option<String>, Option<i64>) = (row.get(5)?, row.get(6)?);
+            Ok((offer, phase, pid.map(|p| (p, birth)), started, fire, due))
         })?;
         let mut entries = Vec::new();
         for row in rows {
-            let (offer, phase, child, started) = row?;
-            match serde_json::from_str(&offer) {
-                Ok(offer) => {
-                    let started_at = started.map(Timestamp::from_micros);
-                    entries.push(Entry { offer, phase: Phase::from_word(&phase), child, started_at });
-                }
+            let (offer, phase, child, started, fire, due) = row?;
+            let read = serde_json::from_str(&offer)
+                .and_then(|offer| Ok((offer, fire.map(|f| serde_json::from_str(&f)).transpose()?)));
+            match read {
+                Ok((offer, fire)) => entries.push(Entry {
+                    offer,
+                    phase: Phase::from_word(&phase),
+                    child,
+                    started_at: started.map(Timestamp::from_micros),
+                    fire,
+                    fired: due.is_some(),
+                }),
                 Err(e) => tracing::error!(error = %e, "a job in the journal cannot be read and is left out"),
             }
         }
@@ -252,7 +275,7 @@ impl Journal {
     /// # Errors
     /// When the disk refuses.
     pub fn waiting(&self) -> Result<u64, JournalError> {
-        let sql = "SELECT (SELECT count(*) FROM reports) + (SELECT count(*) FROM chunks)";
+        let sql = "SELECT (SELECT count(*) FROM jobs WHERE phase = 'finished') + (SELECT count(*) FROM chunks)";
         let count: i64 = self.db().query_row(sql, [], |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }

@@ -8,6 +8,7 @@ use crate::facts::AGENT_VERSION;
 use crate::reconcile::{Held, Plan, reconcile};
 use crate::restic::process::StopReason;
 use crate::runner;
+use restic_manager_shared::wire::fire::FireLedger;
 use restic_manager_shared::wire::poll::PollRequest;
 use restic_manager_shared::wire::{MAX_HOLD, PROTOCOL};
 use std::sync::Arc;
@@ -135,11 +136,20 @@ impl Poller<'_> {
             state_version: held.version,
             jobs: held.jobs.clone(),
             free_slots: held.free_slots,
+            fires: self.ledgers(),
             spooled: self.agent.journal.waiting().unwrap_or(0),
             agent_version: AGENT_VERSION.to_owned(),
             restic_version: self.agent.finder.last_version().map(|v| v.to_string()),
             hold,
         }
+    }
+
+    fn ledgers(&self) -> Vec<FireLedger> {
+        let agent = self.agent;
+        agent.fires.ledgers(agent.client.now(), &agent.journal).unwrap_or_else(|e| {
+            tracing::error!(error = %e, "cannot say how far schedules were followed");
+            Vec::new()
+        })
     }
 
     fn came_through(&mut self, age: Duration) {

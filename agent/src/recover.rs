@@ -2,13 +2,12 @@
 //! the old agent left behind is ended and reported as what it is.
 
 use crate::app::Agent;
-use crate::deliver::{Feed, deliver};
 use crate::journal::{Entry, JournalError, Phase};
-use crate::outbox::Outbox;
 use crate::report::{self, Done};
 use crate::restic::judge::Verdict;
 use crate::restic::signal;
 use crate::runner;
+use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{CauseCode, FinishReport};
 use restic_manager_shared::wire::poll::HeldPhase;
 use std::sync::Arc;
@@ -23,39 +22,39 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// When the journal cannot be read.
 pub async fn recover(agent: &Arc<Agent>) -> Result<(), JournalError> {
     for entry in agent.journal.entries()? {
-        let job = entry.offer.id;
+        let (job, attempt) = (entry.offer.id, entry.offer.attempt);
         match entry.phase {
             Phase::Accepted => {
-                if let Some(stop) = agent.roster.add(job, entry.offer.attempt, HeldPhase::Accepted) {
-                    tokio::spawn(runner::run(Arc::clone(agent), entry.offer, stop, None));
+                if let Some(stop) = agent.roster.add(job, entry.offer.schedule_id, attempt, HeldPhase::Accepted) {
+                    let agent = Arc::clone(agent);
+                    if entry.fired {
+                        tokio::spawn(runner::run_fire(agent, entry.offer, entry.fire, stop, None));
+                    } else {
+                        tokio::spawn(runner::run(agent, entry.offer, stop, None));
+                    }
                 }
             }
-            Phase::Started => {
+            Phase::Started | Phase::Finished => {
                 let report = abandoned(agent, &entry).await;
                 agent.journal.finish(job, &report)?;
-                send(agent, &entry, report);
             }
-            Phase::Finished => match agent.journal.report(job) {
-                Ok(Some(report)) => send(agent, &entry, report),
-                Ok(None) | Err(JournalError::Json(_)) => {
-                    tracing::error!(%job, "the job's end cannot be read from the journal");
-                    let report = abandoned(agent, &entry).await;
-                    send(agent, &entry, report);
-                }
-                Err(e) => return Err(e),
-            },
         }
+    }
+    for job in agent.journal.finished()? {
+        // The control plane must not offer these again; fires it never offers.
+        if let Some(attempt) = agent.journal.offered(job)? {
+            agent.roster.add(job, None, attempt, HeldPhase::Finished);
+        }
+        agent.spool.add(job);
     }
     Ok(())
 }
 
-fn send(agent: &Arc<Agent>, entry: &Entry, report: FinishReport) {
-    let job = entry.offer.id;
-    let left_over = agent.journal.chunks(job).unwrap_or_default();
-    let feed = Arc::new(Feed::new(Outbox::new(entry.offer.attempt, left_over)));
-    feed.finish(report);
-    agent.roster.add(job, entry.offer.attempt, HeldPhase::Finished);
-    tokio::spawn(deliver(Arc::clone(agent), job, feed));
+/// What is said of a job whose own report cannot be read any more.
+#[must_use]
+pub fn damaged(now: Timestamp) -> FinishReport {
+    let message = "the agent's record of how this run ended is damaged; its log may say more";
+    report::build(1, Done::from(Verdict::failed(CauseCode::AgentDisk, message)), now, now)
 }
 
 /// Ends what is left of a run, and says so.

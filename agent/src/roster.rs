@@ -2,16 +2,17 @@
 
 use crate::reconcile::Held;
 use crate::restic::process::{Stop, StopReason};
-use restic_manager_shared::id::{JobId, RepositoryId};
+use restic_manager_shared::id::{JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::wire::poll::{HeldJob, HeldPhase};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Mutex as Lane, Notify, watch};
+use tokio::sync::{Mutex as Lane, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 
 #[derive(Debug)]
 struct Slot {
     attempt: i32,
     phase: HeldPhase,
+    schedule: Option<ScheduleId>,
     button: watch::Sender<Option<StopReason>>,
 }
 
@@ -21,6 +22,8 @@ pub struct Roster {
     jobs: Mutex<BTreeMap<JobId, Slot>>,
     lanes: Mutex<HashMap<RepositoryId, Arc<Lane<()>>>>,
     max: u32,
+    /// One for each job that may run.
+    slots: Arc<Semaphore>,
     /// Told when a slot becomes free or a job is gone: the control plane should hear of it before the running poll ends.
     pub freed: Notify,
 }
@@ -29,7 +32,7 @@ impl Roster {
     /// For so many jobs at the same time.
     #[must_use]
     pub fn new(max: u32) -> Self {
-        Self { jobs: Mutex::default(), lanes: Mutex::default(), max, freed: Notify::new() }
+        Self { jobs: Mutex::default(), lanes: Mutex::default(), max, slots: slots(max), freed: Notify::new() }
     }
 
     fn jobs(&self) -> MutexGuard<'_, BTreeMap<JobId, Slot>> {
@@ -37,15 +40,22 @@ impl Roster {
     }
 
     /// Takes a job in. None if it is here already; it then takes over the attempt.
-    pub fn add(&self, id: JobId, attempt: i32, phase: HeldPhase) -> Option<Stop> {
+    pub fn add(&self, id: JobId, schedule: Option<ScheduleId>, attempt: i32, phase: HeldPhase) -> Option<Stop> {
         let mut jobs = self.jobs();
         if let Some(slot) = jobs.get_mut(&id) {
             slot.attempt = attempt;
             return None;
         }
         let (button, stop) = watch::channel(None);
-        jobs.insert(id, Slot { attempt, phase, button });
+        jobs.insert(id, Slot { attempt, phase, schedule, button });
         Some(stop)
+    }
+
+    /// The jobs of a schedule that have not ended.
+    #[must_use]
+    pub fn of_schedule(&self, schedule: ScheduleId) -> Vec<JobId> {
+        let goes_on = |s: &Slot| s.schedule == Some(schedule) && s.phase != HeldPhase::Finished;
+        self.jobs().iter().filter(|(_, slot)| goes_on(slot)).map(|(id, _)| *id).collect()
     }
 
     /// The attempt that was offered last.
@@ -110,11 +120,29 @@ impl Roster {
         self.len() == 0
     }
 
+    /// Waits for the repository's turn and then for a free slot.
+    pub async fn turn(&self, repository: RepositoryId) -> Turn {
+        let lane = self.lane(repository).lock_owned().await;
+        // Never closed, so there is always a slot to come.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        Turn { _lane: lane, _slot: slot }
+    }
+
     /// The lane of a repository: one job at a time, in the order they came.
-    #[must_use]
-    pub fn lane(&self, repository: RepositoryId) -> Arc<Lane<()>> {
+    fn lane(&self, repository: RepositoryId) -> Arc<Lane<()>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(repository).or_default().clone()
     }
+}
+
+/// A job's right to run; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _lane: OwnedMutexGuard<()>,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+fn slots(max: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(1).max(1)))
 }
 
 fn press(slot: &Slot, reason: StopReason) {

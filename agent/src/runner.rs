@@ -4,24 +4,30 @@
 use crate::app::Agent;
 use crate::backoff::Backoff;
 use crate::client::ClientError;
-use crate::deliver::{Feed, deliver};
+use crate::deliver::{Ended, Feed, deliver};
 use crate::outbox::Outbox;
 use crate::perform::perform;
+use crate::reach;
 use crate::report::{self, Done};
 use crate::restic::judge::Verdict;
 use crate::restic::process::{Stop, StopReason};
 use crate::roster::pressed;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::{CauseCode, ClaimRequest, Offer};
 use restic_manager_shared::wire::poll::HeldPhase;
+use restic_manager_shared::wire::progress::LogLevel;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Before the second try; each later wait is four times as long, up to about an hour.
+const RETRY_FIRST: Duration = Duration::from_secs(60);
 
 /// Takes in an offer: on disk first. An offer that cannot be written down is claimed and ended at once, so that a person learns why.
 pub fn accept(agent: &Arc<Agent>, offer: Offer) {
     let written = agent.journal.accept(&offer, agent.client.now());
-    let Some(stop) = agent.roster.add(offer.id, offer.attempt, HeldPhase::Accepted) else { return };
+    let Some(stop) = agent.roster.add(offer.id, offer.schedule_id, offer.attempt, HeldPhase::Accepted) else { return };
     tracing::info!(job = %offer.id, attempt = offer.attempt, kind = crate::policy::kind(&offer.task), "job accepted");
     let refusal = written.err().map(|e| {
         tracing::error!(job = %offer.id, error = %e, "the job cannot be written down and will not run");
@@ -30,11 +36,10 @@ pub fn accept(agent: &Arc<Agent>, offer: Offer) {
     tokio::spawn(run(Arc::clone(agent), offer, stop, refusal));
 }
 
-/// Runs a job that is in the journal and the roster.
+/// Runs an offered job that is in the journal and the roster.
 pub async fn run(agent: Arc<Agent>, mut offer: Offer, mut stop: Stop, refusal: Option<Verdict>) {
-    let lane = agent.roster.lane(offer.task.repository_id());
     let turn = tokio::select! {
-        turn = lane.lock_owned() => Some(turn),
+        turn = agent.roster.turn(offer.task.repository_id()) => Some(turn),
         reason = pressed(&mut stop) => match reason {
             // It never ran here: the control plane hears of its end all the same.
             StopReason::Cancelled => None,
@@ -47,13 +52,77 @@ pub async fn run(agent: Arc<Agent>, mut offer: Offer, mut stop: Stop, refusal: O
     agent.roster.set_phase(offer.id, HeldPhase::Running);
     let started_at = agent.client.now();
     let feed = Arc::new(Feed::new(Outbox::new(attempt, Vec::new())));
-    tokio::spawn(deliver(Arc::clone(&agent), offer.id, Arc::clone(&feed)));
+    tokio::spawn(deliver(Arc::clone(&agent), offer.id, Arc::clone(&feed), None));
     let done = match refusal {
         Some(verdict) => verdict.into(),
         None => start(&agent, &offer, &feed, stop, started_at).await,
     };
     end(&agent, &offer, &feed, done, started_at).await;
     drop(turn);
+}
+
+/// Runs a fire that is in the journal and the roster. Nobody is asked: the control plane may be away. It hears of the fire at once, so
+/// that people see it wait and can cancel it.
+pub async fn run_fire(agent: Arc<Agent>, offer: Offer, fire: Option<FireReport>, stop: Stop, refusal: Option<Verdict>) {
+    let feed = Arc::new(Feed::new(Outbox::new(offer.attempt, Vec::new())));
+    tokio::spawn(deliver(Arc::clone(&agent), offer.id, Arc::clone(&feed), fire));
+    let mut started_at = agent.client.now();
+    let done = match refusal {
+        Some(verdict) => verdict.into(),
+        None => match tries(&agent, &offer, &feed, stop, &mut started_at).await {
+            Some(done) => done,
+            // It never started; it stays in the journal and starts after the restart.
+            None => return,
+        },
+    };
+    end(&agent, &offer, &feed, done, started_at).await;
+}
+
+/// Tries until it works, or the cause is not one that passes, or all tries are used. The repository is free for others between tries.
+/// None if the agent stops before the first.
+async fn tries(
+    agent: &Arc<Agent>,
+    offer: &Offer,
+    feed: &Feed,
+    mut stop: Stop,
+    started_at: &mut Timestamp,
+) -> Option<Done> {
+    let schedule = offer.schedule_id;
+    let spec = agent.desired.get().schedules.iter().find(|s| Some(s.id) == schedule).map(|s| s.firing);
+    let retries = spec.unwrap_or_default().retries;
+    let mut tried = 0;
+    loop {
+        let turn = tokio::select! {
+            turn = agent.roster.turn(offer.task.repository_id()) => Some(turn),
+            reason = pressed(&mut stop) => match reason {
+                StopReason::Cancelled => None,
+                StopReason::AgentStops | StopReason::Unreachable if tried == 0 => return None,
+                StopReason::AgentStops | StopReason::Unreachable => None,
+            },
+        };
+        agent.roster.set_phase(offer.id, HeldPhase::Running);
+        if tried == 0 {
+            *started_at = agent.client.now();
+            reach::wait_for_name(agent, offer.task.repository_id(), stop.clone()).await;
+        }
+        let done = start(agent, offer, feed, stop.clone(), *started_at).await;
+        drop(turn);
+        let Some(wait) = retry_after(&done.verdict, tried, retries) else { return Some(done) };
+        tried += 1;
+        let text = format!("trying again in {} min ({tried} of {retries})", wait.as_secs() / 60);
+        feed.log(agent.client.now(), LogLevel::Warning, &text);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = pressed(&mut stop) => {}
+        }
+    }
+}
+
+/// How long to wait before the next try; none if there is none. Only what passes by itself is tried again: a storage that does not
+/// answer, a lock that somebody holds. A wrong password stays wrong.
+fn retry_after(verdict: &Verdict, tried: u32, retries: u32) -> Option<Duration> {
+    let passes = matches!(verdict.code(), Some(CauseCode::RepositoryUnreachable | CauseCode::RepositoryLocked));
+    (passes && tried < retries).then(|| RETRY_FIRST * 4_u32.saturating_pow(tried.min(3)))
 }
 
 async fn start(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop, now: Timestamp) -> Done {
@@ -112,10 +181,35 @@ fn forget(agent: &Agent, job: JobId) {
 /// agent lives.
 async fn end(agent: &Agent, offer: &Offer, feed: &Feed, done: Done, started_at: Timestamp) {
     let report = report::build(offer.attempt, done, started_at, agent.client.now());
-    if let Err(e) = agent.journal.finish(offer.id, &report) {
+    let written = agent.journal.finish(offer.id, &report);
+    if let Err(e) = &written {
         tracing::error!(job = %offer.id, error = %e, "the job's end cannot be put on disk; it is sent from memory");
     }
     tracing::info!(job = %offer.id, end = ?report.end, cause = ?report.cause.as_ref().map(|c| c.code), "job ended");
     agent.roster.set_phase(offer.id, HeldPhase::Finished);
-    feed.finish(report);
+    feed.finish(Ended { report: Some(report), on_disk: written.is_ok() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passes_by_itself_is_tried_again() {
+        let minutes = |code, tried, retries| {
+            retry_after(&Verdict::failed(code, ""), tried, retries).map(|wait| wait.as_secs() / 60)
+        };
+        for (code, tried, retries, want) in [
+            (CauseCode::RepositoryUnreachable, 0, 3, Some(1)),
+            (CauseCode::RepositoryUnreachable, 1, 3, Some(4)),
+            (CauseCode::RepositoryLocked, 2, 3, Some(16)),
+            (CauseCode::RepositoryLocked, 9, 10, Some(64)),
+            (CauseCode::RepositoryLocked, 3, 3, None),
+            (CauseCode::RepositoryUnreachable, 0, 0, None),
+            (CauseCode::WrongPassword, 0, 3, None),
+            (CauseCode::Cancelled, 0, 3, None),
+        ] {
+            assert_eq!(minutes(code, tried, retries), want, "{code:?} {tried} {retries}");
+        }
+    }
 }

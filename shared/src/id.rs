@@ -1,6 +1,7 @@
 //! Identifiers: one type for each kind of thing, so that a host id is never taken for a job id. All are UUIDs; new ones are
 //! version 7, so that they sort by the time they were made.
 
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -78,6 +79,15 @@ ids! {
     InstanceId,
 }
 
+impl JobId {
+    /// The job of a schedule's fire: the same fire has the same id, whoever works it out and however often. UUIDv5 of the due instant
+    /// in whole seconds since 1970, in the name space of the schedule.
+    #[must_use]
+    pub fn of_fire(schedule: ScheduleId, due: Timestamp) -> Self {
+        Self(Uuid::new_v5(&schedule.0, due.seconds().to_string().as_bytes()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +98,17 @@ mod tests {
         assert!(a < b);
         assert_eq!(a.to_string().parse(), Ok(a));
         assert_eq!("x".parse::<JobId>(), Err(ParseIdError));
+    }
+
+    #[test]
+    fn a_fire_has_one_id() {
+        let (a, b) = (ScheduleId::new(), ScheduleId::new());
+        let at = Timestamp::from_seconds;
+        assert_eq!(JobId::of_fire(a, at(60)), JobId::of_fire(a, Timestamp::from_micros(60_000_001)));
+        assert_ne!(JobId::of_fire(a, at(60)), JobId::of_fire(a, at(120)));
+        assert_ne!(JobId::of_fire(a, at(60)), JobId::of_fire(b, at(60)));
+        let known: ScheduleId = "0190a000-0000-7000-8000-000000000001".parse().expect("valid");
+        let id = JobId::of_fire(known, at(1_800_000_000)).to_string();
+        assert_eq!(id, "14f484a0-0804-5306-a4c3-25e872f06cbc", "never changes: agents of older versions work it out too");
     }
 }

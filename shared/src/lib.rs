@@ -6,6 +6,7 @@ pub mod id;
 pub mod jwt;
 pub mod restic;
 pub mod seal;
+pub mod spread;
 pub mod secret;
 pub mod time;
 pub mod wire;

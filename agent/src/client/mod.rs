@@ -13,6 +13,7 @@ use restic_manager_shared::jwt;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::MAX_BODY;
 use restic_manager_shared::wire::enroll::EnrollResponse;
+use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport};
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
@@ -71,6 +72,14 @@ impl Client {
     /// [`ClientError`]; a refusal with 404, 409 or 410 means that the job is not ours to run.
     pub async fn claim(&self, job: JobId, body: ClaimRequest) -> Result<ClaimResponse, ClientError> {
         self.post(&format!("/agent/v1/jobs/{job}/claim"), &body, PATIENCE).await
+    }
+
+    /// Tells a fire.
+    ///
+    /// # Errors
+    /// [`ClientError`]; without one the server has stored it.
+    pub async fn fire(&self, body: &FireReport) -> Result<ClaimResponse, ClientError> {
+        self.post("/agent/v1/fires", body, PATIENCE).await
     }
 
     /// Sends a progress chunk.

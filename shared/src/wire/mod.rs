@@ -2,6 +2,7 @@
 //! default, never renamed or removed, because agents of older versions are out there.
 
 pub mod enroll;
+pub mod fire;
 pub mod job;
 pub mod poll;
 pub mod problem;

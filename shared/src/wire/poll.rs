@@ -1,5 +1,6 @@
 //! The long poll: the agent says what is, the server answers with what should be, as soon as the two differ.
 
+use super::fire::FireLedger;
 use super::job::Offer;
 use super::state::DesiredState;
 use crate::id::{InstanceId, JobId};
@@ -21,6 +22,9 @@ pub struct PollRequest {
     pub jobs: Vec<HeldJob>,
     /// How many more jobs it would start now.
     pub free_slots: u32,
+    /// How far it has got with each cron schedule that it follows.
+    #[serde(default)]
+    pub fires: Vec<FireLedger>,
     /// Records that wait on its disk to be sent.
     #[serde(default)]
     pub spooled: u64,

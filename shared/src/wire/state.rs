@@ -38,11 +38,51 @@ pub struct ScheduleSpec {
     /// IANA zone of the line; the host's own if there is none.
     #[serde(default)]
     pub timezone: Option<String>,
+    /// How its fires are treated.
+    #[serde(default)]
+    pub firing: Firing,
     /// Where to; none until somebody picks a repository.
     #[serde(default)]
     pub repository_id: Option<RepositoryId>,
     /// What to back up.
     pub backup: BackupSpec,
+}
+
+/// How the fires of a cron schedule are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Firing {
+    /// How many minutes late a fire may still be made up for, after the host slept or was down; 0 for never.
+    #[cfg_attr(feature = "openapi", schema(maximum = 44_640))]
+    pub catch_up_minutes: u32,
+    /// Starts are spread over so many minutes after the due time; each host and schedule has its own fixed place in them. Never more
+    /// than a quarter of the time to the next fire.
+    #[cfg_attr(feature = "openapi", schema(maximum = 720))]
+    pub jitter_minutes: u32,
+    /// What becomes of a fire that finds the last run still running.
+    pub overlap: Overlap,
+    /// How often a run is tried again when the repository cannot be reached or is locked; never for other causes.
+    #[cfg_attr(feature = "openapi", schema(maximum = 10))]
+    pub retries: u32,
+}
+
+impl Default for Firing {
+    fn default() -> Self {
+        Self { catch_up_minutes: 24 * 60, jitter_minutes: 0, overlap: Overlap::Skip, retries: 3 }
+    }
+}
+
+/// What becomes of a fire that finds the last run of its schedule still running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// It is recorded as skipped.
+    #[default]
+    Skip,
+    /// It runs after it; a second one that would wait is recorded as skipped.
+    Queue,
 }
 
 /// What a backup covers. Lives in the schedule, and is copied into each job of it.

@@ -1,0 +1,175 @@
+//! Which fires of a schedule are due, and what to do about those that were slept through. Pure: the clock, and what was done before,
+//! come from outside.
+
+use chrono_tz::Tz;
+use restic_manager_shared::cron::Crontab;
+use restic_manager_shared::id::{HostId, ScheduleId};
+use restic_manager_shared::spread::spread;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::fire::MAX_STOOD_FOR;
+use restic_manager_shared::wire::state::Firing;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A start that is late by less is on time: the scheduler looks at least this often, and a busy host may be slow.
+const GRACE: Duration = Duration::from_secs(90);
+/// Fires longer ago are not counted any more; beyond the longest catch-up there is.
+const LOOK_BACK: Duration = Duration::from_secs(32 * 86_400);
+
+/// When a schedule fires on this host.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The cron line.
+    pub cron: Crontab,
+    /// The zone it is read in.
+    pub zone: Tz,
+    /// What becomes of its fires.
+    pub firing: Firing,
+    /// Whose: the spread depends on it.
+    pub host: HostId,
+    /// Which.
+    pub schedule: ScheduleId,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// No fire is due.
+    Nothing,
+    /// Start the schedule once.
+    Fire {
+        /// The newest fire that is due: it gives the job its name.
+        due: Timestamp,
+        /// Earlier ones that the run stands for, oldest first, at most [`MAX_STOOD_FOR`].
+        stands_for: Vec<Timestamp>,
+        /// How many more there were.
+        more: u64,
+    },
+    /// Fires went by too long ago to be made up for; the newest of them.
+    TooLate {
+        /// When it was due.
+        due: Timestamp,
+    },
+}
+
+impl Line {
+    /// The first fire after an instant, and when it starts.
+    #[must_use]
+    pub fn next(&self, after: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let due = self.cron.next_after(after.to_utc(), self.zone)?;
+        let gap = self.cron.next_after(due, self.zone).and_then(|next| (next - due).to_std().ok());
+        let due = Timestamp::from(due);
+        Some((due, due + spread(self.host, self.schedule, self.firing, gap)))
+    }
+
+    /// What to do about the fires after `until`, which are not decided on yet. `fired` knows those that were: a clock that was set back
+    /// comes by them again.
+    pub fn decide(&self, until: Timestamp, now: Timestamp, fired: impl Fn(Timestamp) -> bool) -> Decision {
+        let mut after = until.max(now - LOOK_BACK);
+        let mut passed: VecDeque<Timestamp> = VecDeque::new();
+        let (mut more, mut newest_start) = (0, now);
+        while let Some((due, start)) = self.next(after).filter(|(_, start)| *start <= now) {
+            after = due;
+            if fired(due) {
+                continue;
+            }
+            newest_start = start;
+            passed.push_back(due);
+            if passed.len() > MAX_STOOD_FOR + 1 {
+                passed.pop_front();
+                more += 1;
+            }
+        }
+        let Some(due) = passed.pop_back() else { return Decision::Nothing };
+        let catch_up = Duration::from_secs(u64::from(self.firing.catch_up_minutes) * 60);
+        let on_time = now.since(newest_start) <= GRACE;
+        if !on_time && now.since(due) > catch_up {
+            return Decision::TooLate { due };
+        }
+        if catch_up.is_zero() {
+            (passed, more) = (VecDeque::new(), 0);
+        }
+        Decision::Fire { due, stands_for: passed.into(), more }
+    }
+
+    /// Up to when there is nothing left to decide: now, or just before a fire that waits for its place in the spread.
+    #[must_use]
+    pub fn settled(&self, until: Timestamp, now: Timestamp) -> Timestamp {
+        match self.next(until) {
+            Some((due, _)) if due <= now => Timestamp::from_micros(due.micros() - 1),
+            _ => now.max(until),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(cron: &str, catch_up_minutes: u32, jitter_minutes: u32) -> Line {
+        Line {
+            cron: cron.parse().expect("valid"),
+            zone: Tz::UTC,
+            firing: Firing { catch_up_minutes, jitter_minutes, ..Firing::default() },
+            host: HostId::new(),
+            schedule: ScheduleId::new(),
+        }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(&format!("2026-03-{text}:00Z")).expect("valid")
+    }
+
+    fn fire(due: &str, stands_for: &[&str]) -> Decision {
+        Decision::Fire { due: at(due), stands_for: stands_for.iter().map(|t| at(t)).collect(), more: 0 }
+    }
+
+    #[test]
+    fn one_run_makes_up_for_what_was_slept_through() {
+        let late = |due: &str| Decision::TooLate { due: at(due) };
+        for (cron, catch_up, until, now, want) in [
+            ("30 2 * * *", 1440, "01T03:00", "02T02:29", Decision::Nothing),
+            ("30 2 * * *", 1440, "01T03:00", "02T02:30", fire("02T02:30", &[])),
+            ("30 2 * * *", 1440, "02T02:30", "02T02:31", Decision::Nothing),
+            // Slept through three: one run, which names the two others.
+            ("30 2 * * *", 1440, "01T03:00", "04T09:00", fire("04T02:30", &["02T02:30", "03T02:30"])),
+            // The window is for the newest.
+            ("30 2 * * *", 60, "01T03:00", "04T09:00", late("04T02:30")),
+            ("30 2 * * *", 60, "03T03:00", "04T03:29", fire("04T02:30", &[])),
+            ("30 2 * * *", 0, "03T03:00", "04T02:33", late("04T02:30")),
+            ("30 2 * * *", 0, "01T03:00", "04T02:30", fire("04T02:30", &[])),
+            ("0 0 31 2 *", 1440, "01T03:00", "04T02:33", Decision::Nothing),
+        ] {
+            assert_eq!(line(cron, catch_up, 0).decide(at(until), at(now), |_| false), want, "{cron} {until} {now}");
+        }
+    }
+
+    #[test]
+    fn what_fired_before_the_clock_was_set_back_does_not_fire_again() {
+        let line = line("30 2 * * *", 1440, 0);
+        let fired = |due: Timestamp| due == at("02T02:30");
+        assert_eq!(line.decide(at("02T02:10"), at("02T02:40"), fired), Decision::Nothing);
+        assert_eq!(line.decide(at("02T02:10"), at("03T02:30"), fired), fire("03T02:30", &[]));
+    }
+
+    #[test]
+    fn a_year_ahead_is_one_run_and_a_bounded_look_back() {
+        let year_ahead = Timestamp::parse("2027-03-02T09:00:00Z").expect("valid");
+        let decision = line("*/5 * * * *", 1440, 0).decide(at("02T09:00"), year_ahead, |_| false);
+        let Decision::Fire { due, stands_for, more } = decision else { panic!("{decision:?}") };
+        assert_eq!((due, stands_for.len()), (year_ahead, MAX_STOOD_FOR));
+        assert_eq!(more, 32 * 288 - 1 - MAX_STOOD_FOR as u64);
+    }
+
+    #[test]
+    fn a_fire_waits_for_its_place_in_the_spread() {
+        let line = line("0 2 * * *", 1440, 60);
+        let (due, start) = line.next(at("01T12:00")).expect("fires");
+        assert!(start >= due && start < due + Duration::from_secs(3600));
+        assert_eq!(line.decide(at("01T12:00"), start - Duration::from_secs(1), |_| false), Decision::Nothing);
+        assert_eq!(line.decide(at("01T12:00"), start, |_| false), fire("02T02:00", &[]));
+        assert_eq!(line.settled(at("01T12:00"), start).micros(), due.micros() - 1, "until it is decided");
+        assert_eq!(line.settled(due, start), start);
+        assert_eq!(line.settled(at("01T12:00"), at("01T13:00")), at("01T13:00"));
+    }
+}

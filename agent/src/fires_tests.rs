@@ -1,0 +1,150 @@
+//! Following schedules: changes count from now, restarts change nothing, a clock that was set back repeats nothing.
+
+use super::*;
+use crate::state_dir::StateDir;
+use restic_manager_shared::id::{JobId, RepositoryId};
+use restic_manager_shared::wire::fire::{FireOutcome, FireReport};
+use restic_manager_shared::wire::job::{Offer, Task};
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(&format!("2026-03-{text}:00Z")).expect("valid")
+}
+
+fn state(schedule: ScheduleId, cron: &str, zone: Option<&str>, enabled: bool) -> DesiredState {
+    let spec = ScheduleSpec {
+        id: schedule,
+        name: "Nightly".into(),
+        enabled,
+        manual: false,
+        cron: Some(cron.into()),
+        timezone: zone.map(Into::into),
+        firing: Default::default(),
+        repository_id: Some(RepositoryId::new()),
+        backup: Default::default(),
+    };
+    DesiredState { version: 1, host_name: "h".into(), schedules: vec![spec], repositories: Vec::new() }
+}
+
+struct Host {
+    id: HostId,
+    journal: Journal,
+    fires: Fires,
+    _dir: tempfile::TempDir,
+    state_dir: StateDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("dir");
+        let state_dir = StateDir::open(dir.path()).expect("opens");
+        let journal = Journal::open(&state_dir).expect("opens");
+        Self { id: HostId::new(), journal, fires: Fires::default(), _dir: dir, state_dir }
+    }
+
+    /// As after `kill -9`: only the disk is left.
+    fn restarted(self) -> Self {
+        let Self { id, journal, state_dir, _dir, .. } = self;
+        std::mem::forget(journal);
+        let journal = Journal::open(&state_dir).expect("opens again");
+        Self { id, journal, fires: Fires::default(), _dir, state_dir }
+    }
+
+    fn sync(&self, state: &DesiredState, now: &str) {
+        self.fires.sync(state, self.id, "UTC", at(now), &self.journal).expect("follows");
+    }
+
+    fn due(&self, now: &str) -> Vec<Decision> {
+        self.fires.due(at(now)).into_iter().map(|d| d.decision).collect()
+    }
+
+    /// Acts on a fire as the scheduler does.
+    fn run(&self, schedule: ScheduleId, due: &str) -> JobId {
+        let id = JobId::of_fire(schedule, at(due));
+        let task = Task::Init { repository_id: RepositoryId::new() };
+        let fire = FireReport {
+            id,
+            schedule_id: schedule,
+            due: at(due),
+            fired_at: at(due),
+            state_version: 1,
+            outcome: FireOutcome::Run { task: task.clone() },
+            stands_for: Vec::new(),
+            stands_for_more: 0,
+        };
+        let offer = Offer { id, attempt: 1, schedule_id: Some(schedule), state_version: 1, task };
+        self.fires.decided(schedule, at(due), &[]);
+        self.journal.fire(&fire, Some(&offer)).expect("writes");
+        id
+    }
+
+    fn until(&self, now: &str) -> Timestamp {
+        self.fires.ledgers(at(now), &self.journal).expect("reads")[0].until
+    }
+}
+
+fn fire(due: &str) -> Vec<Decision> {
+    vec![Decision::Fire { due: at(due), stands_for: Vec::new(), more: 0 }]
+}
+
+#[test]
+fn a_line_counts_from_the_moment_it_is_here() {
+    let (host, id) = (Host::new(), ScheduleId::new());
+    host.sync(&state(id, "30 2 * * *", None, true), "01T12:00");
+    assert_eq!(host.due("02T02:29"), []);
+    // Changed after its old time had passed unfired, and before its new one.
+    host.sync(&state(id, "45 3 * * *", None, true), "02T03:00");
+    assert_eq!(host.due("02T03:00"), [], "the old line counts no more, the new one not for the past");
+    assert_eq!(host.due("02T03:45"), fire("02T03:45"));
+    // Another zone is another line, and so is the host's own when it changes.
+    host.sync(&state(id, "45 3 * * *", Some("Europe/Berlin"), true), "02T03:00");
+    assert_eq!(host.due("02T03:45"), []);
+    host.sync(&state(id, "45 3 * * *", Some("Europe/Berlin"), false), "02T04:00");
+    assert_eq!(host.due("05T04:00"), [], "a disabled schedule does not fire");
+    host.sync(&state(id, "45 3 * * *", Some("Europe/Berlin"), true), "05T05:00");
+    assert_eq!(host.due("05T05:01"), [], "and does not make up for it");
+}
+
+#[test]
+fn a_restart_neither_loses_nor_repeats_a_fire() {
+    let (host, id) = (Host::new(), ScheduleId::new());
+    let state = state(id, "30 2 * * *", None, true);
+    host.sync(&state, "01T12:00");
+    let host = host.restarted();
+    host.sync(&state, "02T02:31");
+    assert_eq!(host.due("02T02:31"), fire("02T02:30"), "due while it was down");
+    host.run(id, "02T02:30");
+    let host = host.restarted();
+    host.sync(&state, "02T02:32");
+    assert_eq!(host.due("02T02:32"), []);
+    assert_eq!(host.journal.entries().expect("reads").len(), 1, "it is there to be started");
+}
+
+#[test]
+fn a_clock_that_is_set_back_repeats_nothing_and_goes_on() {
+    let (host, id) = (Host::new(), ScheduleId::new());
+    let state = state(id, "30 2 * * *", None, true);
+    host.sync(&state, "01T12:00");
+    host.run(id, "02T02:30");
+    // A clock that was a week ahead for a while.
+    host.run(id, "09T02:30");
+    for host in [host.restarted()] {
+        host.sync(&state, "02T02:10");
+        host.fires.set_back(at("02T02:10"), &host.journal).expect("writes");
+        assert_eq!(host.due("02T02:40"), [], "this one ran already");
+        assert_eq!(host.due("03T02:30"), fire("03T02:30"), "and it does not stop for a week");
+    }
+}
+
+#[test]
+fn nothing_is_settled_before_the_control_plane_knows_it() {
+    let (host, id) = (Host::new(), ScheduleId::new());
+    host.sync(&state(id, "30 2 * * *", None, true), "01T12:00");
+    assert_eq!(host.until("02T02:00"), at("02T02:00"));
+    let job = host.run(id, "02T02:30");
+    host.run(id, "03T02:30");
+    assert_eq!(host.until("03T05:00").micros(), at("02T02:30").micros() - 1);
+    host.journal.announced(job).expect("writes");
+    assert_eq!(host.until("03T05:00").micros(), at("03T02:30").micros() - 1);
+    host.journal.announced(JobId::of_fire(id, at("03T02:30"))).expect("writes");
+    assert_eq!(host.until("03T05:00"), at("03T05:00"));
+}

@@ -1,0 +1,181 @@
+//! The scheduler: starts what is due, with or without the control plane. It looks at the clock often enough to notice that the machine
+//! slept or that somebody set the clock; what that means is decided in [`due`](crate::due).
+
+use crate::app::Agent;
+use crate::clock;
+use crate::due::Decision;
+use crate::fires::Due;
+use crate::journal::JournalError;
+use crate::restic::judge::Verdict;
+use crate::runner;
+use restic_manager_shared::id::{JobId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::fire::{FireOutcome, FireReport};
+use restic_manager_shared::wire::job::{CauseCode, Offer, Task};
+use restic_manager_shared::wire::poll::HeldPhase;
+use restic_manager_shared::wire::state::{Overlap, ScheduleSpec};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+/// At least so often the clock is looked at.
+const LOOK: Duration = Duration::from_secs(15);
+/// A clock that moved this much against the machine's own time was set by somebody.
+const SET: Duration = Duration::from_secs(60);
+/// After the clock was set, the control plane's clock is asked first, for so long.
+const DOUBT: Duration = Duration::from_secs(90);
+
+/// Runs until the agent is to stop.
+pub async fn run(agent: &Arc<Agent>, mut stop: watch::Receiver<bool>) {
+    let mut watch = Watch::new(agent.client.now());
+    loop {
+        let wait = match look(agent, &mut watch) {
+            Ok(wait) => wait,
+            Err(e) => {
+                tracing::error!(error = %e, "schedules cannot be followed");
+                LOOK
+            }
+        };
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = agent.desired.changed() => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+/// Tells when the clock was set: it and the machine's own time, which nobody can set, no longer go together.
+#[derive(Debug)]
+struct Watch {
+    wall: Timestamp,
+    own: Duration,
+    doubt: Option<Instant>,
+}
+
+impl Watch {
+    fn new(now: Timestamp) -> Self {
+        Self { wall: now, own: clock::since_boot(), doubt: None }
+    }
+
+    /// Whether the clock may be counted on. One that was just set forward may be wrong; the next answer of the control plane tells.
+    fn trusts(&mut self, now: Timestamp, ask: impl FnOnce()) -> bool {
+        let own = clock::since_boot();
+        let expected = self.wall + own.saturating_sub(self.own);
+        (self.wall, self.own) = (now, own);
+        if now.since(expected) > SET {
+            tracing::warn!(seconds = now.since(expected).as_secs(), "the clock was set forward");
+            self.doubt = Some(Instant::now() + DOUBT);
+            ask();
+        } else if expected.since(now) > SET {
+            self.doubt = None;
+        }
+        self.doubt = self.doubt.filter(|until| Instant::now() < *until);
+        self.doubt.is_none()
+    }
+}
+
+fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError> {
+    let now = agent.client.now();
+    let state = agent.desired.get();
+    agent.fires.sync(&state, agent.identity.host_id, &crate::facts::zone(), now, &agent.journal)?;
+    // A new poll brings the control plane's time.
+    if !watch.trusts(now, || agent.roster.freed.notify_one()) {
+        return Ok(Duration::from_secs(1));
+    }
+    agent.fires.set_back(now, &agent.journal)?;
+    for Due { schedule, decision } in agent.fires.due(now) {
+        match (decision, state.schedules.iter().find(|s| s.id == schedule)) {
+            (Decision::Fire { due, stands_for, more }, Some(spec)) => {
+                let fire = report(agent, spec, state.version, (due, stands_for, more), now);
+                agent.fires.decided(schedule, due, &fire.stands_for);
+                act(agent, fire);
+            }
+            (Decision::TooLate { due }, _) => {
+                tracing::warn!(%schedule, %due, "fires went by too long ago to be made up for");
+                agent.fires.let_go(schedule, due, &agent.journal)?;
+            }
+            (Decision::Fire { .. } | Decision::Nothing, _) => {}
+        }
+    }
+    Ok(agent.fires.next_in(now).unwrap_or(LOOK).clamp(Duration::from_millis(10), LOOK))
+}
+
+fn report(
+    agent: &Agent,
+    spec: &ScheduleSpec,
+    state_version: i64,
+    (due, stands_for, stands_for_more): (Timestamp, Vec<Timestamp>, u64),
+    now: Timestamp,
+) -> FireReport {
+    let goes_on = agent.roster.of_schedule(spec.id);
+    let outcome = match (blocked_by(spec.firing.overlap, &goes_on), spec.repository_id) {
+        (None, Some(repository_id)) => {
+            FireOutcome::Run { task: Task::Backup { repository_id, backup: spec.backup.clone() } }
+        }
+        (blocked, _) => FireOutcome::Skipped { because_of: blocked.unwrap_or(JobId::of_fire(spec.id, due)) },
+    };
+    FireReport {
+        id: JobId::of_fire(spec.id, due),
+        schedule_id: spec.id,
+        due,
+        fired_at: now,
+        state_version,
+        outcome,
+        stands_for,
+        stands_for_more,
+    }
+}
+
+/// The run that a fire would have to wait for, if it may not.
+fn blocked_by(overlap: Overlap, goes_on: &[JobId]) -> Option<JobId> {
+    match (overlap, goes_on) {
+        (_, []) | (Overlap::Queue, [_]) => None,
+        (Overlap::Skip | Overlap::Queue, [first, ..]) => Some(*first),
+    }
+}
+
+/// Writes the fire down and starts it. One that cannot be written down is told as failed, from memory.
+fn act(agent: &Arc<Agent>, fire: FireReport) {
+    let offer = match &fire.outcome {
+        FireOutcome::Run { task } => Some(Offer {
+            id: fire.id,
+            attempt: 1,
+            schedule_id: Some(fire.schedule_id),
+            state_version: fire.state_version,
+            task: task.clone(),
+        }),
+        FireOutcome::Skipped { .. } => None,
+    };
+    let written = agent.journal.fire(&fire, offer.as_ref());
+    let schedule: ScheduleId = fire.schedule_id;
+    tracing::info!(job = %fire.id, %schedule, due = %fire.due, skipped = offer.is_none(), "a fire is due");
+    let Some(offer) = offer else {
+        match written {
+            Ok(()) => agent.spool.add(fire.id),
+            Err(e) => tracing::error!(job = %fire.id, error = %e, "a skipped fire cannot be written down"),
+        }
+        return;
+    };
+    let refusal = written.err().map(|e| {
+        tracing::error!(job = %fire.id, error = %e, "the fire cannot be written down and will not run");
+        Verdict::failed(CauseCode::AgentDisk, e.to_string())
+    });
+    if let Some(stop) = agent.roster.add(fire.id, Some(schedule), 1, HeldPhase::Accepted) {
+        tokio::spawn(runner::run_fire(Arc::clone(agent), offer, Some(fire), stop, refusal));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fire_waits_for_one_run_at_most_and_only_if_it_may() {
+        let (a, b) = (JobId::new(), JobId::new());
+        assert_eq!(blocked_by(Overlap::Skip, &[]), None);
+        assert_eq!(blocked_by(Overlap::Skip, &[a]), Some(a));
+        assert_eq!(blocked_by(Overlap::Queue, &[a]), None);
+        assert_eq!(blocked_by(Overlap::Queue, &[a, b]), Some(a));
+    }
+}
