@@ -8,7 +8,7 @@ use crate::http::{docs, layers, pages, routes};
 use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::service::vault::{Vault, VaultError};
-use crate::service::{ActError, Services, agents, identity, ingest, users};
+use crate::service::{ActError, Services, agents, fires, identity, ingest, users};
 use crate::store::{Db, OpenError, Target};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
@@ -111,6 +111,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         presence: Presence::default(),
         vault,
         identity: identity?,
+        judged: fires::Judged::default(),
         agent_tokens: agents::TokenCache::default(),
         gate: users::Gate::default(),
         started_at: Timestamp::now(),

@@ -189,7 +189,7 @@ async fn lists_page_without_gaps_or_doubles() {
                     id: JobId::new(),
                     host_id: host,
                     schedule_id: None,
-                    task: jobs::by_key(conn, "key one")?.unwrap().task,
+                    task: jobs::by_key(conn, "key one")?.unwrap().task.unwrap(),
                     state_version: 1,
                     requested_by: "user:x".into(),
                     idempotency_key: None,

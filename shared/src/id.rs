@@ -109,6 +109,9 @@ mod tests {
         assert_ne!(JobId::of_fire(a, at(60)), JobId::of_fire(b, at(60)));
         let known: ScheduleId = "0190a000-0000-7000-8000-000000000001".parse().expect("valid");
         let id = JobId::of_fire(known, at(1_800_000_000)).to_string();
-        assert_eq!(id, "14f484a0-0804-5306-a4c3-25e872f06cbc", "never changes: agents of older versions work it out too");
+        assert_eq!(
+            id, "14f484a0-0804-5306-a4c3-25e872f06cbc",
+            "never changes: agents of older versions work it out too"
+        );
     }
 }

@@ -6,7 +6,7 @@ pub mod id;
 pub mod jwt;
 pub mod restic;
 pub mod seal;
-pub mod spread;
 pub mod secret;
+pub mod spread;
 pub mod time;
 pub mod wire;

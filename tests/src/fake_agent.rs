@@ -8,6 +8,7 @@ use restic_manager_shared::id::{ControlId, HostId, InstanceId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::PROTOCOL;
 use restic_manager_shared::wire::enroll::{EnrollResponse, proof_message};
+use restic_manager_shared::wire::fire::FireLedger;
 use restic_manager_shared::wire::poll::{HeldJob, PollRequest, PollResponse};
 use restic_manager_shared::{jwt, seal};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -26,6 +27,8 @@ pub struct FakeAgent {
     pub control_key: Vec<u8>,
     pub instance: InstanceId,
     pub state_version: i64,
+    /// What its polls say of schedules.
+    pub fires: Vec<FireLedger>,
 }
 
 impl FakeAgent {
@@ -45,6 +48,7 @@ impl FakeAgent {
             control_key: vec![],
             instance: InstanceId::new(),
             state_version: 0,
+            fires: vec![],
         }
     }
 
@@ -100,6 +104,7 @@ impl FakeAgent {
             state_version: self.state_version,
             jobs: jobs.to_vec(),
             free_slots: 2,
+            fires: self.fires.clone(),
             spooled: 0,
             agent_version: "0.1.0".into(),
             restic_version: Some("0.18.0".into()),

@@ -141,10 +141,7 @@ impl Journal {
         let mut query = db.prepare("SELECT schedule, min(due) FROM jobs WHERE fire IS NOT NULL GROUP BY schedule")?;
         let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(id, due)| Some((id.parse().ok()?, Timestamp::from_micros(due))))
-            .collect())
+        Ok(rows.into_iter().filter_map(|(id, due)| Some((id.parse().ok()?, Timestamp::from_micros(due)))).collect())
     }
 
     /// Ended jobs that wait to be told, oldest first.
@@ -174,9 +171,11 @@ impl Journal {
     pub fn spooled(&self, job: JobId) -> Result<Option<Spooled>, JournalError> {
         let row: Option<(i32, Option<String>)> = self
             .db()
-            .query_row("SELECT attempt, fire FROM jobs WHERE id = ?1 AND phase = 'finished'", [job.to_string()], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                "SELECT attempt, fire FROM jobs WHERE id = ?1 AND phase = 'finished'",
+                [job.to_string()],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .optional()?;
         let Some((attempt, fire)) = row else { return Ok(None) };
         let fire = fire.map(|json| serde_json::from_str(&json)).transpose()?;

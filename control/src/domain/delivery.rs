@@ -29,7 +29,9 @@ pub struct Delivery {
 pub fn plan(open: &[Open], held: &[HeldJob], free_slots: usize) -> Delivery {
     let phase = |id: JobId| held.iter().find(|h| h.id == id).map(|h| h.phase);
     let waits = |job: &&Open| matches!(job.state, JobState::Queued | JobState::Dispatched) && phase(job.id).is_none();
-    let stop = |job: &&Open| job.state == JobState::Running && job.cancel && phase(job.id) == Some(HeldPhase::Running);
+    // A fire counts as running from the start, also while it waits for its turn on the host.
+    let goes_on = |id| matches!(phase(id), Some(HeldPhase::Running | HeldPhase::Accepted));
+    let stop = |job: &&Open| job.state == JobState::Running && job.cancel && goes_on(job.id);
     Delivery {
         offer: open.iter().filter(waits).take(free_slots).map(|job| job.id).collect(),
         cancel: open.iter().filter(stop).map(|job| job.id).collect(),
@@ -54,6 +56,7 @@ mod tests {
             (JobState::Dispatched, false, held(HeldPhase::Accepted), 1, none()),
             (JobState::Running, false, held(HeldPhase::Running), 1, none()),
             (JobState::Running, true, held(HeldPhase::Running), 1, stop()),
+            (JobState::Running, true, held(HeldPhase::Accepted), 1, stop()),
             (JobState::Running, true, held(HeldPhase::Finished), 1, none()),
             (JobState::Running, true, vec![], 1, none()),
         ] {

@@ -122,7 +122,11 @@ pub struct Job {
     pub attempt: i32,
     /// Who asked for it, such as `user:anna`.
     pub requested_by: String,
-    /// When it was asked for.
+    /// When it was due, if a schedule started it.
+    pub due_at: Option<Timestamp>,
+    /// Which earlier fires the run stands for, if the host slept or was down through some.
+    pub stands_for: Option<StandsFor>,
+    /// When it was asked for, or due.
     pub queued_at: Timestamp,
     /// When it was last offered.
     pub dispatched_at: Option<Timestamp>,
@@ -138,6 +142,23 @@ pub struct Job {
     pub progress: Option<Progress>,
     /// How it ended.
     pub result: Option<JobResult>,
+}
+
+/// Fires that were slept through and that one run makes up for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct StandsFor {
+    /// When they were due, oldest first.
+    pub fires: Vec<Timestamp>,
+    /// How many more there were before these.
+    pub more: u64,
+}
+
+impl StandsFor {
+    /// Whether a fire is among them.
+    #[must_use]
+    pub fn covers(&self, due: Timestamp) -> bool {
+        self.fires.contains(&due) || (self.more > 0 && self.fires.first().is_some_and(|first| due < *first))
+    }
 }
 
 /// How a job ended.
@@ -202,7 +223,7 @@ pub fn pick_schedule(schedules: &[Schedule]) -> Result<&Schedule, PickRefused> {
 mod tests {
     use super::*;
     use crate::domain::schedule::Retention;
-    use restic_manager_shared::wire::state::BackupOptions;
+    use restic_manager_shared::wire::state::{BackupOptions, Firing};
 
     fn schedule(enabled: bool, manual: bool) -> Schedule {
         Schedule {
@@ -218,6 +239,7 @@ mod tests {
             excludes: vec![],
             tags: vec![],
             options: BackupOptions::default(),
+            firing: Firing::default(),
             retention: Retention::default(),
             created_at: Timestamp::from_seconds(0),
             updated_at: Timestamp::from_seconds(0),

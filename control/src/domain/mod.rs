@@ -4,6 +4,7 @@
 pub mod delivery;
 pub mod fleet;
 pub mod job;
+pub mod missed;
 pub mod permission;
 pub mod repository;
 pub mod schedule;

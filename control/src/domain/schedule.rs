@@ -6,7 +6,7 @@ use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
 use restic_manager_shared::wire::problem::FieldError;
-use restic_manager_shared::wire::state::{BackupOptions, BackupSpec};
+use restic_manager_shared::wire::state::{BackupOptions, BackupSpec, Firing};
 use serde::{Deserialize, Serialize};
 
 use super::repository::check_name;
@@ -40,6 +40,8 @@ pub struct Schedule {
     pub options: BackupOptions,
     /// Which snapshots to keep.
     pub retention: Retention,
+    /// How its fires are treated.
+    pub firing: Firing,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -135,12 +137,20 @@ pub struct ScheduleInput {
     /// How restic runs.
     #[serde(default)]
     pub options: BackupOptions,
+    /// How its fires are treated.
+    #[serde(default)]
+    pub firing: Firing,
 }
 
 const fn enabled() -> bool {
     true
 }
 
+/// The longest catch-up, in minutes.
+const MAX_CATCH_UP: u32 = 31 * 24 * 60;
+/// The widest spread, in minutes.
+const MAX_JITTER: u32 = 12 * 60;
+const MAX_RETRIES: u32 = 10;
 const MAX_ITEMS: usize = 10_000;
 const MAX_TEXT: usize = 256 * 1024;
 
@@ -157,6 +167,7 @@ pub fn check(input: &ScheduleInput, os: Option<Os>) -> Vec<FieldError> {
     wrong.extend(check_lines(&input.excludes, "/excludes"));
     wrong.extend(check_tags(&input.tags));
     wrong.extend(check_when(input));
+    wrong.extend(check_firing(input.firing));
     for (name, rule) in input.retention.rules() {
         if rule.is_some_and(|n| n == 0 || n > 100_000) {
             wrong.push(at(format!("/retention/{name}"), "1 to 100000, or left out"));
@@ -260,6 +271,16 @@ fn check_when(input: &ScheduleInput) -> Vec<FieldError> {
     wrong
 }
 
+fn check_firing(firing: Firing) -> Vec<FieldError> {
+    let most = [
+        ("catch_up_minutes", firing.catch_up_minutes, MAX_CATCH_UP, "at most 31 days; 0 makes up for nothing"),
+        ("jitter_minutes", firing.jitter_minutes, MAX_JITTER, "at most 12 hours"),
+        ("retries", firing.retries, MAX_RETRIES, "at most 10"),
+    ];
+    let over = most.into_iter().filter(|(_, given, most, _)| given > most);
+    over.map(|(name, _, _, detail)| at(format!("/firing/{name}"), detail)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,9 +350,19 @@ mod tests {
         input.timezone = Some("Mars/Base".into());
         input.retention.keep_daily = Some(0);
         input.options.limit_upload_kib = Some(0);
+        input.firing = Firing { catch_up_minutes: MAX_CATCH_UP + 1, retries: MAX_RETRIES + 1, ..Firing::default() };
         assert_eq!(
             pointers(&input, None),
-            ["/name", "/tags/0", "/tags/1", "/timezone", "/retention/keep_daily", "/options/limit_upload_kib"]
+            [
+                "/name",
+                "/tags/0",
+                "/tags/1",
+                "/timezone",
+                "/firing/catch_up_minutes",
+                "/firing/retries",
+                "/retention/keep_daily",
+                "/options/limit_upload_kib"
+            ]
         );
     }
 }

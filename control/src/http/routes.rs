@@ -66,6 +66,7 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
             scope("/agent/v1")
                 .service(agent::enroll)
                 .service(agent::poll_host)
+                .service(agent::tell_fire)
                 .service(agent::claim_job)
                 .service(agent::report_chunk)
                 .service(agent::finish_job),

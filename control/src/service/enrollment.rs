@@ -20,7 +20,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::OLDEST_PROTOCOL;
 use restic_manager_shared::wire::enroll::{EnrollRequest, EnrollResponse, proof_message};
 use restic_manager_shared::wire::problem::FieldError;
-use restic_manager_shared::wire::state::{BackupOptions, CredentialMode};
+use restic_manager_shared::wire::state::{BackupOptions, CredentialMode, Firing};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -363,6 +363,7 @@ fn equip(conn: &mut Conn, token: &TokenRecord, now: Timestamp) -> Result<(), Act
         excludes: vec![],
         tags: vec![],
         options: BackupOptions::default(),
+        firing: Firing::default(),
         retention: Retention::default(),
         created_at: now,
         updated_at: now,

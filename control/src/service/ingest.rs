@@ -125,7 +125,7 @@ fn words_of(report: &FinishReport) -> String {
 
 fn store_snapshots(conn: &mut Conn, record: &JobRecord, report: &FinishReport, now: Timestamp) -> Result<(), ActError> {
     let job = &record.job;
-    let made = matches!(record.task, Task::Backup { .. });
+    let made = matches!(record.task, Some(Task::Backup { .. }));
     // The repository may have been forgotten while the job ran; then there is nothing to tie snapshots to.
     let Some(repository_id) = job.repository_id else { return Ok(()) };
     let origin = snapshots::Origin {

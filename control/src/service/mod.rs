@@ -5,6 +5,7 @@ pub mod agents;
 pub mod audit;
 pub mod enrollment;
 pub mod error;
+pub mod fires;
 pub mod hosts;
 pub mod identity;
 pub mod ingest;
@@ -39,6 +40,8 @@ pub struct Services {
     pub vault: vault::Vault,
     /// Who this control plane is.
     pub identity: identity::Identity,
+    /// How far schedules were judged.
+    pub judged: fires::Judged,
     /// Agents' tokens that were checked already.
     pub agent_tokens: agents::TokenCache,
     /// Limits on signing in.

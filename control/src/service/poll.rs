@@ -1,6 +1,6 @@
 //! The long poll: answered at once when something differs, otherwise parked until something does or the hold ends.
 
-use super::{ActError, Refusal, Services, random, state};
+use super::{ActError, Refusal, Services, fires, random, state};
 use crate::domain::delivery::{Delivery, Open, plan};
 use crate::store::hosts::Seen;
 use crate::store::jobs::JobRecord;
@@ -31,6 +31,7 @@ pub async fn poll(s: &Services, host: HostId, request: &PollRequest) -> Result<P
     if request.protocol < OLDEST_PROTOCOL {
         return Err(Refusal::AgentTooOld.into());
     }
+    fires::judge_told(s, host, &request.fires).await?;
     let (parked, other) = s.presence.arrive(host, request.instance, seen(request));
     let ticket = s.hub.hosts.ticket(host);
     if other {
@@ -132,7 +133,7 @@ async fn dispatch(s: &Services, open: Vec<JobRecord>, ids: Vec<JobId>) -> Result
             attempt,
             schedule_id: record.job.schedule_id,
             state_version: record.state_version,
-            task: record.task.clone(),
+            task: record.task.clone()?,
         })
     };
     Ok(numbered.into_iter().filter_map(offer).collect())

@@ -46,6 +46,7 @@ fn build(id: ScheduleId, host_id: HostId, input: ScheduleInput, created_at: Time
         tags: input.tags,
         options: input.options,
         retention: input.retention,
+        firing: input.firing,
         created_at,
         updated_at: now,
     }

@@ -33,6 +33,7 @@ pub(super) fn read(conn: &mut Conn, host: HostId) -> Result<Plain, ActError> {
             manual: s.manual,
             cron: s.cron,
             timezone: s.timezone,
+            firing: s.firing,
             repository_id: s.repository_id,
         })
         .collect();

@@ -20,8 +20,8 @@ const OPEN: [&str; 3] = ["queued", "dispatched", "running"];
 pub struct JobRecord {
     /// What people see.
     pub job: Job,
-    /// What to do.
-    pub task: Task,
+    /// What to do; none for a fire of which nothing came.
+    pub task: Option<Task>,
     /// The desired state that it was made for.
     pub state_version: i64,
     /// The last chunk stored of the current attempt.
@@ -39,8 +39,10 @@ struct Row {
     state: String,
     attempt: i32,
     state_version: i64,
-    task: String,
+    task: Option<String>,
     requested_by: String,
+    due_at: Option<i64>,
+    stands_for: Option<String>,
     queued_at: i64,
     dispatched_at: Option<i64>,
     started_at: Option<i64>,
@@ -64,6 +66,8 @@ impl TryFrom<Row> for JobRecord {
             state: parse("jobs.state", &row.state)?,
             attempt: row.attempt,
             requested_by: row.requested_by,
+            due_at: time(row.due_at),
+            stands_for: row.stands_for.as_deref().map(|s| from_json("jobs.stands_for", s)).transpose()?,
             queued_at: Timestamp::from_micros(row.queued_at),
             dispatched_at: time(row.dispatched_at),
             started_at: time(row.started_at),
@@ -75,7 +79,7 @@ impl TryFrom<Row> for JobRecord {
         };
         Ok(Self {
             job,
-            task: from_json("jobs.task", &row.task)?,
+            task: row.task.as_deref().map(|t| from_json("jobs.task", t)).transpose()?,
             state_version: row.state_version,
             chunk_seq: row.chunk_seq,
         })
@@ -410,7 +414,7 @@ pub fn count(conn: &mut Conn, states: &[JobState]) -> StoreResult<i64> {
     Ok(jobs::table.filter(jobs::state.eq_any(states)).count().get_result(conn)?)
 }
 
-fn append_log(conn: &mut Conn, id: JobId, seq: i64, lines: &[LogLine]) -> StoreResult<()> {
+pub(super) fn append_log(conn: &mut Conn, id: JobId, seq: i64, lines: &[LogLine]) -> StoreResult<()> {
     diesel::insert_into(job_log::table)
         .values((
             job_log::job_id.eq(id.to_string()),

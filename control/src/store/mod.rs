@@ -7,6 +7,7 @@ mod conn;
 pub mod credentials;
 pub mod db;
 pub mod enrollment;
+pub mod fires;
 pub mod hosts;
 pub mod jobs;
 pub mod migrate;

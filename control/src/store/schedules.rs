@@ -9,8 +9,21 @@ use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::state::BackupSpec;
 
-type Row =
-    (String, String, Option<String>, String, bool, bool, Option<String>, Option<String>, String, String, i64, i64);
+type Row = (
+    String,
+    String,
+    Option<String>,
+    String,
+    bool,
+    bool,
+    Option<String>,
+    Option<String>,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+);
 
 fn schedule(row: Row) -> StoreResult<Schedule> {
     let backup: BackupSpec = from_json("schedules.backup", &row.8)?;
@@ -28,8 +41,9 @@ fn schedule(row: Row) -> StoreResult<Schedule> {
         tags: backup.tags,
         options: backup.options,
         retention: from_json("schedules.retention", &row.9)?,
-        created_at: Timestamp::from_micros(row.10),
-        updated_at: Timestamp::from_micros(row.11),
+        firing: from_json("schedules.firing", &row.10)?,
+        created_at: Timestamp::from_micros(row.11),
+        updated_at: Timestamp::from_micros(row.12),
     })
 }
 
@@ -50,6 +64,7 @@ pub fn insert(conn: &mut Conn, s: &Schedule) -> StoreResult<()> {
             schedules::timezone.eq(s.timezone.as_deref()),
             schedules::backup.eq(to_json("schedules.backup", &s.backup())?),
             schedules::retention.eq(to_json("schedules.retention", &s.retention)?),
+            schedules::firing.eq(to_json("schedules.firing", &s.firing)?),
             schedules::created_at.eq(s.created_at.micros()),
             schedules::updated_at.eq(s.updated_at.micros()),
         ))
@@ -72,6 +87,7 @@ pub fn update(conn: &mut Conn, s: &Schedule) -> StoreResult<bool> {
             schedules::timezone.eq(s.timezone.as_deref()),
             schedules::backup.eq(to_json("schedules.backup", &s.backup())?),
             schedules::retention.eq(to_json("schedules.retention", &s.retention)?),
+            schedules::firing.eq(to_json("schedules.firing", &s.firing)?),
             schedules::updated_at.eq(s.updated_at.micros()),
         ))
         .execute(conn)?;

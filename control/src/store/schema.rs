@@ -51,14 +51,19 @@ diesel::table! {
     schedules (id) {
         id -> Text, host_id -> Text, repository_id -> Nullable<Text>, name -> Text, enabled -> Bool, manual -> Bool,
         cron -> Nullable<Text>, timezone -> Nullable<Text>, backup -> Text, retention -> Text,
-        created_at -> BigInt, updated_at -> BigInt,
+        firing -> Text, created_at -> BigInt, updated_at -> BigInt,
+    }
+}
+diesel::table! {
+    schedule_ledgers (schedule_id) {
+        schedule_id -> Text, cron -> Text, timezone -> Text, since -> BigInt, until -> BigInt,
     }
 }
 diesel::table! {
     jobs (id) {
         id -> Text, host_id -> Text, schedule_id -> Nullable<Text>, repository_id -> Nullable<Text>, kind -> Text,
-        state -> Text, attempt -> Integer, state_version -> BigInt, task -> Text, requested_by -> Text,
-        idempotency_key -> Nullable<Text>, queued_at -> BigInt, dispatched_at -> Nullable<BigInt>,
+        state -> Text, attempt -> Integer, state_version -> BigInt, task -> Nullable<Text>, requested_by -> Text,
+        idempotency_key -> Nullable<Text>, due_at -> Nullable<BigInt>, stands_for -> Nullable<Text>, queued_at -> BigInt, dispatched_at -> Nullable<BigInt>,
         started_at -> Nullable<BigInt>, finished_at -> Nullable<BigInt>, lease_until -> Nullable<BigInt>,
         cancel_requested_at -> Nullable<BigInt>, chunk_seq -> BigInt, event_seq -> BigInt,
         progress -> Nullable<Text>, result -> Nullable<Text>,
@@ -88,6 +93,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     enrollment_tokens,
     host_credentials,
     schedules,
+    schedule_ledgers,
     jobs,
     job_log,
     snapshots,

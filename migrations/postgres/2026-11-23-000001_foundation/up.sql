@@ -102,6 +102,7 @@ CREATE TABLE schedules (
     timezone TEXT,
     backup TEXT NOT NULL,
     retention TEXT NOT NULL,
+    firing TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     UNIQUE (host_id, name)
@@ -116,9 +117,11 @@ CREATE TABLE jobs (
     state TEXT NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0,
     state_version BIGINT NOT NULL,
-    task TEXT NOT NULL,
+    task TEXT,
     requested_by TEXT NOT NULL,
     idempotency_key TEXT UNIQUE,
+    due_at BIGINT,
+    stands_for TEXT,
     queued_at BIGINT NOT NULL,
     dispatched_at BIGINT,
     started_at BIGINT,
@@ -136,6 +139,13 @@ CREATE INDEX jobs_by_schedule ON jobs (schedule_id, queued_at, id);
 CREATE INDEX jobs_by_repository ON jobs (repository_id);
 CREATE INDEX jobs_open ON jobs (host_id, state) WHERE state IN ('queued', 'dispatched', 'running');
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE state = 'running';
+CREATE TABLE schedule_ledgers (
+    schedule_id TEXT PRIMARY KEY NOT NULL REFERENCES schedules (id) ON DELETE CASCADE,
+    cron TEXT NOT NULL,
+    timezone TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT NOT NULL
+);
 CREATE TABLE job_log (
     job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     seq BIGINT NOT NULL,

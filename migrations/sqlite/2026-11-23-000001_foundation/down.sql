@@ -1,6 +1,7 @@
 DROP TABLE audit_events;
 DROP TABLE snapshots;
 DROP TABLE job_log;
+DROP TABLE schedule_ledgers;
 DROP TABLE jobs;
 DROP TABLE schedules;
 DROP TABLE host_credentials;

@@ -3,11 +3,12 @@
 use super::guard::AgentHost;
 use super::params::{Input, Site};
 use super::problem::{ApiError, Errors};
-use crate::service::{ActError, Services, enrollment, ingest, poll};
+use crate::service::{ActError, Services, enrollment, fires, ingest, poll};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::wire::enroll::{EnrollRequest, EnrollResponse};
+use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport};
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
@@ -43,6 +44,19 @@ pub async fn poll_host(
     body: Input<PollRequest>,
 ) -> Result<HttpResponse, ApiError> {
     Ok(fresh(&poll::poll(&s, host.0, &body.read()?).await?))
+}
+
+/// Tell a fire
+///
+/// What became of a fire of the host's own scheduler. The same one told twice is one job.
+#[utoipa::path(operation_id = "tellFire", tag = "agent", request_body = FireReport, responses((status = 200, body = ClaimResponse), Errors), security(("agent" = [])), extensions(("x-role" = json!("agent"))))]
+#[post("/fires")]
+pub async fn tell_fire(
+    host: AgentHost,
+    s: web::Data<Services>,
+    body: Input<FireReport>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(fresh(&fires::tell(&s, host.0, body.read()?).await?))
 }
 
 /// Claim a job

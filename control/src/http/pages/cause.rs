@@ -94,7 +94,9 @@ const fn meaning(code: CauseCode) -> &'static str {
         CauseCode::StorageFull => "Older snapshots are not harmed. Nothing new can be stored until there is room.",
         CauseCode::StorageTls => "The host refuses to talk to a storage that it cannot identify.",
         CauseCode::RepositoryExists => "Nothing was changed there.",
-        CauseCode::SourceUnreadable => "restic could not read all that it was given. The snapshot is usable; it only lacks what is listed below.",
+        CauseCode::SourceUnreadable => {
+            "restic could not read all that it was given. The snapshot is usable; it only lacks what is listed below."
+        }
         CauseCode::SourceMissing => "There was nothing to back up, so no snapshot was made.",
         CauseCode::Cancelled => "What was uploaded stays and makes the next run faster. No snapshot was made.",
         CauseCode::AgentRestarted => "The run was ended with it. No snapshot was made by it.",
@@ -134,9 +136,9 @@ const fn steps(code: CauseCode) -> &'static [&'static str] {
         CauseCode::StorageFull => &["Make room at the storage, or give it more.", "Then run again."],
         CauseCode::StorageTls => &["Check the certificate, or give the agent the authority that signed it."],
         CauseCode::RepositoryExists => &["If it is yours, enter its password and use it."],
-        CauseCode::SourceUnreadable => {
-            &["See the list below. A path that is gone can be taken out of the schedule; a file that is open elsewhere is often readable next time."]
-        }
+        CauseCode::SourceUnreadable => &[
+            "See the list below. A path that is gone can be taken out of the schedule; a file that is open elsewhere is often readable next time.",
+        ],
         CauseCode::SourceMissing => &["Check the schedule\u{2019}s paths, and that the disk is mounted."],
         CauseCode::Cancelled => &[],
         CauseCode::AgentRestarted => &["Run again."],

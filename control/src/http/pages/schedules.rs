@@ -17,7 +17,7 @@ use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::state::BackupOptions;
+use restic_manager_shared::wire::state::{BackupOptions, Firing, Overlap};
 use serde::{Deserialize, Serialize};
 
 /// A schedule in a list.
@@ -182,9 +182,13 @@ pub struct ScheduleForm {
     keep_yearly: String,
     limit_upload: String,
     limit_download: String,
+    catch_up: String,
+    jitter: String,
+    overlap: String,
+    retries: String,
 }
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 19] = [
     "name",
     "repository_id",
     "paths",
@@ -201,6 +205,9 @@ const FIELDS: [&str; 16] = [
     "keep_yearly",
     "limit_upload_kib",
     "limit_download_kib",
+    "catch_up_minutes",
+    "jitter_minutes",
+    "retries",
 ];
 
 fn ticked(on: bool) -> Option<String> {
@@ -233,12 +240,24 @@ impl ScheduleForm {
             keep_yearly: text(keep.keep_yearly),
             limit_upload: text(options.limit_upload_kib),
             limit_download: text(options.limit_download_kib),
+            ..Self::firing(schedule.firing)
+        }
+    }
+
+    /// The part of the form that says how fires are treated.
+    fn firing(firing: Firing) -> Self {
+        Self {
+            catch_up: firing.catch_up_minutes.to_string(),
+            jitter: firing.jitter_minutes.to_string(),
+            overlap: if firing.overlap == Overlap::Queue { "queue".into() } else { "skip".into() },
+            retries: firing.retries.to_string(),
+            ..Self::default()
         }
     }
 
     /// What the form asks for. While Manual is ticked the page hides the cron line and says that it is not kept, so it is not sent on.
     fn input(&self, old: &BackupOptions, wrong: &mut FormErrors) -> ScheduleInput {
-        let manual = self.manual.is_some();
+        let (manual, usual) = (self.manual.is_some(), Firing::default());
         ScheduleInput {
             name: self.name.clone(),
             paths: lines(&self.paths),
@@ -264,13 +283,21 @@ impl ScheduleForm {
                 limit_download_kib: number(&self.limit_download, "limit_download", wrong),
                 ..old.clone()
             },
+            firing: Firing {
+                catch_up_minutes: number(&self.catch_up, "catch_up", wrong).unwrap_or(usual.catch_up_minutes),
+                jitter_minutes: number(&self.jitter, "jitter", wrong).unwrap_or(usual.jitter_minutes),
+                overlap: if self.overlap == "queue" { Overlap::Queue } else { Overlap::Skip },
+                retries: number(&self.retries, "retries", wrong).unwrap_or(usual.retries),
+            },
         }
     }
 }
 
 /// What the form's fields are called where services name them otherwise.
 fn named(wrong: FormErrors) -> FormErrors {
-    let name = |field: String| field.trim_end_matches("_id").trim_end_matches("_kib").to_owned();
+    let name = |field: String| {
+        ["_id", "_kib", "_minutes"].iter().fold(field.as_str(), |name, unit| name.trim_end_matches(unit)).to_owned()
+    };
     FormErrors { fields: wrong.fields.into_iter().map(|(field, detail)| (name(field), detail)).collect(), ..wrong }
 }
 
@@ -323,7 +350,7 @@ pub async fn new(
     let form = ScheduleForm {
         repository: used.map(|id| id.to_string()).unwrap_or_default(),
         enabled: ticked(true),
-        ..ScheduleForm::default()
+        ..ScheduleForm::firing(Firing::default())
     };
     view.show(&who, &page(&s, &host, None, form, FormErrors::default()).await?).await
 }

@@ -1,0 +1,172 @@
+//! Fires: what agents tell of the runs that their own schedulers started, and which of those that should have been are missing.
+
+use super::{ActError, Noun, Services};
+use crate::domain::job::{JobState, StandsFor};
+use crate::domain::missed::{Judgement, judge, next_owed};
+use crate::domain::schedule::Schedule;
+use crate::store::fires::{self, NewFire};
+use crate::store::{Conn, repositories, schedules};
+use restic_manager_shared::id::{HostId, JobId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::LEASE;
+use restic_manager_shared::wire::fire::{FireLedger, FireOutcome, FireReport, MAX_STOOD_FOR};
+use restic_manager_shared::wire::job::ClaimResponse;
+use restic_manager_shared::wire::progress::{LogLevel, LogLine};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const LEASED: Duration = Duration::from_secs(LEASE as u64);
+
+/// How far each schedule was judged by this process, so that a poll in which no fire went by costs no query.
+#[derive(Debug, Default)]
+pub struct Judged(Mutex<HashMap<ScheduleId, (FireLedger, Option<Timestamp>)>>);
+
+impl Judged {
+    fn map(&self) -> MutexGuard<'_, HashMap<ScheduleId, (FireLedger, Option<Timestamp>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what is told changes anything.
+    fn is_news(&self, told: &FireLedger) -> bool {
+        let map = self.map();
+        let Some((judged, next)) = map.get(&told.schedule_id) else { return true };
+        judged.cron != told.cron || judged.timezone != told.timezone || next.is_some_and(|next| next <= told.until)
+    }
+
+    fn note(&self, judged: FireLedger) {
+        let next = next_owed(&judged);
+        self.map().insert(judged.schedule_id, (judged, next));
+    }
+}
+
+/// Stores a fire that an agent acted on. The same one told twice is one job.
+///
+/// # Errors
+/// The schedule is another host's, or the identity is not that of the fire.
+pub async fn tell(s: &Services, host: HostId, fire: FireReport) -> Result<ClaimResponse, ActError> {
+    if fire.id != JobId::of_fire(fire.schedule_id, fire.due) {
+        return Err(ActError::field("/id", "is not the identity of this schedule's fire"));
+    }
+    if fire.stands_for.len() > MAX_STOOD_FOR {
+        return Err(ActError::field("/stands_for", format!("at most {MAX_STOOD_FOR}; count the rest")));
+    }
+    let (id, now) = (fire.id, Timestamp::now());
+    s.db.write(move |conn| store(conn, host, &fire, now)).await?;
+    s.presence.touch(host, now);
+    s.hub.jobs.wake(id);
+    Ok(ClaimResponse { lease: LEASE })
+}
+
+fn store(conn: &mut Conn, host: HostId, fire: &FireReport, now: Timestamp) -> Result<(), ActError> {
+    let schedule = schedules::get(conn, fire.schedule_id)?;
+    if schedule.as_ref().is_some_and(|s| s.host_id != host) {
+        return Err(ActError::NotFound(Noun::Schedule));
+    }
+    let (task, state) = match &fire.outcome {
+        FireOutcome::Run { task } => (Some(task), JobState::Running),
+        FireOutcome::Skipped { .. } => (None, JobState::Skipped),
+    };
+    // Schedule and repository may have been deleted while the host was away.
+    let repository = match task {
+        Some(task) => repositories::get(conn, task.repository_id())?.map(|r| r.repository.id),
+        None => schedule.as_ref().and_then(|s| s.repository_id),
+    };
+    let stands_for = StandsFor { fires: fire.stands_for.clone(), more: fire.stands_for_more };
+    let new = NewFire {
+        id: fire.id,
+        host_id: host,
+        schedule_id: schedule.map(|s| s.id),
+        repository_id: repository,
+        task,
+        state,
+        due: fire.due,
+        queued_at: fire.due.min(now),
+        fired_at: fire.fired_at.min(now),
+        stands_for: (!stands_for.fires.is_empty()).then_some(&stands_for),
+        state_version: fire.state_version,
+        lease: now + LEASED,
+    };
+    fires::put(conn, &new, &first_line(fire))?;
+    Ok(())
+}
+
+fn first_line(fire: &FireReport) -> LogLine {
+    let count = fire.stands_for.len() as u64 + fire.stands_for_more;
+    let (level, text) = match &fire.outcome {
+        FireOutcome::Skipped { because_of } => {
+            (LogLevel::Warning, format!("skipped: the last run of the schedule, job {because_of}, was still going on"))
+        }
+        FireOutcome::Run { .. } if count == 1 => (
+            LogLevel::Info,
+            format!("due at {}; stands for one earlier fire that the host slept or was down through", fire.due),
+        ),
+        FireOutcome::Run { .. } if count > 1 => (
+            LogLevel::Info,
+            format!("due at {}; stands for {count} earlier fires that the host slept or was down through", fire.due),
+        ),
+        FireOutcome::Run { .. } => (LogLevel::Info, format!("due at {}, started by the schedule", fire.due)),
+    };
+    LogLine { at: fire.fired_at, level, text }
+}
+
+/// Looks at how far an agent has followed its schedules, and records fires that are missing. Answers how many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn judge_told(s: &Services, host: HostId, told: &[FireLedger]) -> Result<usize, ActError> {
+    let news: Vec<FireLedger> = told.iter().filter(|t| s.judged.is_news(t)).cloned().collect();
+    if news.is_empty() {
+        return Ok(0);
+    }
+    let now = Timestamp::now();
+    let (judged, missed) =
+        s.db.write(move |conn| {
+            let (mut judged, mut missed) = (vec![], 0);
+            for told in &news {
+                // A schedule that was deleted, or is another host's, is nothing to judge.
+                let Some(schedule) = schedules::get(conn, told.schedule_id)?.filter(|x| x.host_id == host) else {
+                    continue;
+                };
+                let before = fires::ledger(conn, told.schedule_id)?;
+                let Judgement { owed, judged: after } = judge(before.as_ref(), told, now);
+                missed += record_missed(conn, &schedule, &owed, now)?;
+                if before.as_ref() != Some(&after) {
+                    fires::put_ledger(conn, &after)?;
+                }
+                judged.push(after);
+            }
+            Ok::<_, ActError>((judged, missed))
+        })
+        .await?;
+    judged.into_iter().for_each(|j| s.judged.note(j));
+    Ok(missed)
+}
+
+fn record_missed(conn: &mut Conn, schedule: &Schedule, owed: &[Timestamp], now: Timestamp) -> Result<usize, ActError> {
+    let Some(first) = owed.first() else { return Ok(0) };
+    let known = fires::known_since(conn, schedule.id, *first)?;
+    let there: HashSet<Timestamp> = known.iter().map(|(due, _)| *due).collect();
+    let stood_for = |due: Timestamp| known.iter().any(|(_, s)| s.as_ref().is_some_and(|s| s.covers(due)));
+    let mut missed = 0;
+    for due in owed.iter().copied().filter(|due| !there.contains(due) && !stood_for(*due)) {
+        let text = format!("missed: due at {due}, and the host did not run it");
+        let line = LogLine { at: now, level: LogLevel::Warning, text };
+        let new = NewFire {
+            id: JobId::of_fire(schedule.id, due),
+            host_id: schedule.host_id,
+            schedule_id: Some(schedule.id),
+            repository_id: schedule.repository_id,
+            task: None,
+            state: JobState::Missed,
+            due,
+            queued_at: due,
+            fired_at: now,
+            stands_for: None,
+            state_version: 0,
+            lease: now,
+        };
+        missed += usize::from(fires::put(conn, &new, &line)?);
+    }
+    Ok(missed)
+}
