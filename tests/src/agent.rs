@@ -74,6 +74,13 @@ impl Agent {
         self.child.as_ref().expect("the agent runs").id()
     }
 
+    /// Waits until the log says this.
+    pub async fn until_said(&self, text: &str) {
+        while !self.log().contains(text) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }

@@ -87,7 +87,11 @@ impl FakeAgent {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let response = request.send().await.unwrap();
+        // A connection that was kept from before a restart of the server fails once, and agents try again.
+        let response = match request.try_clone().unwrap().send().await {
+            Ok(response) => response,
+            Err(_) => request.send().await.unwrap(),
+        };
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
