@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use restic_manager_shared::id::{JobId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
 use restic_manager_tests::control::{ControlPlane, program};
 use restic_manager_tests::fake_agent::FakeAgent;
 use serde_json::json;
+use std::time::Duration;
 
 const PASSWORD: &str = "correct horse battery";
 /// Text in every place that takes text.
@@ -104,8 +107,14 @@ async fn seeded(server: &ControlPlane) -> (FakeAgent, String, Vec<String>) {
         }
         jobs.push(id);
     }
-    let schedule = made["id"].as_str().unwrap().to_owned();
-    (agent, schedule, jobs)
+    let schedule: ScheduleId = made["id"].as_str().unwrap().parse().unwrap();
+    let due = Timestamp::from_seconds(1_767_230_000);
+    let skipped = JobId::of_fire(schedule, due);
+    let fire = json!({"id": skipped, "schedule_id": schedule, "due": due, "fired_at": due, "state_version": 2,
+        "outcome": {"outcome": "skipped", "because_of": jobs[0]}, "stands_for": [due - Duration::from_secs(86_400)]});
+    assert_eq!(agent.post("/agent/v1/fires", fire).await.0, 200);
+    jobs.push(skipped.to_string());
+    (agent, schedule.to_string(), jobs)
 }
 
 #[tokio::test]
@@ -143,6 +152,8 @@ async fn every_page_answers_and_escapes() {
     assert!(form.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "what was typed stands there as text");
     let failed = anna.open(&format!("/jobs/{}", jobs[0])).await.text;
     assert!(failed.contains("does not open it") && failed.contains("exit status 12"), "{failed}");
+    let skipped = anna.open(&format!("/jobs/{}", jobs[2])).await.text;
+    assert!(skipped.contains("The last run was still going on") && skipped.contains("Stands for"), "{skipped}");
 }
 
 #[tokio::test]

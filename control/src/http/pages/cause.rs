@@ -151,6 +151,39 @@ const fn steps(code: CauseCode) -> &'static [&'static str] {
     }
 }
 
+/// Why nothing came of a fire.
+#[must_use]
+pub fn nothing_came(state: JobState, Names { host, .. }: Names<'_>) -> Option<Told> {
+    let told = |icon, title: String, meaning: &str, steps: &[&'static str]| Told {
+        icon,
+        title,
+        meaning: meaning.into(),
+        steps: steps.to_vec(),
+    };
+    match state {
+        JobState::Skipped => Some(told(
+            "off",
+            "The last run was still going on".into(),
+            "One run of a schedule at a time: this fire was passed over, and its own next one comes as usual.",
+            &["If this happens often, let the schedule fire less often."],
+        )),
+        JobState::Missed => Some(told(
+            "clock",
+            format!("{host} did not run this"),
+            "The host has followed the schedule past this time without running it: it slept or was down for longer than the schedule makes up for.",
+            &["Run the schedule now.", "Let it make up for fires that are later, under Fires in its form."],
+        )),
+        JobState::Queued
+        | JobState::Dispatched
+        | JobState::Running
+        | JobState::Succeeded
+        | JobState::Warning
+        | JobState::Failed
+        | JobState::Cancelled
+        | JobState::Lost => None,
+    }
+}
+
 /// What a state without a cause of its own means.
 #[must_use]
 pub fn waiting(state: JobState, host: &str, online: bool) -> Option<String> {

@@ -117,6 +117,12 @@ pub struct JobNow {
     pub progress: Option<Live>,
     /// Who asked for it.
     pub by: String,
+    /// When it was due, if its schedule started it.
+    pub due: Option<Moment>,
+    /// Earlier fires that it stands for, oldest first.
+    pub stands_for: Vec<Moment>,
+    /// How many more there were.
+    pub stands_for_more: u64,
     /// When it was queued.
     pub queued: Moment,
     /// When it was offered.
@@ -251,6 +257,7 @@ impl JobNow {
             again = finished && online && schedules::get(s, id).await?.enabled;
             schedule_id = Some(id.to_string());
         }
+        let stood_for = job.stands_for.clone().unwrap_or_default();
         let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
         Ok(Self {
             id: job.id.to_string(),
@@ -269,6 +276,9 @@ impl JobNow {
             cancelling: job.cancel_requested_at.is_some() && !finished,
             progress: live_figures(job),
             by: asked_by(&job.requested_by),
+            due: moment(job.due_at),
+            stands_for: stood_for.fires.iter().map(|at| Moment::new(*at, now)).collect(),
+            stands_for_more: stood_for.more,
             queued: Moment::new(job.queued_at, now),
             dispatched: moment(job.dispatched_at),
             started: moment(job.started_at),
@@ -315,10 +325,11 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
     let repository = repository.unwrap_or_else(|| "a deleted repository".into());
     let shown = JobNow::of(s, job, &mut names).await?;
     let result = job.result.clone().unwrap_or_default();
-    let told = result
-        .cause
-        .as_ref()
-        .map(|c| cause::explain(c.code, cause::Names { host: &shown.host, repository: &repository }));
+    let call = cause::Names { host: &shown.host, repository: &repository };
+    let told = match &result.cause {
+        Some(cause) => Some(cause::explain(cause.code, call)),
+        None => cause::nothing_came(job.state, call),
+    };
     let failed = matches!(job.state, JobState::Failed | JobState::Lost | JobState::Missed);
     let newest = if failed { snapshots::of_host(s, job.host_id, None, 1).await?.items.pop() } else { None };
     let own_words = |code| !matches!(code, CauseCode::Cancelled);
