@@ -1,4 +1,4 @@
-//! `/agent/v1`: what agents say and hear. See `docs/protocol.md` for why it is so.
+//! `/agent/v1`: what agents say and hear. `ARCHITECTURE.md` walks through it and says why.
 
 use super::guard::AgentHost;
 use super::params::{Input, Site};
