@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::journal::{Journal, Phase};
+use crate::journal::{Journal, JournalError, Phase};
 use crate::state_dir::{StateDir, StateError};
 use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::time::Timestamp;
@@ -13,6 +13,9 @@ use std::time::Duration;
 const FILE: &str = "status.json";
 /// The file is not written more often, unless something changes.
 const PACE: Duration = Duration::from_secs(10);
+
+/// Ended jobs that are named; a week without a control plane leaves many.
+const SHOWN: usize = 20;
 
 /// The file's content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,26 +85,27 @@ pub fn describe(dir: &StateDir) -> Result<String, StateError> {
         let _ = writeln!(out, "error         {error}");
     }
     let _ = writeln!(out, "restic        {}", status.restic_version.clone().unwrap_or_else(none));
-    match Journal::open(dir).and_then(|j| Ok((j.entries()?, j.waiting()?))) {
-        Ok((entries, waiting)) => {
-            let _ = writeln!(out, "to be sent    {waiting} records");
-            for entry in entries {
-                let phase = match entry.phase {
-                    Phase::Accepted => "waiting",
-                    Phase::Started => "running",
-                    Phase::Finished => "ended, not yet confirmed",
-                };
-                let _ = writeln!(
-                    out,
-                    "job           {} {} {phase}",
-                    entry.offer.id,
-                    crate::policy::kind(&entry.offer.task)
-                );
-            }
-        }
-        Err(e) => {
-            let _ = writeln!(out, "journal       {e}");
-        }
+    if let Err(e) = Journal::open(dir).and_then(|journal| describe_journal(&journal, &mut out)) {
+        let _ = writeln!(out, "journal       {e}");
     }
     Ok(out)
+}
+
+fn describe_journal(journal: &Journal, out: &mut String) -> Result<(), JournalError> {
+    let _ = writeln!(out, "to be sent    {} records", journal.waiting()?);
+    for ledger in journal.ledgers()? {
+        let _ = writeln!(out, "schedule      {} {} {}", ledger.schedule_id, ledger.cron, ledger.timezone);
+    }
+    for entry in journal.entries()? {
+        let phase = if entry.phase == Phase::Accepted { "waiting" } else { "running" };
+        let _ = writeln!(out, "job           {} {} {phase}", entry.offer.id, crate::policy::kind(&entry.offer.task));
+    }
+    let finished = journal.finished()?;
+    for job in finished.iter().take(SHOWN) {
+        let _ = writeln!(out, "job           {job} ended, not yet confirmed");
+    }
+    if finished.len() > SHOWN {
+        let _ = writeln!(out, "              and {} more", finished.len() - SHOWN);
+    }
+    Ok(())
 }
