@@ -303,5 +303,14 @@ mod tests {
         assert_eq!(told.fires[0].local, "2026-11-24T02:30:00+00:00");
         let later = PreviewInput { from: Timestamp::parse("2027-01-01T00:00:00+01:00").ok(), ..input };
         assert_eq!(preview(&later, now).expect("valid").fires[0].at.to_string(), "2027-01-01T02:30:00Z");
+        // The ends of what RFC 3339 can say: no fire, or the first there is, but never a panic.
+        for from in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"] {
+            let far = PreviewInput {
+                from: Timestamp::parse(from).ok(),
+                timezone: Some("Pacific/Apia".into()),
+                ..later.clone()
+            };
+            assert!(preview(&far, now).is_ok(), "{from}");
+        }
     }
 }
