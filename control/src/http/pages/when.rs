@@ -6,6 +6,7 @@ use super::words::Moment;
 use crate::domain::fires::{Fire, check, fires};
 use crate::domain::reading::reading;
 use crate::domain::schedule::Schedule;
+use chrono::Datelike;
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
 use restic_manager_shared::time::Timestamp;
@@ -14,7 +15,7 @@ use serde::Serialize;
 /// A run to come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NextRun {
-    /// The day, in the schedule's zone.
+    /// The day, in the schedule's zone; with the year unless it is this one.
     pub day: String,
     /// The time of day there.
     pub time: String,
@@ -72,10 +73,11 @@ pub fn zone(schedule: Option<&str>, host: Option<&str>) -> Tz {
 /// The next runs of a cron line.
 #[must_use]
 pub fn next_runs(cron: &Crontab, zone: Tz, now: Timestamp, most: usize) -> Vec<NextRun> {
+    let this_year = now.to_utc().with_timezone(&zone).year();
     let run = |fire: Fire| {
         let local = fire.at.to_utc().with_timezone(&zone);
         NextRun {
-            day: local.format("%a %-d %b").to_string(),
+            day: local.format(if local.year() == this_year { "%a %-d %b" } else { "%a %-d %b %Y" }).to_string(),
             time: local.format("%H:%M").to_string(),
             at: Moment::new(fire.at, now),
             note: fire.note.as_deref().map(capital),
@@ -118,6 +120,7 @@ mod tests {
         assert_eq!((runs.zone.as_str(), runs.words.as_deref()), ("Europe/Berlin", Some("Every day at 02:30")));
         assert_eq!(runs.next.len(), 5);
         assert_eq!((runs.next[0].day.as_str(), runs.next[0].time.as_str()), ("Tue 24 Nov", "02:30"));
+        assert_eq!(Runs::typed("@yearly", "", None, now).next[0].day, "Fri 1 Jan 2027");
     }
 
     #[test]
