@@ -73,7 +73,7 @@ fn restricted(dice: &mut Dice, low: u32, high: u32, names: &[&str]) -> Written {
         let (from, to) = (dice.within(low, high), dice.within(low, high));
         let (from, to) = (from.min(to), from.max(to));
         let word = |n: u32| match names.get((n - low) as usize) {
-            Some(name) if n % 2 == 0 => (*name).to_owned(),
+            Some(name) if n.is_multiple_of(2) => (*name).to_owned(),
             _ => n.to_string(),
         };
         let (text, numbers) = match dice.within(0, 4) {

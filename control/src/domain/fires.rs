@@ -177,7 +177,7 @@ fn told(cron: &Crontab, jump: &Jump, skipped: &[NaiveDateTime], at: NaiveDateTim
         }
         _ if cron.repeats() => format!("before this run {clock}"),
         [only] => format!("{} does not exist{that_day}: {clock}", name(only)),
-        [few @ ..] if few.len() <= 3 => {
+        few if (2..=3).contains(&few.len()) => {
             format!("{} do not exist{that_day}: {clock}", and(few.iter().map(name).collect()))
         }
         [first, .., last] => format!("{} to {} do not exist{that_day}: {clock}", name(first), name(last)),
