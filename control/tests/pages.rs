@@ -134,7 +134,13 @@ async fn every_page_answers_and_escapes() {
     for tab in ["", "/schedules", "/schedules/new", "/jobs", "/snapshots"] {
         paths.push(format!("/hosts/{host}{tab}"));
     }
-    for live in [format!("hosts/{host}/live"), format!("hosts/{host}/enroll"), format!("jobs/{}/live", jobs[1])] {
+    let typed = "cron=%3Cscript%3Ealert(1)&timezone=%7B%7B%207*7%20%7D%7D";
+    for live in [
+        format!("hosts/{host}/live"),
+        format!("hosts/{host}/enroll"),
+        format!("hosts/{host}/runs?{typed}"),
+        format!("jobs/{}/live", jobs[1]),
+    ] {
         paths.push(format!("/ui/{live}"));
     }
     paths.extend([format!("/schedules/{schedule}/edit"), format!("/schedules/{schedule}/delete")]);
@@ -212,4 +218,66 @@ async fn a_viewer_sees_no_button_that_would_be_refused() {
     assert_eq!(eve.open("/hosts/add").await.status, 403);
     let (first, second) = (anna.submit(&cancel, &[]).await, anna.submit(&cancel, &[]).await);
     assert_eq!((first.status, second.status), (303, 303), "cancelling twice is as good as once: {}", second.text);
+}
+
+#[tokio::test]
+async fn the_schedule_form_shows_what_a_line_does_and_saves_nothing() {
+    let server = ControlPlane::start();
+    let anna = Visitor::sign_in(&server, "operator").await;
+    let (agent, schedule, _) = seeded(&server).await;
+    let (new, edit) = (format!("/hosts/{}/schedules/new", agent.host), format!("/schedules/{schedule}/edit"));
+    let token = server.token("viewer");
+    let before = server.get(&token, &format!("/api/v1/hosts/{}/schedules", agent.host)).await;
+    for path in [&new, &edit] {
+        let typed = [
+            ("name", ""),
+            ("cron", "0 3 * * 1-5"),
+            ("timezone", "Europe/Berlin"),
+            ("paths", "/typed"),
+            ("show_runs", "1"),
+        ];
+        let page = anna.submit(path, &typed).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+        assert!(page.text.contains("Every weekday at 03:00"), "{path}: {}", page.text);
+        assert!(
+            page.text.contains("/typed") && page.text.contains("value=\"0 3 * * 1-5\""),
+            "{path} forgot what was typed"
+        );
+        let wrong = anna.submit(path, &[("cron", "61 3 * * *"), ("show_runs", "1")]).await;
+        assert!(wrong.text.contains("Minute: 61 is not within 0 to 59"), "{path}: {}", wrong.text);
+    }
+    assert_eq!(
+        server.get(&token, &format!("/api/v1/hosts/{}/schedules", agent.host)).await,
+        before,
+        "nothing is saved"
+    );
+    let card = anna.open(&format!("/ui/hosts/{}/runs?cron=30+2+1+*+fri", agent.host)).await;
+    assert_eq!((card.status, card.html), (200, true));
+    assert!(card.text.contains("At 02:30 on day 1 of the month or on Fridays"), "{}", card.text);
+    assert!(!card.text.contains("<html"), "a fragment is no page");
+}
+
+#[tokio::test]
+async fn a_line_can_be_tried_over_the_api() {
+    let server = ControlPlane::start();
+    let token = server.token("viewer");
+    let path = "/api/v1/schedules/preview";
+    let ask = json!({"cron": "30 2 * * *", "timezone": "Europe/Berlin", "count": 2, "from": "2027-03-27T12:00:00Z"});
+    let (status, told) = server.post(&token, path, ask).await;
+    assert_eq!((status, told["text"].as_str()), (200, Some("every day at 02:30")), "{told}");
+    let note = "02:30 does not exist that day: the clock jumps from 02:00 to 03:00";
+    assert_eq!(
+        told["fires"],
+        json!([
+            {"at": "2027-03-28T01:00:00Z", "local": "2027-03-28T03:00:00+02:00", "note": note},
+            {"at": "2027-03-29T00:30:00Z", "local": "2027-03-29T02:30:00+02:00"},
+        ])
+    );
+    let (_, told) = server.post(&token, path, json!({"cron": "@hourly"})).await;
+    assert_eq!(told["fires"].as_array().unwrap().len(), 5);
+    let (status, told) =
+        server.post(&token, path, json!({"cron": "0 25 * * *", "timezone": "Mars/Base", "count": 51})).await;
+    let wrong: Vec<_> = told["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    assert_eq!((status, wrong), (422, vec!["/cron", "/timezone", "/count"]), "{told}");
+    assert_eq!(server.post(&token, path, json!({"timezone": "UTC"})).await.0, 400, "a line is needed");
 }

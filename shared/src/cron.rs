@@ -5,7 +5,7 @@
 //! at a clock change is decided here: a fixed time that is skipped fires right after the jump, one that happens twice fires once;
 //! a line that repeats follows real elapsed time.
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -66,8 +66,10 @@ pub enum CronError {
 pub struct Crontab {
     /// One or two schedules; it fires when any of them does.
     parts: Vec<cron::Schedule>,
-    /// Neither minute nor hour repeats: the line names times of day.
-    fixed: bool,
+    /// The numbers of the five fields, in their order on the line.
+    sets: [BTreeSet<u32>; 5],
+    /// Which of the five fields begin with `*`.
+    stars: [bool; 5],
 }
 
 struct Range {
@@ -166,7 +168,12 @@ impl FromStr for Crontab {
         if fields.len() != RANGES.len() {
             return Err(CronError::FieldCount(fields.len()));
         }
-        let sets = RANGES.iter().zip(&fields).map(|(r, text)| r.expand(text)).collect::<Result<Vec<_>, _>>()?;
+        let mut sets: [BTreeSet<u32>; 5] = Default::default();
+        let mut stars = [false; 5];
+        for (at, (range, text)) in RANGES.iter().zip(&fields).enumerate() {
+            sets[at] = range.expand(text)?;
+            stars[at] = text.starts_with('*');
+        }
         let numbers = |at: usize| list(&sets[at], |n| n.to_string());
         let weekdays = list(&sets[4], |n| WEEKDAYS[n as usize % 7].to_owned());
         let inner = |days: &str, weekdays: &str| {
@@ -174,20 +181,72 @@ impl FromStr for Crontab {
             cron::Schedule::from_str(&text).map_err(|e| RANGES[0].fail(e.to_string()))
         };
         // crontab(5): both day fields restricted means either; a field that starts with `*` is not restricted.
-        let either = !fields[2].starts_with('*') && !fields[4].starts_with('*');
-        let parts = if either {
+        let parts = if !stars[2] && !stars[4] {
             vec![inner(&numbers(2), "*")?, inner("*", &weekdays)?]
         } else {
             vec![inner(&numbers(2), &weekdays)?]
         };
-        Ok(Self { parts, fixed: !fields[0].starts_with('*') && !fields[1].starts_with('*') })
+        Ok(Self { parts, sets, stars })
     }
 }
 
 impl Crontab {
+    /// The numbers that a field stands for; Sunday is 0.
+    #[must_use]
+    pub fn numbers(&self, field: Field) -> &BTreeSet<u32> {
+        &self.sets[field as usize]
+    }
+
+    /// Whether a day counts when either day field holds it. Else it must be in both.
+    #[must_use]
+    pub const fn either_day(&self) -> bool {
+        !self.stars[Field::DayOfMonth as usize] && !self.stars[Field::DayOfWeek as usize]
+    }
+
+    /// Whether the line repeats (`*` or `*/n` for the minute or the hour) and so follows elapsed time when a clock changes. Else it
+    /// names times of day, and each of them counts once a day.
+    #[must_use]
+    pub const fn repeats(&self) -> bool {
+        self.stars[Field::Minute as usize] || self.stars[Field::Hour as usize]
+    }
+
+    /// The instants after `after` at which the line fires in the zone, one after the other. They end where the inner crate's calendar
+    /// does, in the year 2100.
+    pub fn fires(&self, after: DateTime<Utc>, zone: Tz) -> impl Iterator<Item = DateTime<Utc>> {
+        std::iter::successors(self.next_after(after, zone), move |at| self.next_after(*at, zone))
+    }
+
     /// The first instant strictly after `after` at which the line fires in the zone. None if it never does (30 February).
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+        self.next_on_a_quiet_clock(after, zone).or_else(|| self.next_around_a_change(after, zone))
+    }
+
+    /// The next fire, if no clock change can have a say in it; none if one might.
+    ///
+    /// The first local time due after `after` is the answer when the clock stands still relative to UTC from `after` until then. When
+    /// that is far away, it is enough that the clock is quiet for [`SLACK`] after `after` and before the answer: a change in between
+    /// skips and repeats only local times in between, and none of those is due.
+    fn next_on_a_quiet_clock(&self, after: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+        let offset = |at: DateTime<Utc>| at.with_timezone(&zone).offset().fix();
+        let wall = after.with_timezone(&zone).naive_local();
+        let due = self.parts.iter().filter_map(|part| part.after(&wall.and_utc()).next()).min()?.naive_utc();
+        let at = match zone.from_local_datetime(&due) {
+            LocalResult::Single(at) => at.to_utc(),
+            // Either of the two is due: the one that this clock reaches first. A fixed time counts only the first time.
+            LocalResult::Ambiguous(..) if self.repeats() => (due - offset(after)).and_utc(),
+            LocalResult::Ambiguous(..) | LocalResult::None => return None,
+        };
+        let quiet = if at - after <= SLACK {
+            offset(after) == offset(at)
+        } else {
+            offset(after) == offset(after + SLACK) && offset(at - SLACK) == offset(at)
+        };
+        (quiet && at > after).then_some(at)
+    }
+
+    /// The next fire, whatever clocks do: everything due within [`SLACK`] around it is tried.
+    fn next_around_a_change(&self, after: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
         let start = after.with_timezone(&zone).naive_local() - SLACK;
         let mut best: Option<DateTime<Utc>> = None;
         for part in &self.parts {
@@ -210,9 +269,9 @@ impl Crontab {
     fn instants(&self, zone: Tz, wall: NaiveDateTime) -> Vec<DateTime<Utc>> {
         match zone.from_local_datetime(&wall) {
             LocalResult::Single(at) => vec![at.to_utc()],
-            LocalResult::Ambiguous(first, _) if self.fixed => vec![first.to_utc()],
+            LocalResult::Ambiguous(first, _) if !self.repeats() => vec![first.to_utc()],
             LocalResult::Ambiguous(first, second) => vec![first.to_utc(), second.to_utc()],
-            LocalResult::None if self.fixed => (1..=48 * 60)
+            LocalResult::None if !self.repeats() => (1..=48 * 60)
                 .find_map(|m| zone.from_local_datetime(&(wall + TimeDelta::minutes(m))).earliest())
                 .map(|at| at.to_utc())
                 .into_iter()
@@ -291,5 +350,28 @@ mod tests {
         assert!(says("0 0 * * * *").contains("has 6"));
         assert!(says("").contains("has 0"));
         assert!(says("@reboot").contains("@reboot"));
+    }
+
+    #[test]
+    fn the_short_way_and_the_long_way_meet() {
+        let lines =
+            ["* * * * *", "*/7 1-3 * * *", "30 2 * * *", "15,45 0-3 * * *", "0 */5 * * 1", "30 1 1 * fri", "0 0 1 1 *"];
+        let zones = [Tz::Europe__Berlin, Tz::Australia__Lord_Howe, Tz::Africa__Casablanca, Tz::Africa__Cairo, Tz::UTC];
+        for (line, zone) in lines.iter().flat_map(|line| zones.map(|zone| (line, zone))) {
+            let cron: Crontab = line.parse().expect(line);
+            // Odd steps meet every hour of the day; around changes (the days are those of Berlin and Lord Howe) they are finer.
+            for (from, step, count) in [
+                ("2026-01-01T00:00:30Z", TimeDelta::minutes(60 * 241 + 13), 36),
+                ("2026-03-28T12:00:00Z", TimeDelta::minutes(113), 17),
+                ("2026-10-24T12:00:00Z", TimeDelta::minutes(113), 17),
+                ("2026-04-04T00:00:00Z", TimeDelta::minutes(113), 17),
+            ] {
+                let from = DateTime::parse_from_rfc3339(from).expect("time").to_utc();
+                for at in (0..count).map(|n| from + step * n) {
+                    let (short, long) = (cron.next_after(at, zone), cron.next_around_a_change(at, zone));
+                    assert_eq!(short, long, "{line} in {zone} after {at}");
+                }
+            }
+        }
     }
 }

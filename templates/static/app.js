@@ -66,7 +66,7 @@
     const dlg = d.dialog && document.getElementById(d.dialog);
     if (dlg) { e.preventDefault(); dlg.showModal(); }
     if ("close" in d) b.closest("dialog")?.close();
-    if (d.cron) { const f = $("#cron"); f.value = d.cron; f.focus(); }
+    if (d.cron) { const f = $("#cron"); f.value = d.cron; f.focus(); f.dispatchEvent(new Event("input", { bubbles: true })); }
   });
 
   /* 3. Forms: the theme without a new page, one press is one press, Manual takes the cron fields out of the form, errors get the focus */
@@ -88,6 +88,26 @@
   const manual = $("#manual");
   const when = () => $$(".if-cron input").forEach((i) => (i.disabled = manual.checked));
   if (manual) { manual.addEventListener("change", when); when(); }
+
+  /* The next runs of a cron line while it is typed: the server reads it. Answers that were overtaken are dropped; without an answer
+     the card stays as it is, and saving checks again. */
+  const sched = $("form[data-runs]");
+  if (sched) {
+    const typed = [sched.elements.cron, sched.elements.timezone];
+    let timer, asked = 0;
+    const look = async () => {
+      const mine = ++asked, u = new URL(sched.dataset.runs, location.href);
+      for (const i of typed) u.searchParams.set(i.name, i.value);
+      try {
+        const r = await fetch(u, { headers: { "X-Fragment": "1" }, credentials: "same-origin" });
+        const box = document.createElement("template");
+        box.innerHTML = r.ok ? await r.text() : "";
+        const card = box.content.firstElementChild;
+        if (card && mine === asked) $("#runs").replaceWith(document.importNode(card, true));
+      } catch { /* no connection: the next key asks again */ }
+    };
+    for (const i of typed) i.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 250); });
+  }
   $$("[data-script]").forEach((n) => (n.hidden = false));
   $("[data-focus]")?.focus();
   $$(".log").forEach((l) => (l.scrollTop = l.scrollHeight));

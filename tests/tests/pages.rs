@@ -125,3 +125,43 @@ async fn the_manual_checkbox_hides_the_cron_field_and_the_server_checks_again() 
     assert_eq!(schedules["items"][1]["cron"], "30 2 * * *");
     browser.end().await;
 }
+
+#[tokio::test]
+async fn the_schedule_form_reads_the_cron_line_while_it_is_typed() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    let agent = add_host(&fleet, &browser, "web-01", &source).await;
+    browser.page.goto(&format!("{}/hosts/{}/schedules/new", fleet.control.url, agent.host)).await.unwrap();
+    browser.fill("timezone", "Europe/Berlin").await;
+    browser.fill("cron", "0 3 * * 1-5").await;
+    browser.sees("Every weekday at 03:00").await;
+    let zone = browser.wait("#runs .card-h span").await.text().await.unwrap();
+    assert_eq!(zone, "Europe/Berlin");
+    browser.fill("cron", "0 3 * * 1-9").await;
+    browser.sees("Day of week: 9 is not within 0 to 7").await;
+    browser.press("Weekly").await;
+    browser.sees("Every Sunday at 02:30").await;
+    assert!(!browser.text().await.contains("Show next runs"), "the button is for browsers without script");
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn without_javascript_a_button_shows_the_next_runs() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
+    let browser = Browser::start(false).await;
+    sign_in(&fleet, &browser).await;
+    let agent = add_host(&fleet, &browser, "web-01", &source).await;
+    browser.page.goto(&format!("{}/hosts/{}/schedules/new", fleet.control.url, agent.host)).await.unwrap();
+    browser.fill("name", "Nightly").await;
+    browser.fill("cron", "0 3 * * 1-5").await;
+    browser.press("Show next runs").await;
+    browser.sees("Every weekday at 03:00").await;
+    let name = browser.wait("[name=name]").await.prop("value").await.unwrap();
+    assert_eq!(name.as_deref(), Some("Nightly"), "what was typed is kept");
+    let schedules = fleet.control.get(&fleet.admin, &format!("/api/v1/hosts/{}/schedules", agent.host)).await;
+    assert_eq!(schedules["items"].as_array().unwrap().len(), 1, "nothing is saved");
+    browser.end().await;
+}

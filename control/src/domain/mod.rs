@@ -2,10 +2,12 @@
 //! with an input, each as a function that a table can test.
 
 pub mod delivery;
+pub mod fires;
 pub mod fleet;
 pub mod job;
 pub mod missed;
 pub mod permission;
+pub mod reading;
 pub mod repository;
 pub mod schedule;
 pub mod snapshot;

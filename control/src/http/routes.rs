@@ -83,6 +83,7 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
                 .service(api::hosts::list_host_jobs)
                 .service(api::hosts::run_host)
                 .service(api::hosts::put_credential)
+                .service(api::schedules::preview_schedule)
                 .service(api::schedules::get_schedule)
                 .service(api::schedules::update_schedule)
                 .service(api::schedules::delete_schedule)

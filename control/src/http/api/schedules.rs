@@ -2,13 +2,24 @@
 
 use super::Errors;
 use super::jobs::{RunAnswer, run_answer};
+use crate::domain::fires::{self, Preview, PreviewInput};
 use crate::domain::schedule::{Schedule, ScheduleInput};
 use crate::http::guard::{Guarded, Operator, Viewer};
 use crate::http::params::{IdempotencyKey, Input};
 use crate::http::problem::ApiError;
-use crate::service::{Services, jobs, schedules};
+use crate::service::{ActError, Services, jobs, schedules};
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use restic_manager_shared::id::ScheduleId;
+use restic_manager_shared::time::Timestamp;
+
+/// Try a cron line
+///
+/// What it means in plain words and when it fires, with notes where a clock change matters. Nothing is saved.
+#[utoipa::path(operation_id = "previewSchedule", tag = "schedules", request_body = PreviewInput, responses((status = 200, body = Preview), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[post("/schedules/preview")]
+pub async fn preview_schedule(_: Guarded<Viewer>, input: Input<PreviewInput>) -> Result<web::Json<Preview>, ApiError> {
+    Ok(web::Json(fires::preview(&input.read()?, Timestamp::now()).map_err(ActError::Invalid)?))
+}
 
 /// Show a schedule
 #[utoipa::path(operation_id = "getSchedule", tag = "schedules", params(("id" = ScheduleId, Path)), responses((status = 200, body = Schedule), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]

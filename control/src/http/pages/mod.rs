@@ -50,6 +50,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(schedules::add)
             .service(schedules::edit)
             .service(schedules::save)
+            .service(schedules::runs)
             .service(schedules::ask_delete)
             .service(schedules::delete)
             .service(schedules::run)

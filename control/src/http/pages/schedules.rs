@@ -7,7 +7,7 @@ use super::host_add::{Choice, choices};
 use super::hosts::{HostHead, Pressed, head, press_key};
 use super::names::Names;
 use super::view::JobRow;
-use super::when::{self, NextRun};
+use super::when::{self, NextRun, Runs};
 use crate::domain::fleet::Host;
 use crate::domain::schedule::{Retention, Schedule, ScheduleInput};
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
@@ -39,7 +39,7 @@ pub struct ScheduleRow {
     pub manual: bool,
     /// Its cron line.
     pub cron: String,
-    /// The line in words, if they are better.
+    /// The line in words.
     pub words: Option<String>,
     /// Its zone, if it has one of its own.
     pub timezone: Option<String>,
@@ -77,7 +77,7 @@ pub async fn schedule_rows(
         rows.push(ScheduleRow {
             id: schedule.id.to_string(),
             excludes: schedule.excludes.len(),
-            words: schedule.cron.as_deref().and_then(when::describe),
+            words: schedule.cron.as_deref().and_then(when::words),
             next: when::next_run(&schedule, zone, now),
             keeps: when::keeps(&schedule),
             repository,
@@ -126,10 +126,8 @@ pub struct SchedulePage {
     pub repositories: Vec<Choice>,
     /// All IANA zones.
     pub zones: Vec<&'static str>,
-    /// The cron line in words, if it has some.
-    pub words: Option<String>,
-    /// The next runs of the cron line.
-    pub next: Vec<NextRun>,
+    /// What the cron line does.
+    pub runs: Runs,
     /// What is wrong.
     pub errors: FormErrors,
 }
@@ -186,6 +184,9 @@ pub struct ScheduleForm {
     jitter: String,
     overlap: String,
     retries: String,
+    /// Pressed to see the next runs; nothing is saved then.
+    #[serde(skip_serializing)]
+    show_runs: Option<String>,
 }
 
 const FIELDS: [&str; 19] = [
@@ -308,7 +309,6 @@ async fn page(
     form: ScheduleForm,
     errors: FormErrors,
 ) -> Result<SchedulePage, ApiError> {
-    let zone = when::zone(typed(&form.timezone).as_deref(), host.timezone.as_deref());
     Ok(SchedulePage {
         id: id.map(|id| id.to_string()),
         host_id: host.id.to_string(),
@@ -316,8 +316,7 @@ async fn page(
         host_zone: host.timezone.clone().unwrap_or_default(),
         repositories: choices(s).await?,
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
-        words: when::describe(&form.cron),
-        next: when::next_runs(&form.cron, zone, Timestamp::now(), 5),
+        runs: Runs::typed(&form.cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
         form,
         errors,
     })
@@ -365,6 +364,10 @@ pub async fn add(
     form: SafeForm<ScheduleForm>,
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
+    if form.show_runs.is_some() {
+        let host = hosts::get(&s, *id).await?;
+        return view.show(&who, &page(&s, &host, None, form, FormErrors::default()).await?).await;
+    }
     let mut errors = FormErrors::default();
     let input = form.input(&BackupOptions::default(), &mut errors);
     if errors.is_empty() {
@@ -402,6 +405,10 @@ pub async fn save(
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
     let old = schedules::get(&s, *id).await?;
+    if form.show_runs.is_some() {
+        let host = hosts::get(&s, old.host_id).await?;
+        return view.show(&who, &page(&s, &host, Some(*id), form, FormErrors::default()).await?).await;
+    }
     let mut errors = FormErrors::default();
     let input = form.input(&old.options, &mut errors);
     if errors.is_empty() {
@@ -412,6 +419,40 @@ pub async fn save(
     }
     let host = hosts::get(&s, old.host_id).await?;
     view.again(&who, &page(&s, &host, Some(*id), form, errors).await?).await
+}
+
+/// The card of the next runs, for the line as it is being typed.
+#[derive(Debug, Serialize)]
+pub struct RunsFragment {
+    /// What the cron line does.
+    pub runs: Runs,
+}
+
+impl Page for RunsFragment {
+    const TEMPLATE: &'static str = "fragments/runs.html";
+}
+
+/// What is typed so far.
+#[derive(Debug, Deserialize)]
+pub struct TypedLine {
+    #[serde(default)]
+    cron: String,
+    #[serde(default)]
+    timezone: String,
+}
+
+/// What a cron line would do on a host.
+#[get("/ui/hosts/{id}/runs")]
+pub async fn runs(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+    line: web::Query<TypedLine>,
+) -> Result<HttpResponse, ApiError> {
+    let host = hosts::get(&s, *id).await?;
+    let runs = Runs::typed(&line.cron, &line.timezone, host.timezone.as_deref(), Timestamp::now());
+    view.piece(&who, &RunsFragment { runs }).await
 }
 
 /// Asks before deleting.
