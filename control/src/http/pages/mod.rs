@@ -11,6 +11,7 @@ pub mod hosts;
 pub mod jobs;
 pub mod names;
 pub mod repositories;
+pub mod schedule_form;
 pub mod schedules;
 pub mod session;
 pub mod view;

@@ -2,14 +2,14 @@
 
 use super::door::{View, go};
 use super::engine::Page;
-use super::form::{FormErrors, chosen, commas, lines, number, typed};
+use super::form::FormErrors;
 use super::host_add::{Choice, choices};
 use super::hosts::{HostHead, Pressed, head, press_key};
 use super::names::Names;
+use super::schedule_form::{FIELDS, ScheduleForm, named, ticked};
 use super::view::JobRow;
 use super::when::{self, NextRun, Runs};
 use crate::domain::fleet::Host;
-use crate::domain::schedule::{Retention, Schedule, ScheduleInput};
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::{Services, hosts, jobs, schedules};
@@ -17,7 +17,7 @@ use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::state::{BackupOptions, Firing, Overlap};
+use restic_manager_shared::wire::state::{BackupOptions, Firing};
 use serde::{Deserialize, Serialize};
 
 /// A schedule in a list.
@@ -155,151 +155,6 @@ pub struct ScheduleDeletePage {
 impl Page for ScheduleDeletePage {
     const TEMPLATE: &'static str = "pages/schedule-delete.html";
     const NAV: &'static str = "hosts";
-}
-
-/// What the form sends. A box that is not ticked sends nothing.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ScheduleForm {
-    name: String,
-    repository: String,
-    enabled: Option<String>,
-    paths: String,
-    excludes: String,
-    one_file_system: Option<String>,
-    exclude_caches: Option<String>,
-    tags: String,
-    manual: Option<String>,
-    cron: String,
-    timezone: String,
-    keep_last: String,
-    keep_hourly: String,
-    keep_daily: String,
-    keep_weekly: String,
-    keep_monthly: String,
-    keep_yearly: String,
-    limit_upload: String,
-    limit_download: String,
-    catch_up: String,
-    jitter: String,
-    overlap: String,
-    retries: String,
-    /// Pressed to see the next runs; nothing is saved then.
-    #[serde(skip_serializing)]
-    show_runs: Option<String>,
-}
-
-const FIELDS: [&str; 19] = [
-    "name",
-    "repository_id",
-    "paths",
-    "excludes",
-    "tags",
-    "cron",
-    "timezone",
-    "manual",
-    "keep_last",
-    "keep_hourly",
-    "keep_daily",
-    "keep_weekly",
-    "keep_monthly",
-    "keep_yearly",
-    "limit_upload_kib",
-    "limit_download_kib",
-    "catch_up_minutes",
-    "jitter_minutes",
-    "retries",
-];
-
-fn ticked(on: bool) -> Option<String> {
-    on.then(|| "1".to_owned())
-}
-
-impl ScheduleForm {
-    /// The form of a schedule as it is kept.
-    #[must_use]
-    pub fn of(schedule: &Schedule) -> Self {
-        let text = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
-        let (keep, options) = (schedule.retention, &schedule.options);
-        Self {
-            name: schedule.name.clone(),
-            repository: schedule.repository_id.map(|id| id.to_string()).unwrap_or_default(),
-            enabled: ticked(schedule.enabled),
-            paths: schedule.paths.join("\n"),
-            excludes: schedule.excludes.join("\n"),
-            one_file_system: ticked(options.one_file_system),
-            exclude_caches: ticked(options.exclude_caches),
-            tags: schedule.tags.join(", "),
-            manual: ticked(schedule.manual),
-            cron: schedule.cron.clone().unwrap_or_default(),
-            timezone: schedule.timezone.clone().unwrap_or_default(),
-            keep_last: text(keep.keep_last),
-            keep_hourly: text(keep.keep_hourly),
-            keep_daily: text(keep.keep_daily),
-            keep_weekly: text(keep.keep_weekly),
-            keep_monthly: text(keep.keep_monthly),
-            keep_yearly: text(keep.keep_yearly),
-            limit_upload: text(options.limit_upload_kib),
-            limit_download: text(options.limit_download_kib),
-            ..Self::firing(schedule.firing)
-        }
-    }
-
-    /// The part of the form that says how fires are treated.
-    fn firing(firing: Firing) -> Self {
-        Self {
-            catch_up: firing.catch_up_minutes.to_string(),
-            jitter: firing.jitter_minutes.to_string(),
-            overlap: if firing.overlap == Overlap::Queue { "queue".into() } else { "skip".into() },
-            retries: firing.retries.to_string(),
-            ..Self::default()
-        }
-    }
-
-    /// What the form asks for. While Manual is ticked the page hides the cron line and says that it is not kept, so it is not sent on.
-    fn input(&self, old: &BackupOptions, wrong: &mut FormErrors) -> ScheduleInput {
-        let (manual, usual) = (self.manual.is_some(), Firing::default());
-        ScheduleInput {
-            name: self.name.clone(),
-            paths: lines(&self.paths),
-            excludes: lines(&self.excludes),
-            tags: commas(&self.tags),
-            retention: Retention {
-                keep_last: number(&self.keep_last, "keep_last", wrong),
-                keep_hourly: number(&self.keep_hourly, "keep_hourly", wrong),
-                keep_daily: number(&self.keep_daily, "keep_daily", wrong),
-                keep_weekly: number(&self.keep_weekly, "keep_weekly", wrong),
-                keep_monthly: number(&self.keep_monthly, "keep_monthly", wrong),
-                keep_yearly: number(&self.keep_yearly, "keep_yearly", wrong),
-            },
-            manual,
-            cron: typed(&self.cron).filter(|_| !manual),
-            timezone: typed(&self.timezone),
-            enabled: self.enabled.is_some(),
-            repository_id: chosen(&self.repository, "repository", wrong),
-            options: BackupOptions {
-                one_file_system: self.one_file_system.is_some(),
-                exclude_caches: self.exclude_caches.is_some(),
-                limit_upload_kib: number(&self.limit_upload, "limit_upload", wrong),
-                limit_download_kib: number(&self.limit_download, "limit_download", wrong),
-                ..old.clone()
-            },
-            firing: Firing {
-                catch_up_minutes: number(&self.catch_up, "catch_up", wrong).unwrap_or(usual.catch_up_minutes),
-                jitter_minutes: number(&self.jitter, "jitter", wrong).unwrap_or(usual.jitter_minutes),
-                overlap: if self.overlap == "queue" { Overlap::Queue } else { Overlap::Skip },
-                retries: number(&self.retries, "retries", wrong).unwrap_or(usual.retries),
-            },
-        }
-    }
-}
-
-/// What the form's fields are called where services name them otherwise.
-fn named(wrong: FormErrors) -> FormErrors {
-    let name = |field: String| {
-        ["_id", "_kib", "_minutes"].iter().fold(field.as_str(), |name, unit| name.trim_end_matches(unit)).to_owned()
-    };
-    FormErrors { fields: wrong.fields.into_iter().map(|(field, detail)| (name(field), detail)).collect(), ..wrong }
 }
 
 async fn page(

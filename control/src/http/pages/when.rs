@@ -9,6 +9,7 @@ use crate::domain::schedule::Schedule;
 use chrono::Datelike;
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
+use restic_manager_shared::spread;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ pub struct NextRun {
     pub day: String,
     /// The time of day there.
     pub time: String,
+    /// The end of the time in which it starts, if its starts are spread.
+    pub until: Option<String>,
     /// The instant.
     pub at: Moment,
     /// What a clock change does to it.
@@ -79,6 +82,7 @@ pub fn next_runs(cron: &Crontab, zone: Tz, now: Timestamp, most: usize) -> Vec<N
         NextRun {
             day: local.format(if local.year() == this_year { "%a %-d %b" } else { "%a %-d %b %Y" }).to_string(),
             time: local.format("%H:%M").to_string(),
+            until: None,
             at: Moment::new(fire.at, now),
             note: fire.note.as_deref().map(capital),
         }
@@ -90,7 +94,13 @@ pub fn next_runs(cron: &Crontab, zone: Tz, now: Timestamp, most: usize) -> Vec<N
 #[must_use]
 pub fn next_run(schedule: &Schedule, host_zone: Option<&str>, now: Timestamp) -> Option<NextRun> {
     let line = schedule.cron.as_deref().filter(|_| schedule.enabled && !schedule.manual)?;
-    next_runs(&line.parse().ok()?, zone(schedule.timezone.as_deref(), host_zone), now, 1).pop()
+    let (cron, zone) = (line.parse().ok()?, zone(schedule.timezone.as_deref(), host_zone));
+    let mut run = next_runs(&cron, zone, now, 1).pop()?;
+    let due = cron.next_after(now.to_utc(), zone)?;
+    let gap = cron.next_after(due, zone).and_then(|after| (after - due).to_std().ok());
+    let width = spread::width(schedule.firing, gap);
+    run.until = (width.as_secs() >= 60).then(|| (due + width).with_timezone(&zone).format("%H:%M").to_string());
+    Some(run)
 }
 
 /// What a schedule keeps, in words.
