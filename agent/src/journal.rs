@@ -1,6 +1,7 @@
 //! The journal: what the agent has promised, on disk before it acts. Jobs it accepted and how far they are, ends that the server has
 //! not confirmed, and log chunks that wait. SQLite, every write through to the disk before it counts.
 
+mod bound;
 mod fires;
 
 pub use fires::Spooled;
@@ -98,6 +99,7 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Journal {
     db: Mutex<Connection>,
+    most_bytes: i64,
 }
 
 impl Journal {
@@ -115,7 +117,7 @@ impl Journal {
             }
             other => other?,
         };
-        Ok(Self { db: Mutex::new(db) })
+        Ok(Self { db: Mutex::new(db), most_bytes: bound::MOST_BYTES })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
@@ -194,7 +196,7 @@ impl Journal {
             "INSERT OR REPLACE INTO chunks (id, seq, chunk) VALUES (?1, ?2, ?3)",
             params![job.to_string(), chunk.seq, json],
         )?;
-        Ok(())
+        bound::make_room(&self.db(), self.most_bytes)
     }
 
     /// Drops a job's chunks up to this number.

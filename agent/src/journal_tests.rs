@@ -3,6 +3,7 @@
 use super::*;
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::wire::job::{End, Task};
+use restic_manager_shared::wire::progress::{LogLevel, LogLine};
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 fn offer(attempt: i32) -> Offer {
@@ -100,4 +101,30 @@ fn a_damaged_journal_is_moved_aside_and_a_newer_one_is_refused() {
 
     Connection::open(&path).and_then(|db| db.execute_batch("PRAGMA user_version = 99")).expect("sets");
     assert!(matches!(Journal::open(&dir), Err(JournalError::Newer(_))));
+}
+
+#[test]
+fn logs_make_room_but_ends_stay() {
+    let tmp = tempfile::tempdir().expect("dir");
+    let dir = StateDir::open(tmp.path()).expect("opens");
+    let journal = Journal { most_bytes: 1 << 20, ..Journal::open(&dir).expect("opens") };
+    let text = "x".repeat(4000);
+    let jobs: Vec<Offer> = (0..100).map(|_| offer(1)).collect();
+    for (n, job) in jobs.iter().enumerate() {
+        let at = Timestamp::from_seconds(n as i64);
+        journal.accept(job, at).expect("writes");
+        for seq in 1..=10 {
+            let lines = vec![LogLine { at, level: LogLevel::Info, text: text.clone() }];
+            journal.keep_chunk(job.id, &ChunkRequest { lines, ..chunk(seq) }).expect("writes");
+        }
+        journal.finish(job.id, &report(1)).expect("writes");
+    }
+    let size = std::fs::metadata(dir.file(FILE)).expect("there").len();
+    assert!(size < 3 << 20, "{size} bytes");
+    assert_eq!(journal.finished().expect("reads").len(), jobs.len(), "each end is there");
+    let of = |job: &Offer| journal.spooled(job.id).expect("reads").expect("there");
+    let (first, last) = (of(&jobs[0]), of(&jobs[99]));
+    assert!(first.report.is_some() && first.chunks.len() == 1);
+    assert!(first.chunks[0].lines[0].text.contains("left out"));
+    assert_eq!(last.chunks.len(), 10, "the newest log is whole");
 }
