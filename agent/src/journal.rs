@@ -160,18 +160,20 @@ impl Journal {
         Ok(())
     }
 
-    /// How a job ended. On the disk when this returns.
+    /// How a job ended. On the disk when this returns true; false for a job that could not be written down when it began.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn finish(&self, job: JobId, report: &FinishReport) -> Result<(), JournalError> {
+    pub fn finish(&self, job: JobId, report: &FinishReport) -> Result<bool, JournalError> {
         let (id, json) = (job.to_string(), serde_json::to_string(report)?);
         let mut db = self.db();
         let tx = db.transaction()?;
-        tx.execute("INSERT OR REPLACE INTO reports (id, report) VALUES (?1, ?2)", params![id, json])?;
-        tx.execute("UPDATE jobs SET phase = ?2 WHERE id = ?1", params![id, Phase::Finished.word()])?;
+        let known = tx.execute("UPDATE jobs SET phase = ?2 WHERE id = ?1", params![id, Phase::Finished.word()])? > 0;
+        if known {
+            tx.execute("INSERT OR REPLACE INTO reports (id, report) VALUES (?1, ?2)", params![id, json])?;
+        }
         tx.commit()?;
-        Ok(())
+        Ok(known)
     }
 
     /// A job's unconfirmed end.

@@ -187,7 +187,7 @@ async fn end(agent: &Agent, offer: &Offer, feed: &Feed, done: Done, started_at: 
     }
     tracing::info!(job = %offer.id, end = ?report.end, cause = ?report.cause.as_ref().map(|c| c.code), "job ended");
     agent.roster.set_phase(offer.id, HeldPhase::Finished);
-    feed.finish(Ended { report: Some(report), on_disk: written.is_ok() });
+    feed.finish(Ended { report: Some(report), on_disk: matches!(written, Ok(true)) });
 }
 
 #[cfg(test)]
