@@ -1,4 +1,4 @@
-//! Chaos by seed, and each of its faults once by name.
+//! Chaos by seed, and each of its faults once by name. Several threads: the proxy must answer while a program is waited for.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -58,27 +58,27 @@ async fn a_fault_at(path: &'static str, fault: Fault) {
     assert_eq!(judged(bed, &job).await.starts, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_whose_answer_is_lost_runs_once() {
     a_fault_at("/claim", Fault::LoseAnswer).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_arrives_twice_runs_once() {
     a_fault_at("/claim", Fault::Repeat).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_whose_answer_is_lost_is_one_end() {
     a_fault_at("/finish", Fault::LoseAnswer).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chunk_whose_answer_is_lost_is_there_once() {
     a_fault_at("/chunks", Fault::LoseAnswer).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_poll_answer_lost_after_the_job_was_dispatched_is_offered_again() {
     let bed = calm(200).await;
     let (agent, schedules) = &bed.agents[0];
@@ -94,7 +94,7 @@ async fn a_poll_answer_lost_after_the_job_was_dispatched_is_offered_again() {
     assert_eq!(judged(bed, &job).await.starts, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_job_posted_twice_is_one_job() {
     let bed = calm(200).await;
     let schedule = bed.agents[0].1[0].clone();
@@ -105,7 +105,7 @@ async fn the_same_job_posted_twice_is_one_job() {
     assert_eq!(judged(bed, &one).await.starts, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_during_a_job_hears_of_its_one_end() {
     let mut bed = calm(6_000).await;
     let job = bed.script.run(&bed.agents[0].1[0], "once").await;
@@ -115,7 +115,7 @@ async fn a_server_that_is_killed_during_a_job_hears_of_its_one_end() {
     assert_eq!(judged(bed, &job).await.starts, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_aborts_no_backup_and_loses_no_job() {
     let bed = calm(6_000).await;
     let job = bed.script.run(&bed.agents[0].1[0], "once").await;
