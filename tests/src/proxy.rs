@@ -133,9 +133,10 @@ impl State {
         Some((ordered.or(by_chance.then_some(kind))?, size))
     }
 
-    fn count(&self, fault: Fault) {
+    fn count(&self, fault: Fault) -> io::Result<()> {
         *self.done.lock().unwrap().entry(fault).or_default() += 1;
         self.happened.notify_waiters();
+        Ok(())
     }
 }
 
@@ -147,10 +148,10 @@ async fn serve(mut client: TcpStream, state: &State) -> io::Result<()> {
             continue;
         };
         match fault {
-            Fault::LoseRequest => return Ok(state.count(fault)),
+            Fault::LoseRequest => return state.count(fault),
             Fault::CutRequest => {
                 server.write_all(&request[..request.len() / 2]).await?;
-                return Ok(state.count(fault));
+                return state.count(fault);
             }
             Fault::LoseAnswer | Fault::CutAnswer => {
                 server.write_all(&request).await?;
@@ -158,7 +159,7 @@ async fn serve(mut client: TcpStream, state: &State) -> io::Result<()> {
                 if fault == Fault::CutAnswer {
                     client.write_all(&answer[..answer.len() / 2]).await?;
                 }
-                return Ok(state.count(fault));
+                return state.count(fault);
             }
             Fault::Repeat => {
                 server.write_all(&request).await?;
@@ -173,7 +174,7 @@ async fn serve(mut client: TcpStream, state: &State) -> io::Result<()> {
                 server.write_all(&request).await?;
             }
         }
-        state.count(fault);
+        state.count(fault)?;
     }
     Ok(())
 }
