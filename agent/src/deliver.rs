@@ -63,6 +63,12 @@ impl Feed {
         self.news.notify_one();
     }
 
+    /// The log lines that the server has not confirmed, as chunks for the disk.
+    #[must_use]
+    pub fn waiting(&self, now: Timestamp) -> Vec<ChunkRequest> {
+        self.outbox().pack_all(now).cloned().collect()
+    }
+
     /// The job has ended.
     pub fn finish(&self, ended: Ended) {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
@@ -193,8 +199,7 @@ impl Courier {
     /// With the server away, what waits goes to the disk, so that it also outlives this process.
     fn keep_all(&self) -> bool {
         let now = self.agent.client.now();
-        let chunks: Vec<_> = self.feed.outbox().pack_all(now).cloned().collect();
-        chunks.iter().all(|c| self.keep(c))
+        self.feed.waiting(now).iter().all(|c| self.keep(c))
     }
 
     fn is_due(&self) -> bool {

@@ -160,15 +160,19 @@ impl Journal {
         Ok(())
     }
 
-    /// How a job ended. On the disk when this returns true; false for a job that could not be written down when it began.
+    /// How a job ended, with the log chunks that wait, so that a kill right after it loses neither. On the disk when this returns true;
+    /// false for a job that could not be written down when it began.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn finish(&self, job: JobId, report: &FinishReport) -> Result<bool, JournalError> {
+    pub fn finish(&self, job: JobId, report: &FinishReport, waiting: &[ChunkRequest]) -> Result<bool, JournalError> {
         let (id, json) = (job.to_string(), serde_json::to_string(report)?);
         let mut db = self.db();
         let tx = db.transaction()?;
         let known = tx.execute("UPDATE jobs SET phase = ?2 WHERE id = ?1", params![id, Phase::Finished.word()])? > 0;
+        for chunk in waiting.iter().filter(|_| known) {
+            put_chunk(&tx, job, chunk)?;
+        }
         if known {
             tx.execute("INSERT OR REPLACE INTO reports (id, report) VALUES (?1, ?2)", params![id, json])?;
         }
@@ -193,12 +197,9 @@ impl Journal {
     /// # Errors
     /// When the disk refuses.
     pub fn keep_chunk(&self, job: JobId, chunk: &ChunkRequest) -> Result<(), JournalError> {
-        let json = serde_json::to_string(chunk)?;
-        self.db().execute(
-            "INSERT OR REPLACE INTO chunks (id, seq, chunk) VALUES (?1, ?2, ?3)",
-            params![job.to_string(), chunk.seq, json],
-        )?;
-        bound::make_room(&self.db(), self.most_bytes)
+        let db = self.db();
+        put_chunk(&db, job, chunk)?;
+        bound::make_room(&db, self.most_bytes)
     }
 
     /// Drops a job's chunks up to this number.
@@ -283,6 +284,15 @@ impl Journal {
         let count: i64 = self.db().query_row(sql, [], |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
+}
+
+fn put_chunk(db: &Connection, job: JobId, chunk: &ChunkRequest) -> Result<(), JournalError> {
+    let json = serde_json::to_string(chunk)?;
+    db.execute(
+        "INSERT OR REPLACE INTO chunks (id, seq, chunk) VALUES (?1, ?2, ?3)",
+        params![job.to_string(), chunk.seq, json],
+    )?;
+    Ok(())
 }
 
 fn open(path: &Path) -> Result<Connection, JournalError> {

@@ -54,8 +54,8 @@ fn what_was_written_is_there_after_a_kill() {
     assert_eq!(entries[0].child, Some((77, Some("b".into()))));
     assert_eq!((entries[0].phase, entries[0].started_at), (Phase::Started, Some(now)));
     assert_eq!((entries[1].phase, &entries[1].offer), (Phase::Accepted, &two));
-    assert!(journal.finish(one.id, &report(1)).expect("writes"));
-    assert!(!journal.finish(JobId::new(), &report(1)).expect("writes"), "nobody knows this job");
+    assert!(journal.finish(one.id, &report(1), &[]).expect("writes"));
+    assert!(!journal.finish(JobId::new(), &report(1), &[]).expect("writes"), "nobody knows this job");
     journal.drop_chunks(one.id, 1).expect("writes");
     assert_eq!(journal.waiting().expect("counts"), 2);
     std::mem::forget(journal);
@@ -118,7 +118,7 @@ fn logs_make_room_but_ends_stay() {
             let lines = vec![LogLine { at, level: LogLevel::Info, text: text.clone() }];
             journal.keep_chunk(job.id, &ChunkRequest { lines, ..chunk(seq) }).expect("writes");
         }
-        journal.finish(job.id, &report(1)).expect("writes");
+        journal.finish(job.id, &report(1), &[]).expect("writes");
     }
     let size = std::fs::metadata(dir.file(FILE)).expect("there").len();
     assert!(size < 3 << 20, "{size} bytes");

@@ -36,7 +36,7 @@ pub async fn recover(agent: &Arc<Agent>) -> Result<(), JournalError> {
             }
             Phase::Started | Phase::Finished => {
                 let report = abandoned(agent, &entry).await;
-                agent.journal.finish(job, &report)?;
+                agent.journal.finish(job, &report, &[])?;
             }
         }
     }

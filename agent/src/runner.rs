@@ -181,7 +181,7 @@ fn forget(agent: &Agent, job: JobId) {
 /// agent lives.
 async fn end(agent: &Agent, offer: &Offer, feed: &Feed, done: Done, started_at: Timestamp) {
     let report = report::build(offer.attempt, done, started_at, agent.client.now());
-    let written = agent.journal.finish(offer.id, &report);
+    let written = agent.journal.finish(offer.id, &report, &feed.waiting(agent.client.now()));
     if let Err(e) = &written {
         tracing::error!(job = %offer.id, error = %e, "the job's end cannot be put on disk; it is sent from memory");
     }

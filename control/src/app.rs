@@ -8,7 +8,7 @@ use crate::http::{docs, layers, pages, routes};
 use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::service::vault::{Vault, VaultError};
-use crate::service::{ActError, Services, agents, fires, identity, ingest, users};
+use crate::service::{ActError, Services, agents, doctor, fires, identity, ingest, users};
 use crate::store::{Db, OpenError, Target};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
@@ -87,6 +87,30 @@ fn private_files() {
 #[cfg(not(unix))]
 fn private_files() {}
 
+fn target(args: &DataArgs) -> Target {
+    match &args.database_url {
+        Some(url) => Target::Postgres(url.clone()),
+        None => Target::Sqlite(args.data_dir.join("restic-manager.db")),
+    }
+}
+
+fn key_file(args: &DataArgs) -> PathBuf {
+    args.data_dir.join("master.key")
+}
+
+/// Examines the data as it is, read-only: it makes no folder, no key and no database, and runs beside a server.
+///
+/// # Errors
+/// [`StartError`] if there is nothing to examine or it cannot be read.
+pub async fn examine(args: &DataArgs) -> Result<Vec<String>, StartError> {
+    let (target, key_file) = (target(args), key_file(args));
+    let examined = tokio::task::spawn_blocking(move || doctor::examine(&target, &key_file)).await;
+    examined.map_err(|e| StartError::Serve(io::Error::other(e)))?.map_err(|error| match error {
+        doctor::CannotExamine::Open(error) => error.into(),
+        doctor::CannotExamine::Read(error) => ActError::from(error).into(),
+    })
+}
+
 /// Opens the data folder, the database and the master key.
 ///
 /// # Errors
@@ -95,13 +119,9 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
     private_files();
     let failed = |error| StartError::DataDir { path: args.data_dir.clone(), error };
     prepare_dir(&args.data_dir).map_err(failed)?;
-    let target = match &args.database_url {
-        Some(url) => Target::Postgres(url.clone()),
-        None => Target::Sqlite(args.data_dir.join("restic-manager.db")),
-    };
-    let db = Db::open(&target)?;
+    let db = Db::open(&target(args))?;
     let fresh = db.read(identity::is_fresh).await?;
-    let key_file = args.data_dir.join("master.key");
+    let key_file = key_file(args);
     let vault = Vault::open(&key_file, fresh)?;
     let (vault, identity) =
         db.write(move |conn| identity::load(conn, &vault).map(|identity| (vault, identity))).await?;

@@ -26,6 +26,12 @@ pub enum Command {
     /// Manage API tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Check that the database does not contradict itself. Changes nothing; prints `ok`, or one line for each finding.
+    Doctor {
+        /// Where the data is.
+        #[command(flatten)]
+        data: Data,
+    },
     /// Print the OpenAPI document.
     Openapi,
 }

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
     }
     match actix_web::rt::System::new().block_on(run(cli.command)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("restic-manager: {error:#}");
             ExitCode::FAILURE
@@ -30,12 +30,12 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(args) => Ok(app::serve(&args).await?),
+        Command::Serve(args) => app::serve(&args).await?,
+        Command::Doctor { data } => return Ok(told(&app::examine(&data).await?)),
         Command::Openapi => {
             print!("{}", routes::document_text()?);
-            Ok(())
         }
         Command::User(UserCommand::Add { name, role, password, data }) => {
             let password = match password {
@@ -44,15 +44,24 @@ async fn run(command: Command) -> anyhow::Result<()> {
             };
             let services = open(&data).await?;
             users::add(&services, &Actor::system("command line"), name, password, role).await.map_err(said)?;
-            Ok(())
         }
         Command::Token(TokenCommand::Add { name, role, data }) => {
             let services = open(&data).await?;
             let token = tokens::add(&services, &Actor::system("command line"), name, role).await.map_err(said)?;
             println!("{}", token.reveal());
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what the doctor found.
+fn told(findings: &[String]) -> ExitCode {
+    if findings.is_empty() {
+        println!("ok");
+        return ExitCode::SUCCESS;
+    }
+    findings.iter().for_each(|finding| println!("{finding}"));
+    ExitCode::FAILURE
 }
 
 async fn open(data: &Data) -> Result<control::service::Services, StartError> {

@@ -18,9 +18,14 @@ pub struct Agent {
 impl Agent {
     /// Runs `enroll`; what it printed on failure is the error.
     pub fn enroll(control: &ControlPlane, made: &Value) -> Result<Self, String> {
+        Self::enroll_at(&control.url, made)
+    }
+
+    /// The same, through another address, such as a proxy's.
+    pub fn enroll_at(url: &str, made: &Value) -> Result<Self, String> {
         let dir = TempDir::new().unwrap();
         let out = Command::new(built("restic-manager-agent"))
-            .args(["enroll", "--server", &control.url, "--state-dir"])
+            .args(["enroll", "--server", url, "--state-dir"])
             .arg(dir.path().join("state"))
             .env("RESTIC_MANAGER_TOKEN", made["token"].as_str().unwrap())
             .env("NO_PROXY", "127.0.0.1")
@@ -72,6 +77,12 @@ impl Agent {
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("the agent runs").id()
+    }
+
+    /// What `status` prints.
+    pub fn status(&self) -> String {
+        let state = self.dir.path().join("state");
+        crate::tools::output(Command::new(built("restic-manager-agent")).args(["status", "--state-dir"]).arg(state))
     }
 
     /// Waits until the log says this.

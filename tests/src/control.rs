@@ -58,6 +58,24 @@ impl ControlPlane {
         Self::start_in(self.stop(), &["--listen", &address])
     }
 
+    /// As a power cut would: no chance to tidy up.
+    pub fn crash(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again after a crash, on the same address and data.
+    pub fn revive(&mut self) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        self.child = spawn(self.dir.path(), &["--listen", &address]).0;
+    }
+
+    /// What the doctor prints of the data, and whether it is content.
+    pub fn doctor(&self) -> (bool, String) {
+        let out = program().args(["doctor", "--data-dir"]).arg(self.dir.path()).output().unwrap();
+        (out.status.success(), [out.stdout, out.stderr].map(|t| String::from_utf8_lossy(&t).into_owned()).concat())
+    }
+
     pub fn token(&self, role: &str) -> String {
         let out =
             program().args(["token", "add", role, "--role", role, "--data-dir"]).arg(self.dir.path()).output().unwrap();

@@ -5,8 +5,13 @@
 
 pub mod agent;
 pub mod browser;
+pub mod chaos;
 pub mod control;
+pub mod dice;
 pub mod fake_agent;
 pub mod fleet;
+pub mod proxy;
 pub mod storage;
 pub mod tools;
+pub mod torment;
+pub mod verdict;

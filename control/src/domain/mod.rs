@@ -2,6 +2,7 @@
 //! with an input, each as a function that a table can test.
 
 pub mod delivery;
+pub mod doctor;
 pub mod fires;
 pub mod fleet;
 pub mod job;

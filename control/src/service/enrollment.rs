@@ -150,7 +150,7 @@ fn pack(mode: CredentialMode, row: Uuid, sealed: &str) -> String {
     format!("{} {row} {sealed}", mode_text(mode))
 }
 
-fn unpack(packed: &str) -> Option<(CredentialMode, Uuid, String)> {
+pub(super) fn unpack(packed: &str) -> Option<(CredentialMode, Uuid, String)> {
     let mut parts = packed.splitn(3, ' ');
     let mode = match parts.next()? {
         "append_only" => CredentialMode::AppendOnly,

@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod audit;
+pub mod doctor;
 pub mod enrollment;
 pub mod error;
 pub mod fires;

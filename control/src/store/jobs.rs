@@ -293,6 +293,7 @@ pub fn chunk(
     let alive = (
         jobs::state.eq(JobState::Running.as_str()),
         jobs::finished_at.eq(None::<i64>),
+        jobs::result.eq(None::<String>),
         jobs::chunk_seq.eq(seq),
         jobs::event_seq.eq(jobs::event_seq + 1),
         jobs::lease_until.eq(lease.micros()),

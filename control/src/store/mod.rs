@@ -6,6 +6,7 @@ mod bridge;
 mod conn;
 pub mod credentials;
 pub mod db;
+pub mod doctor;
 pub mod enrollment;
 pub mod fires;
 pub mod hosts;

@@ -1,0 +1,132 @@
+//! Chaos by seed, and each of its faults once by name. Several threads: the proxy must answer while a program is waited for.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use restic_manager_tests::chaos::{self, Bed, Plan};
+use restic_manager_tests::proxy::Fault;
+use restic_manager_tests::{torment, verdict};
+use std::time::Duration;
+
+async fn by_seed(seed: u64, jobs: usize) {
+    let run = chaos::run(Plan::new(seed, jobs, 4));
+    let figures = tokio::time::timeout(Duration::from_secs(170), run).await;
+    println!("{}", figures.unwrap_or_else(|_| panic!("seed {seed} does not come to an end")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled_with_seed_1() {
+    by_seed(1, 160).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled_with_seed_2() {
+    by_seed(2, 160).await;
+}
+
+/// One host with one schedule, no chance.
+const CALM: Plan = Plan { seed: 7, jobs: 1, agents: 1, lanes: 1, faults: 0, kills: false };
+
+/// A calm fleet whose one backup takes some time, for sure.
+async fn calm(millis: u64) -> Bed {
+    let bed = Bed::start(&CALM).await;
+    let home = bed.agents[0].0.dir.path();
+    std::fs::write(home.join("pace"), format!("{millis}")).unwrap();
+    bed
+}
+
+async fn judged(bed: Bed, job: &str) -> verdict::Figures {
+    bed.script.ended(job).await;
+    let hosts: Vec<verdict::Host> =
+        bed.agents.into_iter().map(|(agent, _)| verdict::Host { agent, deaths: vec![] }).collect();
+    verdict::hold(&bed.script, &bed.control, &hosts, &[job.to_owned()]).await
+}
+
+async fn until_restic_runs(bed: &Bed) -> u32 {
+    loop {
+        if let Some(pid) = torment::running(bed.agents[0].0.dir.path()).first() {
+            return *pid;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn a_fault_at(path: &'static str, fault: Fault) {
+    let bed = calm(200).await;
+    bed.proxy.order(path, fault);
+    let job = bed.script.run(&bed.agents[0].1[0], "once").await;
+    bed.proxy.until_done().await;
+    assert_eq!(judged(bed, &job).await.starts, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_answer_is_lost_runs_once() {
+    a_fault_at("/claim", Fault::LoseAnswer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_arrives_twice_runs_once() {
+    a_fault_at("/claim", Fault::Repeat).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_whose_answer_is_lost_is_one_end() {
+    a_fault_at("/finish", Fault::LoseAnswer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_whose_answer_is_lost_is_there_once() {
+    a_fault_at("/chunks", Fault::LoseAnswer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_answer_lost_after_the_job_was_dispatched_is_offered_again() {
+    let bed = calm(200).await;
+    let (agent, schedules) = &bed.agents[0];
+    agent.until_said("new desired state").await;
+    // The poll that is parked now was let through; this cuts it, and the next one loses its answer.
+    bed.proxy.order("/poll", Fault::LoseAnswer);
+    bed.proxy.cut_all();
+    let job = bed.script.run(&schedules[0], "once").await;
+    bed.proxy.until_done().await;
+    bed.script.ended(&job).await;
+    let attempt = bed.script.get(&format!("/api/v1/jobs/{job}")).await["attempt"].as_i64();
+    assert!(attempt >= Some(2), "it was offered again under a new number: {attempt:?}");
+    assert_eq!(judged(bed, &job).await.starts, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_job_posted_twice_is_one_job() {
+    let bed = calm(200).await;
+    let schedule = bed.agents[0].1[0].clone();
+    let (one, other) = tokio::join!(bed.script.run(&schedule, "key"), bed.script.run(&schedule, "key"));
+    assert_eq!(one, other);
+    bed.script.ended(&one).await;
+    assert_eq!(bed.script.run(&schedule, "key").await, one, "also after its end");
+    assert_eq!(judged(bed, &one).await.starts, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_during_a_job_hears_of_its_one_end() {
+    let mut bed = calm(6_000).await;
+    let job = bed.script.run(&bed.agents[0].1[0], "once").await;
+    until_restic_runs(&bed).await;
+    bed.control.crash();
+    bed.control.revive();
+    assert_eq!(judged(bed, &job).await.starts, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_connection_aborts_no_backup_and_loses_no_job() {
+    let bed = calm(6_000).await;
+    let job = bed.script.run(&bed.agents[0].1[0], "once").await;
+    let pid = until_restic_runs(&bed).await;
+    bed.proxy.cut_all();
+    bed.proxy.order("/chunks", Fault::LoseRequest);
+    bed.proxy.until_done().await;
+    let still = torment::running(bed.agents[0].0.dir.path());
+    let job_now = bed.script.get(&format!("/api/v1/jobs/{job}")).await;
+    assert!(still.contains(&pid) || job_now["result"]["exit_code"].is_i64(), "restic was stopped: {job_now}");
+    assert_ne!(job_now["state"], "lost", "the reaper is not quicker than the reconnect");
+    let figures = judged(bed, &job).await;
+    assert_eq!(figures.causes.get("agent_restarted"), None);
+}
