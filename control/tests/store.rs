@@ -232,7 +232,8 @@ fn connect(target: &Target) -> Conn {
     match target {
         Target::Sqlite(path) => {
             let mut c = diesel::SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-            c.batch_execute("PRAGMA foreign_keys = ON").unwrap();
+            // The database that was just closed may still be writing its log back.
+            c.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON").unwrap();
             Conn::Sqlite(c)
         }
         Target::Postgres(url) => Conn::Pg(diesel::PgConnection::establish(url).unwrap()),
