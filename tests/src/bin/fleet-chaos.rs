@@ -1,20 +1,27 @@
-//! The long run of the fault harness: `fleet-chaos --jobs N --agents N --seed S`. Prints figures, or panics with what does not hold; the
-//! seed replays the same faults. The programs' own logs go to standard error.
+//! The long run of the fault harness. Prints figures, or panics with what does not hold; the seed replays the same faults. The programs'
+//! own logs go to standard error.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use clap::Parser;
 use restic_manager_tests::chaos::{self, Plan};
 
-fn option(args: &[String], name: &str, otherwise: u64) -> u64 {
-    let at = args.iter().position(|a| a == name);
-    at.map_or(otherwise, |at| args.get(at + 1).and_then(|v| v.parse().ok()).expect("a number after each option"))
+/// Runs jobs through cuts, kills and repeated requests, and says what was lost or doubled.
+#[derive(Parser)]
+struct Args {
+    /// How many jobs.
+    #[arg(long, default_value_t = 10_000)]
+    jobs: usize,
+    /// How many agents share them.
+    #[arg(long, default_value_t = 10)]
+    agents: usize,
+    /// What the faults are drawn from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[tokio::main]
 async fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let jobs = usize::try_from(option(&args, "--jobs", 10_000)).unwrap();
-    let agents = usize::try_from(option(&args, "--agents", 10)).unwrap();
-    let plan = Plan::new(option(&args, "--seed", 1), jobs, agents);
-    println!("{}", chaos::run(plan).await);
+    let Args { jobs, agents, seed } = Args::parse();
+    println!("{}", chaos::run(Plan::new(seed, jobs, agents)).await);
 }
