@@ -127,3 +127,18 @@ async fn an_agent_speaks_only_for_its_own_host() {
     let (status, answer) = stranger.post("/agent/v1/poll", stranger.poll_body(&[], 1)).await;
     assert_eq!((status, answer["code"].as_str()), (401, Some("agent_unknown")));
 }
+
+#[tokio::test]
+async fn a_method_that_a_path_does_not_take_is_told_with_those_that_it_takes() {
+    let server = ControlPlane::start();
+    let admin = server.token("admin");
+    for (method, path, allow) in [
+        (Method::PUT, "/api/v1/schedules/preview", "POST"),
+        (Method::DELETE, "/api/v1/hosts", "GET"),
+        (Method::GET, "/agent/v1/fires", "POST"),
+    ] {
+        let answer = server.request(method.clone(), path, Some(&admin)).json(&json!({})).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 405, "{method} {path}");
+        assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
+    }
+}

@@ -5,7 +5,7 @@ use super::problem::{answer, problem};
 use super::{agent, api, health};
 use actix_web::dev::ResourceDef;
 use actix_web::http::{StatusCode, header};
-use actix_web::{App, HttpRequest, HttpResponse};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -84,6 +84,8 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
                 .service(api::hosts::run_host)
                 .service(api::hosts::put_credential)
                 .service(api::schedules::preview_schedule)
+                // Or other methods of this path would be taken for those of a schedule called "preview".
+                .route("/schedules/preview", web::to(|| ready(not_allowed("POST"))))
                 .service(api::schedules::get_schedule)
                 .service(api::schedules::update_schedule)
                 .service(api::schedules::delete_schedule)
@@ -144,22 +146,19 @@ pub fn fallback() -> impl Fn(HttpRequest) -> Ready<HttpResponse> + Clone + Send 
             .collect(),
     );
     move |req| {
-        let known = table.iter().find(|(path, _)| path.is_match(req.path()));
-        let mut response = match known {
-            Some(_) => {
-                let hint = "See /api/docs for what it takes.";
-                answer(&problem(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method_not_allowed",
-                    "This path does not take that method",
-                    Some(hint.into()),
-                ))
-            }
+        ready(match table.iter().find(|(path, _)| path.is_match(req.path())) {
+            Some((_, allow)) => not_allowed(allow),
             None => answer(&problem(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address", None)),
-        };
-        if let Some(allow) = known.and_then(|(_, allow)| header::HeaderValue::from_str(allow).ok()) {
-            response.headers_mut().insert(header::ALLOW, allow);
-        }
-        ready(response)
+        })
     }
+}
+
+fn not_allowed(allow: &str) -> HttpResponse {
+    let hint = "See /api/docs for what it takes.".to_owned();
+    let title = "This path does not take that method";
+    let mut response = answer(&problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, Some(hint)));
+    if let Ok(allow) = header::HeaderValue::from_str(allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
 }
