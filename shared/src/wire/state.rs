@@ -199,11 +199,12 @@ pub enum Compression {
 }
 
 /// What a credential may do at the storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialMode {
     /// Add snapshots, never remove: what backup hosts hold.
+    #[default]
     AppendOnly,
     /// Everything: what the maintenance host holds.
     Full,
@@ -219,6 +220,9 @@ pub struct RepositorySpec {
     pub name: String,
     /// restic's URL with `{host}` filled in, without any credentials.
     pub url: String,
+    /// Certificate authorities of the storage, as PEM, besides those that the host trusts already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<String>,
     /// What this host's credential may do.
     pub mode: CredentialMode,
     /// Whether a first backup makes the repository when there is none at the address.

@@ -350,6 +350,6 @@ pub async fn run(
     id: web::Path<ScheduleId>,
     form: SafeForm<Pressed>,
 ) -> Result<HttpResponse, ApiError> {
-    let queued = jobs::run_schedule(&s, &who.actor, *id, form.0.key()).await?;
+    let queued = jobs::run_schedule(&s, &who.actor, *id, false, form.0.key()).await?;
     Ok(go(&format!("/jobs/{}", queued.job.id)))
 }
