@@ -10,6 +10,7 @@ pub mod missed;
 pub mod permission;
 pub mod reading;
 pub mod repository;
+pub mod retention;
 pub mod schedule;
 pub mod snapshot;
 mod text_enum;
