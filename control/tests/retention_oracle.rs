@@ -16,7 +16,10 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
+use control::domain::attestation::{self, Attestation, Doubt, Report, SLACK};
+use control::domain::forget::{self, Event, Facts, Gate, Guards, Question};
 use control::domain::retention::{Candidate, Count, Fate, Retention, Within, apply};
+use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -428,4 +431,43 @@ fn retention_is_restic_s() {
         told.push(format!("{} with restic {} ({kept} of {snapshots} kept)", queries.len(), restic.version));
     }
     println!("retention oracle: histories and policies: {}", told.join(", "));
+}
+
+/// Whoever holds an append-only credential adds five snapshots with the same host and tags, later on the days of the real ones. A policy
+/// alone then removes four of the five real ones, as restic's own does; of what a job of ours vouches for, it removes none.
+#[test]
+fn forged_snapshots_displace_no_real_one() {
+    let day = |n: i64, hour: i64| Timestamp::from(utc("2026-09-01 00:00:00") + TimeDelta::hours(24 * n + hour));
+    let (now, retention) = (day(6, 0), Retention { keep_daily: Some(Count::Of(7)), ..Retention::default() });
+    let named = |kind: &str, hour: i64| (0..5).map(|n| (format!("{kind}{n}"), day(n, hour))).collect::<Vec<_>>();
+    let real = named("real", 2);
+    // One of the forged says that it replaces a real one.
+    let all = [real.clone(), named("forged", 3)].concat();
+
+    let candidates: Vec<_> = all.iter().map(|(id, time)| Candidate { id, time: *time, tags: &[] }).collect();
+    let fates = apply(retention.policy().unwrap(), &candidates, Tz::UTC, now);
+    assert_eq!(
+        fates[..5].iter().filter(|fate| **fate == Fate::Remove).count(),
+        4,
+        "the attack works on a policy alone"
+    );
+
+    let reports =
+        real.iter().map(|(id, time)| (id.clone(), Report { job_id: JobId::new(), started: *time, ended: *time }));
+    let original = |id: &str| (id == "forged0").then_some("real0");
+    let listed: Vec<_> =
+        all.iter().map(|(id, time)| attestation::Listed { id, original: original(id), time: *time }).collect();
+    let judged = attestation::judge(&listed, &reports.collect(), SLACK, now);
+    let facts = |((id, time), attestation): (&'_ (String, Timestamp), Attestation)| (id.clone(), *time, attestation);
+    let facts: Vec<_> = all.iter().zip(judged).map(facts).collect();
+    let snapshots: Vec<_> =
+        facts.iter().map(|(id, time, a)| Facts { id, time: *time, tags: &[], attestation: *a }).collect();
+    let guards = Guards { floor: 0, ceiling_percent: 100, ceiling_free: 1000 };
+    let question =
+        Question { snapshots: &snapshots, retention: &retention, zone: Tz::UTC, guards, freeze: None, confirmed: None };
+    let plan = forget::plan(&question, now);
+    assert_eq!((plan.selected().len(), plan.gate), (0, Gate::Nothing), "zero real snapshots are selected");
+    let forged = (0..5).map(|n| format!("forged{n}")).collect();
+    assert_eq!(plan.events, [Event::Unattested { ids: forged }], "one event");
+    assert_eq!(snapshots[5].attestation.doubt(), Some(Doubt::OriginalPresent));
 }

@@ -1,10 +1,12 @@
 //! The rules, pure: no database, no HTTP, no clock, no randomness. What a thing is, what may be done with it, and what is wrong
 //! with an input, each as a function that a table can test.
 
+pub mod attestation;
 pub mod delivery;
 pub mod doctor;
 pub mod fires;
 pub mod fleet;
+pub mod forget;
 pub mod job;
 pub mod missed;
 pub mod permission;
