@@ -2,6 +2,7 @@
 //! with an input, each as a function that a table can test.
 
 pub mod alert;
+pub mod attestation;
 pub mod backend;
 pub mod backup_options;
 pub mod delivery;
@@ -17,6 +18,7 @@ pub mod operation;
 pub mod permission;
 pub mod reading;
 pub mod repository;
+pub mod retention;
 pub mod rotation;
 pub mod schedule;
 pub mod snapshot;

@@ -9,6 +9,8 @@ use restic_manager_shared::wire::problem::FieldError;
 use restic_manager_shared::wire::state::{BackupOptions, BackupSpec, Firing};
 use serde::{Deserialize, Serialize};
 
+pub use super::retention::Retention;
+
 use super::backup_options::check_options;
 use super::repository::check_name;
 
@@ -59,43 +61,6 @@ impl Schedule {
             tags: self.tags.clone(),
             options: self.options.clone(),
         }
-    }
-}
-
-/// Which snapshots of a schedule to keep, in restic's terms. All empty keeps everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retention {
-    /// The newest so many.
-    #[schema(minimum = 1, maximum = 100_000)]
-    pub keep_last: Option<u32>,
-    /// One for each of so many hours.
-    #[schema(minimum = 1, maximum = 100_000)]
-    pub keep_hourly: Option<u32>,
-    /// One for each of so many days.
-    #[schema(minimum = 1, maximum = 100_000)]
-    pub keep_daily: Option<u32>,
-    /// One for each of so many weeks.
-    #[schema(minimum = 1, maximum = 100_000)]
-    pub keep_weekly: Option<u32>,
-    /// One for each of so many months.
-    #[schema(minimum = 1, maximum = 100_000)]
-    pub keep_monthly: Option<u32>,
-    /// One for each of so many years.
-    #[schema(minimum = 1, maximum = 100_000)]
-    pub keep_yearly: Option<u32>,
-}
-
-impl Retention {
-    fn rules(&self) -> [(&'static str, Option<u32>); 6] {
-        [
-            ("keep_last", self.keep_last),
-            ("keep_hourly", self.keep_hourly),
-            ("keep_daily", self.keep_daily),
-            ("keep_weekly", self.keep_weekly),
-            ("keep_monthly", self.keep_monthly),
-            ("keep_yearly", self.keep_yearly),
-        ]
     }
 }
 
@@ -175,11 +140,7 @@ pub fn check(input: &ScheduleInput, os: Option<Os>) -> Vec<FieldError> {
     wrong.extend(check_tags(&input.tags));
     wrong.extend(check_when(input));
     wrong.extend(check_firing(input.firing));
-    for (name, rule) in input.retention.rules() {
-        if rule.is_some_and(|n| n == 0 || n > 100_000) {
-            wrong.push(at(format!("/retention/{name}"), "1 to 100000, or left out"));
-        }
-    }
+    wrong.extend(input.retention.check("/retention"));
     wrong.extend(check_options(&input.options));
     wrong
 }
@@ -283,6 +244,7 @@ fn check_firing(firing: Firing) -> Vec<FieldError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::retention::Count;
 
     fn manual(paths: &[&str]) -> ScheduleInput {
         ScheduleInput {
@@ -347,7 +309,7 @@ mod tests {
         input.name = " x".into();
         input.tags = vec!["a,b".into(), "rm-job-x".into()];
         input.timezone = Some("Mars/Base".into());
-        input.retention.keep_daily = Some(0);
+        input.retention.keep_daily = Some(Count::Of(0));
         input.options.limit_upload_kib = Some(0);
         input.firing = Firing { catch_up_minutes: MAX_CATCH_UP + 1, retries: MAX_RETRIES + 1, ..Firing::default() };
         assert_eq!(

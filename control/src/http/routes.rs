@@ -111,6 +111,8 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
                 .service(api::upkeep::put_maintenance)
                 .service(api::upkeep::run_maintenance)
                 .service(api::upkeep::list_locks)
+                .service(api::upkeep::preview_retention)
+                .service(api::upkeep::carry_out_retention)
                 .service(api::upkeep::rotate_password)
                 .service(api::upkeep::create_account)
                 .service(api::alerts::list_alerts)

@@ -2,7 +2,7 @@
 //! what is gone.
 
 use super::ActError;
-use crate::domain::forget::attest;
+use crate::domain::attestation::{Report, SLACK, attest};
 use crate::store::jobs::JobRecord;
 use crate::store::snapshots::{self, Origin};
 use crate::store::{Conn, hosts, schedules};
@@ -41,14 +41,16 @@ fn made(
     now: Timestamp,
 ) -> Result<(), ActError> {
     let job = &record.job;
-    let from = job.started_at.unwrap_or(job.queued_at);
+    let window = Report { job_id: job.id, started: job.started_at.unwrap_or(job.queued_at), ended: now };
+    // A job makes one; more than that is no report of a backup.
+    let vouches = report.snapshots.len() == 1;
     for snapshot in &report.snapshots {
         let origin = Origin {
             repository_id,
             host_id: Some(job.host_id),
             schedule_id: job.schedule_id,
             job_id: Some(job.id),
-            attested: attest(snapshot.time, from, now),
+            attested: vouches && attest(snapshot.time, window, SLACK).is_ok(),
             listed_by: None,
         };
         snapshots::put(conn, origin, snapshot, now)?;

@@ -256,6 +256,25 @@ pub fn recent_of_repository(conn: &mut Conn, repository: RepositoryId, limit: i6
     rows.into_iter().map(JobRecord::try_from).collect()
 }
 
+/// When these jobs started and ended: (id, from, until).
+///
+/// # Errors
+/// When the database fails.
+pub fn windows(conn: &mut Conn, ids: &[JobId]) -> StoreResult<Vec<(JobId, Timestamp, Option<Timestamp>)>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for part in ids.chunks(500) {
+        let part: Vec<String> = part.iter().map(ToString::to_string).collect();
+        let rows = jobs::table
+            .filter(jobs::id.eq_any(part))
+            .select((jobs::id, jobs::queued_at, jobs::started_at, jobs::finished_at))
+            .load::<(String, i64, Option<i64>, Option<i64>)>(conn)?;
+        for (id, queued, started, finished) in rows {
+            found.push((parse("jobs.id", &id)?, Timestamp::from_micros(started.unwrap_or(queued)), time(finished)));
+        }
+    }
+    Ok(found)
+}
+
 /// The newest finished jobs of a kind in a repository, newest first.
 ///
 /// # Errors

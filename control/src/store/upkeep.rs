@@ -66,6 +66,23 @@ pub fn chore(conn: &mut Conn, repository: RepositoryId, chore: Chore) -> StoreRe
     row.map_or_else(|| Ok(ChoreState::new(chore)), state)
 }
 
+/// What is kept of a chore.
+macro_rules! kept {
+    ($s:expr) => {
+        (
+            repository_chores::followed_until.eq($s.followed_until.map(Timestamp::micros)),
+            repository_chores::asked_by.eq($s.asked_by.as_deref()),
+            repository_chores::last_job_id.eq($s.last_job_id.map(|id| id.to_string())),
+            repository_chores::last_state.eq($s.last_state.map(|x| x.as_str())),
+            repository_chores::last_done_at.eq($s.last_done_at.map(Timestamp::micros)),
+            repository_chores::last_success_at.eq($s.last_success_at.map(Timestamp::micros)),
+            repository_chores::part.eq(i32::try_from($s.part).unwrap_or(0)),
+            repository_chores::cycle_started_at.eq($s.cycle_started_at.map(Timestamp::micros)),
+            repository_chores::note.eq($s.note.as_deref()),
+        )
+    };
+}
+
 /// Keeps a chore's state.
 ///
 /// # Errors
@@ -73,10 +90,10 @@ pub fn chore(conn: &mut Conn, repository: RepositoryId, chore: Chore) -> StoreRe
 pub fn put_chore(conn: &mut Conn, repository: RepositoryId, s: &ChoreState) -> StoreResult<()> {
     let key = (repository.to_string(), s.chore.as_str());
     if diesel::select(diesel::dsl::exists(repository_chores::table.find(key.clone()))).get_result::<bool>(conn)? {
-        diesel::update(repository_chores::table.find(key)).set(values(s)).execute(conn)?;
+        diesel::update(repository_chores::table.find(key)).set(kept!(s)).execute(conn)?;
     } else {
         diesel::insert_into(repository_chores::table)
-            .values((repository_chores::repository_id.eq(key.0), repository_chores::chore.eq(key.1), values(s)))
+            .values((repository_chores::repository_id.eq(key.0), repository_chores::chore.eq(key.1), kept!(s)))
             .execute(conn)?;
     }
     Ok(())

@@ -1,20 +1,22 @@
 //! Upkeep of repositories over the API: maintenance, locks, passwords, accounts.
 
 use super::Errors;
-use super::jobs::RunAnswer;
+use super::jobs::{RunAnswer, run_answer};
 use crate::domain::rotation::Rotation;
 use crate::domain::upkeep::{Chore, Plan};
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
-use crate::http::params::Input;
+use crate::http::params::{IdempotencyKey, Input};
 use crate::http::problem::ApiError;
 use crate::service::accounts::{self, AccountInput};
 use crate::service::locks::{self, LockView};
+use crate::service::retention::{self, SchedulePlan};
 use crate::service::upkeep::{self, Upkeep};
 use crate::service::{Services, rotation};
 use actix_web::{HttpResponse, get, post, put, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::secret::Secret;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Show a repository's maintenance
 ///
@@ -144,4 +146,49 @@ pub async fn create_account(
     let account = accounts::create(&s, &who.actor, *id, input.read()?).await?;
     let job = account.job.map(RunAnswer::of);
     Ok(HttpResponse::Created().json(AccountAnswer { user: account.user, line: account.line, job }))
+}
+
+/// What retention would do.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RetentionPreview {
+    /// For each schedule, by host and name.
+    pub items: Vec<SchedulePlan>,
+}
+
+/// Preview a repository's retention
+///
+/// For each snapshot whether it stays or goes, and why.
+#[utoipa::path(operation_id = "previewRetention", tag = "snapshots", params(("id" = RepositoryId, Path)), responses((status = 200, body = RetentionPreview), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/repositories/{id}/retention")]
+pub async fn preview_retention(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+) -> Result<web::Json<RetentionPreview>, ApiError> {
+    Ok(web::Json(RetentionPreview { items: retention::preview(&s, *id).await? }))
+}
+
+/// What a person has seen in the preview and agrees to remove.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionInput {
+    /// Whole ids. What retention does not select, or no longer selects, stays.
+    #[schema(min_items = 1, max_items = 5000)]
+    pub snapshots: BTreeSet<String>,
+}
+
+/// Carry out a repository's retention
+///
+/// Removes the snapshots that were seen in the preview and that retention still selects, also beyond the ceiling. Their data goes with the
+/// next prune.
+#[utoipa::path(operation_id = "carryOutRetention", tag = "snapshots", params(("id" = RepositoryId, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = RetentionInput, responses((status = 202, body = RunAnswer), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+#[post("/repositories/{id}/retention")]
+pub async fn carry_out_retention(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+    key: IdempotencyKey,
+    input: Input<RetentionInput>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(run_answer(retention::carry_out(&s, &who.actor, *id, input.read()?.snapshots, key.0).await?))
 }

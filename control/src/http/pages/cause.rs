@@ -119,10 +119,14 @@ const fn meaning(code: CauseCode) -> &'static str {
         CauseCode::RepositoryDamaged => {
             "Some of what is stored is lost or altered. Which snapshots need it is listed below as far as it could be found out; the others can be restored."
         }
-        CauseCode::SnapshotMissing => "It was removed meanwhile, or by somebody else. The list here is brought up to date by itself.",
+        CauseCode::SnapshotMissing => {
+            "It was removed meanwhile, or by somebody else. The list here is brought up to date by itself."
+        }
         CauseCode::PolicyForbids => "The policy file on the host has the last word, whatever is asked for here.",
         CauseCode::CredentialAppendOnly => "On it this would half-succeed and leave litter, so restic was not started.",
-        CauseCode::RemovalRefused => "Nothing is lost, but nothing was removed either: the storage lets this user only add.",
+        CauseCode::RemovalRefused => {
+            "Nothing is lost, but nothing was removed either: the storage lets this user only add."
+        }
         CauseCode::ResticFailed => "It could not finish its work. Its own words below say why.",
         CauseCode::Unknown => "The agent names a reason that this server does not know. Its own words stand below.",
     }
