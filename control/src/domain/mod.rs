@@ -8,6 +8,7 @@ pub mod fires;
 pub mod fleet;
 pub mod forget;
 pub mod job;
+pub mod locks;
 pub mod missed;
 pub mod permission;
 pub mod reading;
