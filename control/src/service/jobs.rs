@@ -36,7 +36,7 @@ pub struct Queued {
 pub(super) struct Request {
     pub(super) actor: Actor,
     pub(super) now: Timestamp,
-    key: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 impl Request {

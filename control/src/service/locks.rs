@@ -5,7 +5,7 @@ use super::jobs::{Ask, Request, queue};
 use super::repositories::load as load_repository;
 use super::{ActError, Services};
 use crate::domain::alert::{AlertKind, Severity};
-use crate::domain::locks::{Holder, Known, holder};
+use crate::domain::locks::{Child, Cleanup, Judged, Lock, Unknown, Verdict, cleanup, judge};
 use crate::store::jobs::JobRecord;
 use crate::store::{Conn, StoreError, alerts, hosts, jobs, upkeep};
 use restic_manager_shared::id::RepositoryId;
@@ -17,18 +17,20 @@ use std::time::Duration;
 
 /// A host's clock may be off by so much when it writes the time into a lock.
 const SLACK: Duration = Duration::from_secs(10 * 60);
+/// So many of a repository's newest jobs are looked at for the maker of a lock.
+const RECENT: i64 = 500;
 /// Before anything that a person asked for.
 const FIRST: i32 = 100;
 
-/// A lock and what is known of its holder.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct LockView {
-    /// The lock.
-    pub lock: LockRecord,
-    /// When it was seen.
-    pub seen_at: Timestamp,
-    /// Who holds it, as far as it is known here.
-    pub holder: Holder,
+/// The locks of a repository.
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+pub struct Locks {
+    /// As they were last seen, with who holds each.
+    pub items: Vec<Judged>,
+    /// When that was; none if nobody has looked yet, or there were none.
+    pub seen_at: Option<Timestamp>,
+    /// How the dead ones among them can be removed.
+    pub cleanup: Cleanup,
 }
 
 /// Has the host that ran a dead restic remove the lock that it left.
@@ -70,20 +72,24 @@ pub(super) fn seen(
     now: Timestamp,
 ) -> Result<(), ActError> {
     upkeep::put_locks(conn, repository, locks, now)?;
-    let known = known(conn, repository)?;
-    let foreign: Vec<&LockRecord> =
-        locks.iter().filter(|lock| matches!(holder(lock, &known), Holder::Unknown { .. })).collect();
+    let children = children(conn, repository)?;
+    let judged = judge(&locks.iter().map(lock).collect::<Vec<_>>(), &children);
+    let foreign: Vec<&Judged> = judged
+        .iter()
+        .filter(|j| matches!(j.verdict, Verdict::Unknown { why: Unknown::NotOurs | Unknown::Ambiguous { .. } }))
+        .collect();
     let about = (AlertKind::ForeignLock, &*format!("repository:{repository}"));
     match foreign.first() {
         None => {
             alerts::resolve(conn, about, now)?;
         }
-        Some(lock) => {
+        Some(first) => {
             let detail = format!(
-                "{} locks belong to no job that is known here; one is of process {} on {}",
+                "{} locks belong to no job that is known here; one is of process {} on {}: {}",
                 foreign.len(),
-                lock.pid,
-                lock.hostname
+                first.lock.pid,
+                first.lock.hostname,
+                first.text
             );
             alerts::raise(conn, about, Severity::Warning, &detail, now)?;
         }
@@ -91,30 +97,57 @@ pub(super) fn seen(
     Ok(())
 }
 
-/// The jobs that could have made a lock in a repository: open ones, and the newest ended ones with their processes.
-fn known(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Known>, ActError> {
-    let mut known = vec![];
-    for record in jobs::recent_of_repository(conn, repository, 500)? {
-        let Some(host) = hosts::get(conn, record.job.host_id)? else { continue };
-        let running = record.job.progress.as_ref().and_then(|p| p.pid);
-        let pids: Vec<u32> = record.pids.iter().copied().chain(running).collect();
-        if !pids.is_empty() {
-            known.push(Known::of(&record.job, host.hostname, pids));
-        }
+fn lock(record: &LockRecord) -> Lock {
+    Lock {
+        id: record.id.clone(),
+        time: record.time,
+        hostname: record.hostname.clone(),
+        username: record.username.clone(),
+        pid: record.pid,
+        exclusive: record.exclusive,
     }
-    Ok(known)
+}
+
+/// The restic processes that jobs ran in a repository: those of open jobs, and of the newest that have ended.
+fn children(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Child>, ActError> {
+    let mut found = vec![];
+    for record in jobs::recent_of_repository(conn, repository, RECENT)? {
+        let running = record.job.progress.as_ref().and_then(|p| p.pid).filter(|pid| !record.pids.contains(pid));
+        if record.pids.is_empty() && running.is_none() {
+            continue;
+        }
+        let Some(host) = hosts::get(conn, record.job.host_id)? else { continue };
+        let child = |pid, gone| Child {
+            host_id: host.id,
+            host: host.name.clone(),
+            hostname: host.hostname.clone(),
+            job_id: record.job.id,
+            state: record.job.state,
+            pid,
+            started: record.job.started_at.unwrap_or(record.job.queued_at),
+            ended: record.job.finished_at,
+            gone,
+        };
+        // What a report names is gone: the agent waited for it. What only the progress names may live.
+        found.extend(record.pids.iter().map(|pid| child(*pid, true)));
+        found.extend(running.map(|pid| child(pid, false)));
+    }
+    Ok(found)
 }
 
 /// The locks of a repository as they were last seen.
 ///
 /// # Errors
 /// When there is no such repository.
-pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<Vec<LockView>, ActError> {
+pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<Locks, ActError> {
     s.db.read(move |conn| {
         load_repository(conn, id)?;
-        let known = known(conn, id)?;
         let locks = upkeep::locks(conn, id)?;
-        Ok(locks.into_iter().map(|(lock, seen_at)| LockView { holder: holder(&lock, &known), lock, seen_at }).collect())
+        let seen_at = locks.iter().map(|(_, at)| *at).max();
+        let locks: Vec<Lock> = locks.iter().map(|(record, _)| lock(record)).collect();
+        let items = judge(&locks, &children(conn, id)?);
+        let idle = jobs::open_of_repositories(conn, &[id])?.is_empty();
+        Ok(Locks { cleanup: cleanup(&items, idle, Timestamp::now()), items, seen_at })
     })
     .await
 }

@@ -1,7 +1,6 @@
 //! Operations: what a person or script asks of restic besides a run of a schedule. The rules stand in the table of `domain::operation`;
 //! here they meet the database.
 
-use super::hosts::load as load_host;
 use super::jobs::{Ask, Queued, Request, queue, queued};
 use super::{ActError, Noun, Refusal, Services};
 use crate::domain::delivery::{Open, WaitsFor, waits_for as in_the_way};
@@ -171,12 +170,4 @@ pub(super) fn waits_for(conn: &mut Conn, job: &Job) -> Result<Option<WaitsFor>, 
     let open = open_of(&record);
     let others = around(conn, std::slice::from_ref(&open))?;
     Ok(in_the_way(&open, &others, Timestamp::now()))
-}
-
-/// Whether a host is there to be named.
-///
-/// # Errors
-/// When there is no such host.
-pub(super) fn known_host(conn: &mut Conn, id: HostId) -> Result<HostRecord, ActError> {
-    load_host(conn, id)
 }

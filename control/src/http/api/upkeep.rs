@@ -8,7 +8,7 @@ use crate::http::guard::{Admin, Guarded, Operator, Viewer};
 use crate::http::params::{IdempotencyKey, Input};
 use crate::http::problem::ApiError;
 use crate::service::accounts::{self, AccountInput};
-use crate::service::locks::{self, LockView};
+use crate::service::locks::{self, Locks};
 use crate::service::retention::{self, SchedulePlan};
 use crate::service::upkeep::{self, Upkeep};
 use crate::service::{Services, rotation};
@@ -77,24 +77,17 @@ pub async fn run_maintenance(
     Ok(HttpResponse::Accepted().json(upkeep::run_now(&s, &who.actor, *id, input.read()?.chores).await?))
 }
 
-/// The locks of a repository.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct LockList {
-    /// As they were last seen; an operation of the kind `locks` looks anew.
-    pub items: Vec<LockView>,
-}
-
 /// List a repository's locks
 ///
 /// As they were last seen, with who holds them.
-#[utoipa::path(operation_id = "listLocks", tag = "repositories", params(("id" = RepositoryId, Path)), responses((status = 200, body = LockList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[utoipa::path(operation_id = "listLocks", tag = "repositories", params(("id" = RepositoryId, Path)), responses((status = 200, body = Locks), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
 #[get("/repositories/{id}/locks")]
 pub async fn list_locks(
     _: Guarded<Viewer>,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
-) -> Result<web::Json<LockList>, ApiError> {
-    Ok(web::Json(LockList { items: locks::of_repository(&s, *id).await? }))
+) -> Result<web::Json<Locks>, ApiError> {
+    Ok(web::Json(locks::of_repository(&s, *id).await?))
 }
 
 /// The new password.
