@@ -127,7 +127,13 @@ mod tests {
     use restic_manager_shared::time::Timestamp;
 
     fn seen(at: i64) -> Seen {
-        Seen { at: Timestamp::from_seconds(at), held_version: 1, agent_version: "1".into(), restic_version: None }
+        Seen {
+            at: Timestamp::from_seconds(at),
+            held_version: 1,
+            agent_version: "1".into(),
+            restic_version: None,
+            hooks: None,
+        }
     }
 
     #[test]

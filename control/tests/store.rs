@@ -6,6 +6,7 @@ mod support;
 
 use control::domain::fleet::Lifecycle;
 use control::domain::job::{JobResult, JobState};
+use control::domain::upkeep::Plan;
 use control::store::jobs::{Filter, NewJob};
 use control::store::{Conn, Db, OpenError, StoreError, StoreResult, Target, audit, hosts, jobs, migrate, settings};
 use diesel::connection::SimpleConnection;
@@ -38,10 +39,15 @@ fn seed(conn: &mut Conn, name: &str) -> StoreResult<(HostId, JobId)> {
                 url: "/srv".into(),
                 backend: control::domain::repository::Backend::Local,
                 init_if_missing: false,
+                maintenance_host_id: None,
+                quota_bytes: None,
+                ca_pem: None,
+                rotation: None,
                 created_at: at(1),
                 updated_at: at(1),
             },
             password_sealed: "v1.x".into(),
+            plan: Plan::default(),
         },
     )?;
     let new = NewJob {
@@ -52,6 +58,9 @@ fn seed(conn: &mut Conn, name: &str) -> StoreResult<(HostId, JobId)> {
         state_version: 1,
         requested_by: "user:x".into(),
         idempotency_key: Some(format!("key {name}")),
+        priority: 0,
+        chore: None,
+        secrets_sealed: None,
         now: at(2),
     };
     jobs::insert(conn, &new, &line("queued"))?;
@@ -193,6 +202,9 @@ async fn lists_page_without_gaps_or_doubles() {
                     state_version: 1,
                     requested_by: "user:x".into(),
                     idempotency_key: None,
+                    priority: 0,
+                    chore: None,
+                    secrets_sealed: None,
                     now: at(2 + n / 5),
                 };
                 jobs::insert(conn, &new, &line("queued"))?;

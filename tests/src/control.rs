@@ -147,7 +147,7 @@ impl Drop for ControlPlane {
 fn spawn(dir: &Path, more: &[&str]) -> (Child, String) {
     let listen: &[&str] = if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
     let mut child = program()
-        .args(["serve", "--data-dir"])
+        .args(["serve", "--upkeep-seconds", "0", "--data-dir"])
         .arg(dir)
         .args(listen)
         .args(more)
