@@ -17,6 +17,7 @@ pub mod retention;
 pub mod schedule;
 pub mod snapshot;
 mod text_enum;
+pub mod upkeep;
 
 pub use text_enum::UnknownName;
 pub(crate) use text_enum::text_enum;
