@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod fires;
 pub mod fleet;
 pub mod forget;
+pub mod health;
 pub mod job;
 pub mod locks;
 pub mod missed;
