@@ -45,6 +45,7 @@ impl Chore {
 /// When a chore runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UpkeepLine)]
 pub struct Line {
     /// A crontab(5) line of five fields, in the plan's zone.
     #[schema(example = "30 4 * * 0")]
@@ -144,6 +145,7 @@ pub struct Known {
 
 /// A chore that is to be queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = UpkeepDue)]
 pub struct Due {
     /// Which.
     pub chore: Chore,
@@ -173,7 +175,8 @@ pub struct Running {
 
 /// What a chore that is queued waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(tag = "waits_for", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(as = ChoreWaitsFor)]
 pub enum WaitsFor {
     /// The window to open.
     Window {

@@ -89,7 +89,7 @@ impl utoipa::PartialSchema for Window {
 
 impl utoipa::ToSchema for Window {
     fn name() -> std::borrow::Cow<'static, str> {
-        std::borrow::Cow::Borrowed("Window")
+        std::borrow::Cow::Borrowed("UpkeepWindow")
     }
 }
 
