@@ -135,6 +135,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         agent_tokens: agents::TokenCache::default(),
         gate: users::Gate::default(),
         started_at: Timestamp::now(),
+        fleet_limit: None,
         stopping,
     })
 }
@@ -167,7 +168,8 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
         std::net::TcpListener::bind(args.listen).map_err(|error| StartError::Listen { address: args.listen, error })?;
     let address = listener.local_addr().unwrap_or(args.listen);
     let (stop, stopping) = watch::channel(false);
-    let services = web::Data::new(open(&args.data, stopping).await?);
+    let services = Services { fleet_limit: args.max_running_jobs, ..open(&args.data, stopping).await? };
+    let services = web::Data::new(services);
     let pages = web::Data::new(pages::Pages::new().map_err(|e| StartError::Templates(e.to_string()))?);
     let site = web::Data::new(Site {
         public_url: args.public_url.clone(),
@@ -177,7 +179,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     if let Some(token) = users::offer_setup(&services).await? {
         tracing::info!("no user yet: open /setup with this one-time setup token={}", token.reveal());
     }
-    let background = background::start(&services);
+    let background = background::start(&services, Duration::from_secs(args.upkeep_seconds));
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (s, fallback) = (services.clone(), routes::fallback());
     let server = HttpServer::new(move || {

@@ -34,6 +34,8 @@ pub enum Command {
     },
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the table of operations, as Markdown.
+    Operations,
 }
 
 /// Where the data is.
@@ -68,6 +70,13 @@ pub struct Serve {
     /// Its private key (PEM).
     #[arg(long, requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// How many jobs the whole fleet may run at the same time; no limit if left out. What schedules start by themselves counts, but
+    /// does not wait.
+    #[arg(long)]
+    pub max_running_jobs: Option<u32>,
+    /// Seconds between looks at what repositories need (maintenance, proofs, changes of passwords); 0 for never.
+    #[arg(long, default_value_t = 20)]
+    pub upkeep_seconds: u64,
     /// Log lines as JSON.
     #[arg(long)]
     pub log_json: bool,

@@ -37,6 +37,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Openapi => {
             print!("{}", routes::document_text()?);
         }
+        Command::Operations => print!("{}", control::domain::operation::markdown()),
         Command::User(UserCommand::Add { name, role, password, data }) => {
             let password = match password {
                 Some(password) => password,

@@ -63,6 +63,11 @@ impl Presence {
         self.map().get(&host).map(|e| e.seen.clone())
     }
 
+    /// When each host was last heard from.
+    pub fn all_seen(&self) -> HashMap<HostId, restic_manager_shared::time::Timestamp> {
+        self.map().iter().map(|(id, entry)| (*id, entry.seen.at)).collect()
+    }
+
     /// A sign of life other than a poll.
     pub fn touch(&self, host: HostId, now: restic_manager_shared::time::Timestamp) {
         if let Some(entry) = self.map().get_mut(&host) {

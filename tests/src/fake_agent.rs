@@ -111,6 +111,7 @@ impl FakeAgent {
             fires: self.fires.clone(),
             spooled: 0,
             agent_version: "0.1.0".into(),
+            hooks: None,
             restic_version: Some("0.18.0".into()),
             hold,
         })

@@ -1,6 +1,7 @@
 //! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
 
-use crate::service::{ActError, Services, ingest};
+use crate::service::upkeep as service_upkeep;
+use crate::service::{ActError, Services, ingest, rotation};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -12,13 +13,24 @@ const SEEN: Duration = Duration::from_secs(5);
 /// How often silent jobs are looked for.
 const SILENT: Duration = Duration::from_secs(10);
 
-/// Starts all of them; they end when the server stops.
+/// Starts all of them; they end when the server stops. What repositories need is looked at every `upkeep`, or never if that is zero.
 #[must_use]
-pub fn start(s: &Data<Services>) -> Vec<JoinHandle<()>> {
-    vec![
+pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
+    let mut tasks = vec![
         every("seen", SEEN, s, |s| async move { ingest::write_back_seen(&s).await }),
         every("silent jobs", SILENT, s, |s| async move { ingest::lose_silent(&s, Timestamp::now()).await }),
-    ]
+    ];
+    if !upkeep.is_zero() {
+        tasks.push(every(
+            "upkeep",
+            upkeep,
+            s,
+            |s| async move { service_upkeep::start_due(&s, Timestamp::now()).await },
+        ));
+        tasks.push(every("proofs", upkeep, s, |s| async move { service_upkeep::prove(&s, Timestamp::now()).await }));
+        tasks.push(every("rotation", upkeep, s, |s| async move { rotation::advance(&s, Timestamp::now()).await }));
+    }
+    tasks
 }
 
 fn every<F>(

@@ -40,8 +40,8 @@ pub struct Report {
 pub enum Attestation {
     /// A job of ours made it.
     Attested {
-        /// The job.
-        job_id: JobId,
+        /// The job; none if a person vouches for it, or the job is no longer known here.
+        job_id: Option<JobId>,
     },
     /// Nobody can say where it is from.
     Unattested {
@@ -138,7 +138,7 @@ pub fn judge(
     let mut made: BTreeMap<JobId, u32> = BTreeMap::new();
     found.iter().flatten().for_each(|job| *made.entry(*job).or_default() += 1);
     let judged = |found| match found {
-        Ok(job_id) if made.get(&job_id) == Some(&1) => Attestation::Attested { job_id },
+        Ok(job_id) if made.get(&job_id) == Some(&1) => Attestation::Attested { job_id: Some(job_id) },
         Ok(_) => Attestation::Unattested { doubt: Doubt::JobShared },
         Err(doubt) => Attestation::Unattested { doubt },
     };

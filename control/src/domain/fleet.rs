@@ -6,7 +6,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::MAX_HOLD;
 use restic_manager_shared::wire::enroll::Os;
 use restic_manager_shared::wire::problem::FieldError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 text_enum! {
@@ -86,6 +86,21 @@ pub struct Host {
     pub created_at: Timestamp,
     /// When its agent enrolled.
     pub enrolled_at: Option<Timestamp>,
+    /// Why its retention does not run, if it is frozen.
+    pub frozen: Option<Freeze>,
+    /// Names in its folder of hooks: only these can be named in a schedule.
+    pub hooks: Vec<String>,
+}
+
+/// While a host is frozen, nothing of it is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Freeze {
+    /// Why, for people.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who did it.
+    pub by: String,
 }
 
 /// What is wrong with a host's name. It goes into restic's `--host` and into repository URLs, so it is kept plain.

@@ -327,7 +327,7 @@ mod tests {
 
     const DAY: i64 = 86_400;
     const NOW: Timestamp = Timestamp::from_seconds(1_000 * DAY);
-    const OURS: Attestation = Attestation::Attested { job_id: JobId(uuid::Uuid::nil()) };
+    const OURS: Attestation = Attestation::Attested { job_id: Some(JobId(uuid::Uuid::nil())) };
     const NOT_OURS: Attestation = Attestation::Unattested { doubt: Doubt::Unknown };
 
     /// One a day, `n` of them, the last one today; named by their day.

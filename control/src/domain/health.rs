@@ -3,7 +3,7 @@
 
 use chrono::Datelike;
 use restic_manager_shared::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub use cycle::{NotPart, Part, ReadCycle};
 pub use verdict::{AppendOnly, Findings, Health, Level, Limits, Trouble, Weighed, verdict};
 
 /// A repository's figures at one time, as restic's `stats` tells them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = HealthSample)]
 pub struct Sample {
     /// When they were taken.

@@ -1,11 +1,13 @@
 //! Jobs: one run of one operation on one host. Here: the states, which may follow which, and what Run now means.
 
-use super::permission::Role;
+use super::delivery::WaitsFor;
+pub use super::operation::JobKind;
 use super::schedule::Schedule;
 use super::text_enum;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::job::{BackupSummary, Cause, End, ItemError, Task};
+use restic_manager_shared::wire::job::{BackupSummary, Cause, End, ItemError};
+use restic_manager_shared::wire::operation::Outcome;
 use restic_manager_shared::wire::progress::{LogLine, Progress};
 use serde::{Deserialize, Serialize};
 
@@ -70,39 +72,6 @@ impl From<End> for JobState {
     }
 }
 
-text_enum! {
-    /// The operation.
-    JobKind {
-        /// Make a snapshot.
-        Backup = "backup",
-        /// Make the repository.
-        Init = "init",
-        /// List the snapshots.
-        Snapshots = "snapshots",
-    }
-}
-
-impl JobKind {
-    /// The role that may ask for it.
-    #[must_use]
-    pub const fn role(self) -> Role {
-        match self {
-            Self::Backup | Self::Snapshots => Role::Operator,
-            Self::Init => Role::Admin,
-        }
-    }
-}
-
-impl From<&Task> for JobKind {
-    fn from(task: &Task) -> Self {
-        match task {
-            Task::Backup { .. } => Self::Backup,
-            Task::Init { .. } => Self::Init,
-            Task::Snapshots { .. } => Self::Snapshots,
-        }
-    }
-}
-
 /// One run of one operation on one host.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Job {
@@ -142,6 +111,10 @@ pub struct Job {
     pub progress: Option<Progress>,
     /// How it ended.
     pub result: Option<JobResult>,
+    /// What came of it, for operations other than a backup.
+    pub outcome: Option<Outcome>,
+    /// What it waits for, while it is queued.
+    pub waits_for: Option<WaitsFor>,
 }
 
 /// Fires that were slept through and that one run makes up for.

@@ -1,7 +1,10 @@
 //! The rules, pure: no database, no HTTP, no clock, no randomness. What a thing is, what may be done with it, and what is wrong
 //! with an input, each as a function that a table can test.
 
+pub mod alert;
 pub mod attestation;
+pub mod backend;
+pub mod backup_options;
 pub mod delivery;
 pub mod doctor;
 pub mod fires;
@@ -11,12 +14,15 @@ pub mod health;
 pub mod job;
 pub mod locks;
 pub mod missed;
+pub mod operation;
 pub mod permission;
 pub mod reading;
 pub mod repository;
 pub mod retention;
+pub mod rotation;
 pub mod schedule;
 pub mod snapshot;
+pub mod task_input;
 mod text_enum;
 pub mod upkeep;
 

@@ -1,7 +1,8 @@
 //! Repositories: where backups go. Here: what a repository URL may be. Its password and the hosts' credentials are kept apart.
 
+use super::rotation::Rotation;
 use super::text_enum;
-use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::problem::FieldError;
 use serde::Serialize;
@@ -43,6 +44,14 @@ pub struct Repository {
     pub backend: Backend,
     /// Whether a host's first backup makes the repository when there is none at the address.
     pub init_if_missing: bool,
+    /// The host that forgets, prunes and checks. It needs a full credential.
+    pub maintenance_host_id: Option<HostId>,
+    /// How large the storage may get, in bytes; none if nobody said.
+    pub quota_bytes: Option<u64>,
+    /// Certificate authorities of the storage, as PEM, besides those that the hosts trust already.
+    pub ca_pem: Option<String>,
+    /// The change of its password that is under way.
+    pub rotation: Option<Rotation>,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -136,6 +145,18 @@ pub fn check_password(password: &str) -> Option<FieldError> {
     (!fine).then(|| FieldError {
         pointer: "/password".into(),
         detail: "1 to 1000 characters, no control characters, no space at either end (restic would drop it)".into(),
+    })
+}
+
+/// What is wrong with certificate authorities given as text.
+#[must_use]
+pub fn check_ca(pem: &str) -> Option<FieldError> {
+    let whole = pem.contains("-----BEGIN CERTIFICATE-----") && pem.contains("-----END CERTIFICATE-----");
+    let fine =
+        whole && pem.len() <= 100_000 && pem.chars().all(|c| c == '\n' || c == '\r' || c == '\t' || !c.is_control());
+    (!fine).then(|| FieldError {
+        pointer: "/ca_pem".into(),
+        detail: "certificates as PEM text, beginning with -----BEGIN CERTIFICATE-----".into(),
     })
 }
 

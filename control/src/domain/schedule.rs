@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::retention::Retention;
 
+use super::backup_options::check_options;
 use super::repository::check_name;
 
 /// A schedule.
@@ -70,8 +71,8 @@ pub struct ScheduleInput {
     /// Its name, once per host.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
-    /// Absolute paths on the host, at least one.
-    #[schema(min_items = 1, max_items = 10_000)]
+    /// Absolute paths on the host, at least one unless a hook's output is backed up.
+    #[schema(max_items = 10_000)]
     pub paths: Vec<String>,
     /// restic exclude patterns.
     #[serde(default)]
@@ -128,21 +129,19 @@ fn at(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
 pub fn check(input: &ScheduleInput, os: Option<Os>) -> Vec<FieldError> {
     let mut wrong = Vec::new();
     wrong.extend(check_name(&input.name, "/name"));
-    wrong.extend(check_paths(&input.paths, os, "/paths"));
+    match &input.options.stdin {
+        None => wrong.extend(check_paths(&input.paths, os, "/paths")),
+        Some(_) if !input.paths.is_empty() => {
+            wrong.push(at("/paths", "a hook's output is backed up instead of paths: remove them, or the hook"));
+        }
+        Some(_) => {}
+    }
     wrong.extend(check_lines(&input.excludes, "/excludes"));
     wrong.extend(check_tags(&input.tags));
     wrong.extend(check_when(input));
     wrong.extend(check_firing(input.firing));
     wrong.extend(input.retention.check("/retention"));
-    let limits = [
-        ("limit_upload_kib", input.options.limit_upload_kib),
-        ("limit_download_kib", input.options.limit_download_kib),
-    ];
-    for (name, limit) in limits {
-        if limit == Some(0) {
-            wrong.push(at(format!("/options/{name}"), "at least 1 KiB/s, or left out for no limit"));
-        }
-    }
+    wrong.extend(check_options(&input.options));
     wrong
 }
 
@@ -177,7 +176,7 @@ fn check_path(path: &str, os: Option<Os>) -> Option<String> {
     }
 }
 
-fn check_lines(lines: &[String], pointer: &str) -> Vec<FieldError> {
+pub(super) fn check_lines(lines: &[String], pointer: &str) -> Vec<FieldError> {
     let mut wrong = Vec::new();
     if lines.len() > MAX_ITEMS || lines.iter().map(String::len).sum::<usize>() > MAX_TEXT {
         wrong.push(at(pointer, format!("at most {MAX_ITEMS} entries and {MAX_TEXT} bytes in all")));

@@ -12,8 +12,8 @@ pub struct Snapshot {
     pub id: String,
     /// The repository that holds it.
     pub repository_id: RepositoryId,
-    /// The host whose data it is.
-    pub host_id: HostId,
+    /// The host whose data it is; none if restic's host name of it is no host here.
+    pub host_id: Option<HostId>,
     /// The schedule that made it, if one of ours did.
     pub schedule_id: Option<ScheduleId>,
     /// The job that made it, if one of ours did.
@@ -32,4 +32,6 @@ pub struct Snapshot {
     pub parent: Option<String>,
     /// restic's figures about it.
     pub summary: Option<BackupSummary>,
+    /// A job of ours reported it, and its time lies in that job's time. Only such a snapshot may displace others.
+    pub attested: bool,
 }

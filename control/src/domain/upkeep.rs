@@ -1,336 +1,407 @@
-//! Upkeep: the maintenance plan of a repository. Which of forget, prune, check, reading the data and stats is due, in which order they
-//! go, and what one that is due still waits for. Not what they do, nor on which host.
+//! Upkeep: what a repository needs from time to time, by its plan: forget, prune, check, reading the data back, counting, listing. A chore
+//! is state and not a queue: what was due ten times while its host was away is due once.
 
+use super::backup_options::minute_of_day;
+use super::operation::JobKind;
+use super::task_input::check_prune;
 use super::text_enum;
+use chrono::{TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
-use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::operation::{PruneOptions, ReadData};
 use restic_manager_shared::wire::problem::FieldError;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-mod window;
-
-pub use window::{NotWindow, Window};
 
 text_enum! {
-    /// A part of maintenance, in the order in which they go when they are due together: what forget lets go, prune removes; what prune
-    /// left, check looks at; and the figures are taken of the result.
+    /// A chore, in the order in which chores that are due together are done.
     Chore {
-        /// Remove the snapshots that no schedule keeps.
+        /// Compare the list of snapshots with the repository.
+        Snapshots = "snapshots",
+        /// Remove what the schedules' retention does not keep.
         Forget = "forget",
-        /// Remove the data that no snapshot needs.
+        /// Free the space that no snapshot needs.
         Prune = "prune",
-        /// Check the structure.
+        /// Test the structure.
         Check = "check",
-        /// Read a part of the data and check it.
+        /// Read a part of the stored data back; after all parts everything was read.
         ReadData = "read_data",
-        /// Take the figures for the history.
+        /// Count what is stored.
         Stats = "stats",
     }
 }
 
 impl Chore {
-    /// Whether restic locks the repository for itself alone, so that backups do not run meanwhile. Check does, too.
+    /// The operation that does it. Forgetting begins with a list, so that it decides about what is really there.
     #[must_use]
-    pub const fn exclusive(self) -> bool {
+    pub const fn kind(self) -> JobKind {
         match self {
-            Self::Forget | Self::Prune | Self::Check | Self::ReadData => true,
-            Self::Stats => false,
+            Self::Snapshots => JobKind::Snapshots,
+            Self::Forget => JobKind::Forget,
+            Self::Prune => JobKind::Prune,
+            Self::Check | Self::ReadData => JobKind::Check,
+            Self::Stats => JobKind::Stats,
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Snapshots => "List snapshots",
+            Self::Forget => "Forget by retention",
+            Self::Prune => "Prune",
+            Self::Check => "Check the structure",
+            Self::ReadData => "Read a part of the data",
+            Self::Stats => "Count sizes",
         }
     }
 }
 
-/// When a chore runs.
+/// Local hours in which chores may start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = UpkeepLine)]
-pub struct Line {
-    /// A crontab(5) line of five fields, in the plan's zone.
-    #[schema(example = "30 4 * * 0")]
-    pub cron: String,
-    /// Whether it runs at all.
-    #[serde(default = "enabled")]
-    pub enabled: bool,
+pub struct Window {
+    /// From, `HH:MM`.
+    pub from: String,
+    /// To, `HH:MM`; earlier than `from` means the next day.
+    pub to: String,
 }
 
-const fn enabled() -> bool {
-    true
+impl Window {
+    /// Whether a minute of the day lies in it.
+    #[must_use]
+    pub fn holds(&self, minute: u32) -> bool {
+        match (minute_of_day(&self.from), minute_of_day(&self.to)) {
+            (Some(from), Some(to)) if from <= to => (from..to).contains(&minute),
+            (Some(from), Some(to)) => minute >= from || minute < to,
+            _ => true,
+        }
+    }
 }
 
-/// The maintenance plan of a repository. What is left out never runs by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// A repository's maintenance plan. A chore without a cron line is never due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Upkeep {
-    /// When snapshots are removed.
-    pub forget: Option<Line>,
-    /// When data is removed.
-    pub prune: Option<Line>,
-    /// When the structure is checked.
-    pub check: Option<Line>,
-    /// When a part of the data is read.
-    pub read_data: Option<Line>,
-    /// When figures are taken.
-    pub stats: Option<Line>,
-    /// IANA zone of the lines and the window; UTC if none.
-    pub timezone: Option<String>,
-    /// The time of day outside of which nothing starts; any time if none.
+pub struct Plan {
+    /// IANA zone of the lines and of the window.
+    pub timezone: String,
+    /// When chores may start; always if none.
     pub window: Option<Window>,
+    /// Cron line of listing the snapshots.
+    pub snapshots: Option<String>,
+    /// Cron line of forgetting.
+    pub forget: Option<String>,
+    /// Cron line of pruning.
+    pub prune: Option<String>,
+    /// Cron line of checking the structure.
+    pub check: Option<String>,
+    /// Cron line of reading a part of the data.
+    pub read_data: Option<String>,
+    /// Cron line of counting.
+    pub stats: Option<String>,
+    /// In how many parts the data is read: after so many runs all of it was.
+    #[schema(minimum = 1, maximum = 256)]
+    pub read_data_parts: u32,
+    /// How prune works.
+    pub prune_options: PruneOptions,
+    /// Download limit of check in KiB/s; none means no limit.
+    #[schema(minimum = 1, maximum = 4_294_967_295_u64)]
+    pub limit_download_kib: Option<u32>,
+    /// At least so many attested snapshots of each schedule stay, whatever its retention says.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub floor: u32,
+    /// More than this share of a schedule's snapshots in percent is never removed in one run without a person.
+    #[schema(minimum = 1, maximum = 100)]
+    pub ceiling_percent: u32,
 }
 
-fn at(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
-    FieldError { pointer: pointer.into(), detail: detail.into() }
+impl Default for Plan {
+    fn default() -> Self {
+        let line = |text: &str| Some(text.to_owned());
+        Self {
+            timezone: "UTC".into(),
+            window: None,
+            snapshots: line("40 3 * * *"),
+            forget: line("0 4 * * *"),
+            prune: line("30 4 * * sun"),
+            check: line("0 6 * * sun"),
+            read_data: line("30 6 * * *"),
+            stats: line("30 5 * * *"),
+            read_data_parts: 30,
+            prune_options: PruneOptions::default(),
+            limit_download_kib: None,
+            floor: 3,
+            ceiling_percent: 50,
+        }
+    }
 }
 
-impl Upkeep {
-    /// The line of a chore.
+impl Plan {
+    /// The cron line of a chore.
     #[must_use]
-    pub const fn line(&self, chore: Chore) -> Option<&Line> {
+    pub fn line(&self, chore: Chore) -> Option<&str> {
         match chore {
-            Chore::Forget => self.forget.as_ref(),
-            Chore::Prune => self.prune.as_ref(),
-            Chore::Check => self.check.as_ref(),
-            Chore::ReadData => self.read_data.as_ref(),
-            Chore::Stats => self.stats.as_ref(),
+            Chore::Snapshots => self.snapshots.as_deref(),
+            Chore::Forget => self.forget.as_deref(),
+            Chore::Prune => self.prune.as_deref(),
+            Chore::Check => self.check.as_deref(),
+            Chore::ReadData => self.read_data.as_deref(),
+            Chore::Stats => self.stats.as_deref(),
         }
     }
 
-    /// The zone of its lines.
-    #[must_use]
-    pub fn zone(&self) -> Tz {
-        self.timezone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
+    fn zone(&self) -> Tz {
+        self.timezone.parse().unwrap_or(Tz::UTC)
     }
 
-    /// Everything that is wrong with it, below this JSON pointer. Empty means fine.
-    #[must_use]
-    pub fn check(&self, pointer: &str) -> Vec<FieldError> {
-        let mut wrong = Vec::new();
-        for chore in Chore::ALL {
-            let at = |detail: String| at(format!("{pointer}/{chore}/cron"), detail);
-            match self.line(*chore).map(|line| line.cron.parse::<Crontab>()) {
-                None => {}
-                Some(Err(error)) => wrong.push(at(error.to_string())),
-                Some(Ok(cron)) if cron.next_after(chrono::DateTime::UNIX_EPOCH, Tz::UTC).is_none() => {
-                    wrong.push(at("there is no such day in that month, so it would never run".into()));
-                }
-                Some(Ok(_)) => {}
-            }
-        }
-        if self.timezone.as_deref().is_some_and(|zone| zone.parse::<Tz>().is_err()) {
-            wrong.push(at(format!("{pointer}/timezone"), "not an IANA time zone such as Europe/Berlin"));
-        }
-        wrong
-    }
-
-    /// When a chore's line fires next after an instant; none if it does not run by itself.
+    /// When a chore is due next after an instant; none if never.
     #[must_use]
     pub fn next(&self, chore: Chore, after: Timestamp) -> Option<Timestamp> {
-        let line = self.line(chore).filter(|line| line.enabled)?;
-        let cron: Crontab = line.cron.parse().ok()?;
+        let cron = self.line(chore)?.parse::<Crontab>().ok()?;
         cron.next_after(after.to_utc(), self.zone()).map(Timestamp::from)
+    }
+
+    /// Whether chores may start now.
+    #[must_use]
+    pub fn open(&self, now: Timestamp) -> bool {
+        let Some(window) = &self.window else { return true };
+        let local = self.zone().from_utc_datetime(&now.to_utc().naive_utc());
+        window.holds(local.hour() * 60 + local.minute())
     }
 }
 
-/// What is known of a chore in a repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// The chore.
-    pub chore: Chore,
-    /// From when on its line counts: when the plan was made or changed, or when the chore was last begun, the later of them.
-    pub since: Timestamp,
-    /// Whether one is queued or running already.
-    pub pending: bool,
+/// Everything that is wrong with a plan; empty means fine.
+#[must_use]
+pub fn check_plan(plan: &Plan) -> Vec<FieldError> {
+    let at = |pointer: &str, detail: String| FieldError { pointer: format!("/{pointer}"), detail };
+    let mut wrong = vec![];
+    if plan.timezone.parse::<Tz>().is_err() {
+        wrong.push(at("timezone", "not an IANA time zone such as Europe/Berlin".into()));
+    }
+    for chore in Chore::ALL {
+        if let Some(Err(error)) = plan.line(*chore).map(str::parse::<Crontab>) {
+            wrong.push(at(chore.as_str(), error.to_string()));
+        }
+    }
+    if let Some(window) = &plan.window {
+        for (name, time) in [("from", &window.from), ("to", &window.to)] {
+            if minute_of_day(time).is_none() {
+                wrong.push(at(&format!("window/{name}"), "a time of day such as 22:00".into()));
+            }
+        }
+    }
+    wrong.extend(check_prune(&plan.prune_options, "").into_iter().map(|mut e| {
+        e.pointer = e.pointer.replacen("/task", "/prune_options", 1);
+        e
+    }));
+    if plan.limit_download_kib == Some(0) {
+        wrong.push(at("limit_download_kib", "at least 1 KiB/s, or left out for no limit".into()));
+    }
+    for (name, given, most) in [
+        ("read_data_parts", plan.read_data_parts, 256),
+        ("floor", plan.floor, 1000),
+        ("ceiling_percent", plan.ceiling_percent, 100),
+    ] {
+        if !(1..=most).contains(&given) {
+            wrong.push(at(name, format!("1 to {most}")));
+        }
+    }
+    wrong
 }
 
-/// A chore that is to be queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[schema(as = UpkeepDue)]
+/// What is known of a chore of a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ChoreState {
+    /// Which.
+    pub chore: Chore,
+    /// Up to which instant its fires were acted on.
+    pub followed_until: Option<Timestamp>,
+    /// A person asked for it.
+    pub asked_by: Option<String>,
+    /// The job that did it last, or does it now.
+    pub last_job_id: Option<restic_manager_shared::id::JobId>,
+    /// How that ended; none while it goes on.
+    pub last_state: Option<super::job::JobState>,
+    /// When it last ended.
+    pub last_done_at: Option<Timestamp>,
+    /// When it last succeeded.
+    pub last_success_at: Option<Timestamp>,
+    /// The part of the data that was read last in this cycle; 0 before the first.
+    pub part: u32,
+    /// When this cycle of reading began.
+    pub cycle_started_at: Option<Timestamp>,
+    /// What came of it, or what is in the way.
+    pub note: Option<String>,
+}
+
+impl ChoreState {
+    /// A chore that was never done.
+    #[must_use]
+    pub const fn new(chore: Chore) -> Self {
+        Self {
+            chore,
+            followed_until: None,
+            asked_by: None,
+            last_job_id: None,
+            last_state: None,
+            last_done_at: None,
+            last_success_at: None,
+            part: 0,
+            cycle_started_at: None,
+            note: None,
+        }
+    }
+}
+
+/// A chore that should be started now.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
     /// Which.
     pub chore: Chore,
-    /// Since when it is due.
-    pub due_at: Timestamp,
+    /// The newest fire that it stands for; now, if a person asked.
+    pub fire: Timestamp,
+    /// Who asked, unless the plan did.
+    pub asked_by: Option<String>,
 }
 
-/// The chores that are to be queued now, in the order in which they go. However often one was due meanwhile, and however long its host
-/// was offline, it is queued once, and not while one is pending.
+/// The chore to start now: the first in order that is due, while none is open. `since` is when the plan began to count.
 #[must_use]
-pub fn due(plan: &Upkeep, known: &[Known], now: Timestamp) -> Vec<Due> {
-    let due = |chore: Chore| {
-        let known = known.iter().find(|known| known.chore == chore).filter(|known| !known.pending)?;
-        plan.next(chore, known.since).filter(|due_at| *due_at <= now).map(|due_at| Due { chore, due_at })
-    };
-    Chore::ALL.iter().filter_map(|chore| due(*chore)).collect()
+pub fn due(plan: &Plan, states: &[ChoreState], open: &[Chore], since: Timestamp, now: Timestamp) -> Option<Due> {
+    // One after the other: a prune that starts beside its forget would free nothing.
+    if !open.is_empty() {
+        return None;
+    }
+    let state = |chore: Chore| states.iter().find(|s| s.chore == chore);
+    let asked = Chore::ALL.iter().find_map(|chore| {
+        let asked_by = state(*chore)?.asked_by.clone()?;
+        Some(Due { chore: *chore, fire: now, asked_by: Some(asked_by) })
+    });
+    if asked.is_some() || !plan.open(now) {
+        return asked;
+    }
+    Chore::ALL.iter().find_map(|chore| {
+        let followed = state(*chore).and_then(|s| s.followed_until).unwrap_or(since);
+        let fire = newest_fire(plan, *chore, followed, now)?;
+        Some(Due { chore: *chore, fire, asked_by: None })
+    })
 }
 
-/// A job that runs in the repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Running {
-    /// Which.
-    pub job_id: JobId,
-    /// Whether it locks the repository for itself alone.
-    pub exclusive: bool,
-}
-
-/// What a chore that is queued waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[schema(as = ChoreWaitsFor)]
-pub enum WaitsFor {
-    /// The window to open.
-    Window {
-        /// When it does.
-        opens_at: Timestamp,
-    },
-    /// A chore that goes before it.
-    Chore {
-        /// Which.
-        chore: Chore,
-    },
-    /// Jobs that it would disturb, or that would disturb it.
-    Jobs {
-        /// Which.
-        jobs: Vec<JobId>,
-    },
-}
-
-impl fmt::Display for WaitsFor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Window { opens_at } => write!(f, "waits for the maintenance window at {opens_at}"),
-            Self::Chore { chore } => write!(f, "waits for {chore}, which goes first"),
-            Self::Jobs { jobs } if jobs.len() == 1 => f.write_str("waits for a job that runs in the repository"),
-            Self::Jobs { jobs } => write!(f, "waits for {} jobs that run in the repository", jobs.len()),
+/// The newest fire after `after` and up to `now`.
+fn newest_fire(plan: &Plan, chore: Chore, after: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let first = plan.next(chore, after).filter(|t| *t <= now)?;
+    // However long it was, the newest lies in the last year of it, or the first is it.
+    let mut newest = first;
+    let mut steps = 0;
+    while let Some(next) = plan.next(chore, newest).filter(|t| *t <= now) {
+        newest = next;
+        steps += 1;
+        if steps > 1_000 {
+            return Some(now);
         }
     }
+    Some(newest)
 }
 
-/// What the queued chores of a repository wait for, in the order in which they go; none: it may start. One goes at a time, and a chore
-/// that runs is one of the running jobs.
+/// The part of the data that is read next, and whether a new cycle begins with it.
 #[must_use]
-pub fn order(plan: &Upkeep, pending: &[Chore], running: &[Running], now: Timestamp) -> Vec<(Chore, Option<WaitsFor>)> {
-    let closed = plan.window.and_then(|window| window.opens_after(now, plan.zone()));
-    let mut first = None;
-    let mut waits = |chore: Chore| {
-        let earlier = first.map(|chore| WaitsFor::Chore { chore });
-        first = first.or(Some(chore));
-        closed.map(|opens_at| WaitsFor::Window { opens_at }).or(earlier).or_else(|| disturbed(chore, running))
-    };
-    Chore::ALL.iter().filter(|chore| pending.contains(chore)).map(|chore| (*chore, waits(*chore))).collect()
-}
-
-fn disturbed(chore: Chore, running: &[Running]) -> Option<WaitsFor> {
-    let jobs: Vec<JobId> =
-        running.iter().filter(|job| chore.exclusive() || job.exclusive).map(|job| job.job_id).collect();
-    (!jobs.is_empty()).then_some(WaitsFor::Jobs { jobs })
+pub fn next_part(last: u32, of: u32) -> (ReadData, bool) {
+    let of = of.max(1);
+    let part = if last >= of { 1 } else { last + 1 };
+    (if of == 1 { ReadData::Everything } else { ReadData::Part { part, of } }, part == 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn plan(json: serde_json::Value) -> Upkeep {
-        serde_json::from_value(json).expect("a plan")
-    }
-
-    fn nightly() -> Upkeep {
-        plan(json!({"forget": {"cron": "0 1 * * *"}, "prune": {"cron": "0 1 * * 0"}, "check": {"cron": "0 5 1 * *"},
-            "stats": {"cron": "0 1 * * *", "enabled": false}, "timezone": "Europe/Berlin", "window": "22:00-06:00"}))
-    }
 
     fn at(text: &str) -> Timestamp {
-        Timestamp::parse(text).expect("time")
+        Timestamp::parse(text).expect("a time")
     }
 
-    fn known(since: &str, pending: &[Chore]) -> Vec<Known> {
-        Chore::ALL
-            .iter()
-            .map(|chore| Known { chore: *chore, since: at(since), pending: pending.contains(chore) })
-            .collect()
+    fn plan() -> Plan {
+        let none = None;
+        Plan {
+            snapshots: none.clone(),
+            forget: Some("0 4 * * *".into()),
+            prune: Some("0 4 * * *".into()),
+            check: none.clone(),
+            read_data: none.clone(),
+            stats: none,
+            ..Plan::default()
+        }
     }
 
     #[test]
-    fn what_was_due_often_is_queued_once() {
-        use Chore::{Check, Forget, Prune};
-        // 2027-03-07 is a Sunday; 01:00 in Berlin is 00:00 UTC.
-        for (since, now, pending, expected) in [
-            ("2027-03-06T12:00:00Z", "2027-03-06T23:59:59Z", vec![], vec![]),
-            ("2027-03-06T12:00:00Z", "2027-03-07T00:00:00Z", vec![], vec![Forget, Prune]),
-            ("2027-03-06T12:00:00Z", "2027-03-07T00:00:00Z", vec![Forget], vec![Prune]),
-            ("2027-03-07T00:00:00Z", "2027-03-07T00:00:01Z", vec![], vec![]),
-            ("2027-02-01T12:00:00Z", "2027-03-20T00:00:00Z", vec![], vec![Forget, Prune, Check]),
-            ("2027-02-01T12:00:00Z", "2027-03-20T00:00:00Z", vec![Forget, Prune, Check], vec![]),
+    fn chores_come_one_after_the_other_and_once_however_often_they_were_due() {
+        let since = at("2026-01-01T00:00:00Z");
+        let now = at("2026-01-11T12:00:00Z");
+        let fire = at("2026-01-11T04:00:00Z");
+        let done = |chore| ChoreState { followed_until: Some(fire), ..ChoreState::new(chore) };
+        let asked = |chore| ChoreState { asked_by: Some("user:anna".into()), ..done(chore) };
+        let by = |chore| Some(Due { chore, fire, asked_by: None });
+        for (states, open, want) in [
+            (vec![], vec![], by(Chore::Forget)),
+            (vec![], vec![Chore::Forget], None),
+            (vec![done(Chore::Forget)], vec![], by(Chore::Prune)),
+            (vec![done(Chore::Forget)], vec![Chore::Forget], None),
+            (vec![done(Chore::Forget), done(Chore::Prune)], vec![], None),
+            (
+                vec![done(Chore::Forget), done(Chore::Prune), asked(Chore::Check)],
+                vec![],
+                Some(Due { chore: Chore::Check, fire: now, asked_by: Some("user:anna".into()) }),
+            ),
         ] {
-            let due = due(&nightly(), &known(since, &pending), at(now));
-            assert_eq!(due.iter().map(|d| d.chore).collect::<Vec<_>>(), expected, "{since} to {now}, {pending:?}");
-        }
-        let first = due(&nightly(), &known("2027-03-01T12:00:00Z", &[]), at("2027-03-20T00:00:00Z"))[0];
-        assert_eq!(first.due_at, at("2027-03-02T00:00:00Z"), "since when it is due");
-        assert_eq!(due(&nightly(), &[], at("2027-03-20T00:00:00Z")), [], "nothing is known of the repository");
-    }
-
-    #[test]
-    fn chores_go_one_after_the_other_and_disturb_nobody() {
-        use Chore::{Forget, Prune, Stats};
-        let job = |n: u128, exclusive| Running { job_id: JobId(uuid::Uuid::from_u128(n)), exclusive };
-        let jobs = |ns: &[u128]| Some(WaitsFor::Jobs { jobs: ns.iter().map(|n| job(*n, false).job_id).collect() });
-        let (night, noon) = (at("2027-03-07T00:00:00Z"), at("2027-03-07T12:00:00Z"));
-        let window = Some(WaitsFor::Window { opens_at: at("2027-03-07T21:00:00Z") });
-        let after = |chore| Some(WaitsFor::Chore { chore });
-        for (pending, running, now, expected) in [
-            (vec![], vec![], night, vec![]),
-            (vec![Prune, Forget], vec![], night, vec![(Forget, None), (Prune, after(Forget))]),
-            (vec![Prune], vec![job(1, false), job(2, true)], night, vec![(Prune, jobs(&[1, 2]))]),
-            (vec![Stats], vec![job(1, false)], night, vec![(Stats, None)]),
-            (vec![Stats], vec![job(1, false), job(2, true)], night, vec![(Stats, jobs(&[2]))]),
-            (vec![Forget, Stats], vec![job(1, true)], noon, vec![(Forget, window.clone()), (Stats, window.clone())]),
-        ] {
-            assert_eq!(order(&nightly(), &pending, &running, now), expected, "{pending:?} {running:?}");
+            assert_eq!(due(&plan(), &states, &open, since, now), want, "{states:?} {open:?}");
         }
     }
 
     #[test]
-    fn a_plan_is_checked_by_field() {
-        let wrong = plan(json!({"forget": {"cron": "61 1 * * *"}, "read_data": {"cron": "0 0 31 2 *"},
-            "timezone": "Mars/Base"}));
-        let pointers: Vec<String> = wrong.check("/upkeep").into_iter().map(|e| e.pointer).collect();
-        assert_eq!(pointers, ["/upkeep/forget/cron", "/upkeep/read_data/cron", "/upkeep/timezone"]);
-        assert_eq!((nightly().check(""), Upkeep::default().check("")), (vec![], vec![]));
-        assert_eq!(plan(serde_json::to_value(nightly()).expect("json")), nightly());
+    fn outside_its_window_only_a_person_starts_something() {
+        let window = Some(Window { from: "22:00".into(), to: "06:00".into() });
+        let plan = Plan { window, timezone: "Europe/Berlin".into(), ..plan() };
+        let since = at("2026-01-01T00:00:00Z");
+        let is_due = |now: &str| due(&plan, &[], &[], since, at(now)).is_some();
+        assert!(is_due("2026-01-02T03:30:00Z"), "04:30 in Berlin");
+        assert!(!is_due("2026-01-02T12:00:00Z"));
+        assert!(is_due("2026-01-02T21:30:00Z"), "22:30 in Berlin");
+        let asked = ChoreState { asked_by: Some("x".into()), ..ChoreState::new(Chore::Prune) };
+        assert!(due(&plan, &[asked], &[], since, at("2026-01-02T12:00:00Z")).is_some());
     }
 
-    proptest! {
-        #[test]
-        fn order_and_exclusion_hold(
-            pending in prop::sample::subsequence(Chore::ALL.to_vec(), 0..=5),
-            running in prop::collection::vec(any::<bool>(), 0..4),
-            minutes in 0..3_000_000u64,
-        ) {
-            let running: Vec<Running> =
-                running.into_iter().map(|exclusive| Running { job_id: JobId::new(), exclusive }).collect();
-            let now = at("2025-01-01T00:00:00Z") + std::time::Duration::from_secs(minutes * 60);
-            let order = order(&nightly(), &pending, &running, now);
-            prop_assert_eq!(order.iter().map(|(chore, _)| *chore).collect::<Vec<_>>(), pending);
-            let starts: Vec<Chore> = order.iter().filter(|(_, waits)| waits.is_none()).map(|(chore, _)| *chore).collect();
-            prop_assert!(starts.len() <= 1 && starts.first().is_none_or(|chore| *chore == order[0].0));
-            if let Some(chore) = starts.first() {
-                prop_assert!(!running.iter().any(|job| job.exclusive || chore.exclusive()));
-            }
+    #[test]
+    fn a_cycle_covers_every_part() {
+        let mut last = 0;
+        let mut seen = vec![];
+        for _ in 0..6 {
+            let (read, begins) = next_part(last, 3);
+            let ReadData::Part { part, .. } = read else { panic!("a part") };
+            assert_eq!(begins, part == 1);
+            seen.push(part);
+            last = part;
         }
+        assert_eq!(seen, [1, 2, 3, 1, 2, 3]);
+        assert_eq!(next_part(5, 3).0, ReadData::Part { part: 1, of: 3 }, "fewer parts than before");
+        assert_eq!(next_part(0, 1).0, ReadData::Everything);
+    }
 
-        #[test]
-        fn once_begun_a_chore_rests_until_its_line_fires_again(hours in 1..20_000u64) {
-            let (start, plan) = (at("2025-01-01T00:00:00Z"), nightly());
-            let now = start + std::time::Duration::from_secs(hours * 3600);
-            let mut all = known("2025-01-01T00:00:00Z", &[]);
-            for due in due(&plan, &all, now) {
-                prop_assert!(due.due_at > start && due.due_at <= now);
-                all.iter_mut().filter(|known| known.chore == due.chore).for_each(|known| known.since = now);
-            }
-            prop_assert_eq!(due(&plan, &all, now), []);
-        }
+    #[test]
+    fn a_plan_says_what_is_wrong_with_it() {
+        assert!(check_plan(&Plan::default()).is_empty());
+        let bad = Plan {
+            timezone: "Mars".into(),
+            forget: Some("61 * * * *".into()),
+            window: Some(Window { from: "25:00".into(), to: "06:00".into() }),
+            read_data_parts: 0,
+            prune_options: PruneOptions { max_unused: Some("x".into()), ..PruneOptions::default() },
+            ..Plan::default()
+        };
+        let pointers: Vec<String> = check_plan(&bad).into_iter().map(|e| e.pointer).collect();
+        assert_eq!(pointers, ["/timezone", "/forget", "/window/from", "/prune_options/max_unused", "/read_data_parts"]);
+        assert_eq!(
+            serde_json::from_str::<Plan>("{}").expect("reads"),
+            Plan::default(),
+            "what the database begins with"
+        );
     }
 }

@@ -114,7 +114,15 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::HostNotEnrolled
         | Refusal::RepositoryInUse(_)
         | Refusal::JobFinished
-        | Refusal::StaleAttempt => StatusCode::CONFLICT,
+        | Refusal::StaleAttempt
+        | Refusal::ConfirmationNeeded(_)
+        | Refusal::CredentialAppendOnly
+        | Refusal::ResticTooOld { .. }
+        | Refusal::NoHostCan
+        | Refusal::CredentialInUse(_)
+        | Refusal::RotationUnderWay
+        | Refusal::NoKeepRule
+        | Refusal::RetentionFrozen(_) => StatusCode::CONFLICT,
     }
 }
 

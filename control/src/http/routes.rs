@@ -31,6 +31,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
         (name = "jobs", description = "One run of one operation on one host"),
         (name = "snapshots", description = "What is in the repositories, as metadata"),
         (name = "repositories", description = "Where backups go"),
+        (name = "alerts", description = "Conditions that somebody should know of"),
         (name = "administration", description = "Users, tokens, the audit log"),
         (name = "agent", description = "What agents say and hear"),
         (name = "server", description = "The server's own health")
@@ -69,6 +70,7 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
                 .service(agent::tell_fire)
                 .service(agent::claim_job)
                 .service(agent::report_chunk)
+                .service(agent::report_snapshots)
                 .service(agent::finish_job),
         )
         .service(
@@ -83,6 +85,9 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
                 .service(api::hosts::list_host_jobs)
                 .service(api::hosts::run_host)
                 .service(api::hosts::put_credential)
+                .service(api::hosts::remove_credential)
+                .service(api::hosts::freeze_host)
+                .service(api::hosts::thaw_host)
                 .service(api::schedules::preview_schedule)
                 // Or other methods of this path would be taken for those of a schedule called "preview".
                 .route("/schedules/preview", web::to(|| ready(not_allowed("POST"))))
@@ -90,6 +95,7 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
                 .service(api::schedules::update_schedule)
                 .service(api::schedules::delete_schedule)
                 .service(api::schedules::run_schedule)
+                .service(api::schedules::dry_run_schedule)
                 .service(api::repositories::list_repositories)
                 .service(api::repositories::create_repository)
                 .service(api::repositories::get_repository)
@@ -97,8 +103,24 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
                 .service(api::repositories::delete_repository)
                 .service(api::repositories::init_repository)
                 .service(api::repositories::refresh_snapshots)
+                .service(api::repositories::vouch_for_snapshots)
+                .service(api::repositories::list_repository_snapshots)
+                .service(api::repositories::list_credentials)
+                .service(api::repositories::list_backends)
+                .service(api::upkeep::get_maintenance)
+                .service(api::upkeep::put_maintenance)
+                .service(api::upkeep::run_maintenance)
+                .service(api::upkeep::list_locks)
+                .service(api::upkeep::preview_retention)
+                .service(api::upkeep::carry_out_retention)
+                .service(api::upkeep::rotate_password)
+                .service(api::upkeep::create_account)
+                .service(api::alerts::list_alerts)
+                .service(api::alerts::acknowledge_alert)
                 .service(api::enrollment::create_enrollment_token)
                 .service(api::jobs::list_jobs)
+                .service(api::jobs::request_job)
+                .service(api::jobs::list_operations)
                 .service(api::jobs::get_job)
                 .service(api::jobs::cancel_job)
                 .service(api::jobs::watch_job)

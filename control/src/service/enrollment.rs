@@ -136,6 +136,7 @@ fn check(input: &TokenInput) -> Result<CredentialInput, ActError> {
         rest_username: input.rest_username.clone(),
         rest_password: input.rest_password.clone(),
         env: input.env.clone(),
+        url: None,
     };
     wrong.extend(check_credential(&credential));
     let secret = input.rest_username.is_some() || !input.env.is_empty();
@@ -345,7 +346,10 @@ fn equip(conn: &mut Conn, token: &TokenRecord, now: Timestamp) -> Result<(), Act
     let host_id = token.host_id;
     if let (Some(repository_id), Some(packed)) = (token.repository_id, &token.credential_sealed) {
         let (mode, id, secrets_sealed) = unpack(packed).ok_or(ActError::Internal("an enrollment token is damaged"))?;
-        credentials::put(conn, &CredentialRecord { id, host_id, repository_id, mode, secrets_sealed, at: now })?;
+        credentials::put(
+            conn,
+            &CredentialRecord { id, host_id, repository_id, mode, secrets_sealed, at: now, url: None, proof: None },
+        )?;
     }
     if token.initial_paths.is_empty() {
         return Ok(());

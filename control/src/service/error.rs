@@ -2,6 +2,7 @@
 
 use crate::store::StoreError;
 use restic_manager_shared::id::JobId;
+use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::problem::FieldError;
 use std::time::Duration;
@@ -51,6 +52,10 @@ pub enum Noun {
     Repository,
     /// A job.
     Job,
+    /// An alert.
+    Alert,
+    /// A snapshot.
+    Snapshot,
 }
 
 impl Noun {
@@ -62,6 +67,8 @@ impl Noun {
             Self::Schedule => "schedule",
             Self::Repository => "repository",
             Self::Job => "job",
+            Self::Alert => "alert",
+            Self::Snapshot => "snapshot",
         }
     }
 }
@@ -123,6 +130,27 @@ pub enum Refusal {
     JobFinished,
     /// Another attempt of the job counts.
     StaleAttempt,
+    /// It takes something away for good and was not confirmed; the text says what.
+    ConfirmationNeeded(String),
+    /// The host's credential can only append.
+    CredentialAppendOnly,
+    /// The host's restic is too old.
+    ResticTooOld {
+        /// What is needed.
+        needed: Version,
+        /// What it has.
+        has: Version,
+    },
+    /// No host has a credential that can do it.
+    NoHostCan,
+    /// Schedules of the host back up with the credential.
+    CredentialInUse(i64),
+    /// A change of the repository's password is under way.
+    RotationUnderWay,
+    /// A retention has no keep rule.
+    NoKeepRule,
+    /// Retention does not run for this host.
+    RetentionFrozen(String),
 }
 
 impl Refusal {
@@ -157,6 +185,14 @@ impl Refusal {
             Self::RepositoryInUse(_) => "repository_in_use",
             Self::JobFinished => "job_finished",
             Self::StaleAttempt => "stale_attempt",
+            Self::ConfirmationNeeded(_) => "confirmation_needed",
+            Self::CredentialAppendOnly => "credential_append_only",
+            Self::ResticTooOld { .. } => "restic_too_old",
+            Self::NoHostCan => "no_host_can",
+            Self::CredentialInUse(_) => "credential_in_use",
+            Self::RotationUnderWay => "rotation_under_way",
+            Self::NoKeepRule => "no_keep_rule",
+            Self::RetentionFrozen(_) => "retention_frozen",
         }
     }
 
@@ -191,6 +227,14 @@ impl Refusal {
             Self::RepositoryInUse(_) => "The repository is in use",
             Self::JobFinished => "The job has ended",
             Self::StaleAttempt => "Another attempt of this job counts",
+            Self::ConfirmationNeeded(_) => "This has to be confirmed",
+            Self::CredentialAppendOnly => "The host's credential can only append",
+            Self::ResticTooOld { .. } => "The host's restic is too old",
+            Self::NoHostCan => "No host can do it",
+            Self::CredentialInUse(_) => "The credential is in use",
+            Self::RotationUnderWay => "The password is being changed already",
+            Self::NoKeepRule => "The retention has no keep rule",
+            Self::RetentionFrozen(_) => "The host's retention is frozen",
         }
     }
 
@@ -233,6 +277,23 @@ impl Refusal {
             Self::RepositoryInUse(n) => format!("{n} schedules back up to it. Change or delete them first."),
             Self::JobFinished => "There is nothing to stop.".into(),
             Self::StaleAttempt => "Drop this attempt.".into(),
+            Self::ConfirmationNeeded(what) => format!("It {what}. Send it again with \"confirm\": true if that is meant."),
+            Self::CredentialAppendOnly => {
+                "On it this would half-succeed and leave litter. Give the repository a maintenance host with a full credential, \
+                 or name a host that has one."
+                    .into()
+            }
+            Self::ResticTooOld { needed, has } => format!(
+                "It needs restic {}.{} or later; the host has {has}. Install a newer one there: https://restic.readthedocs.io/en/stable/020_installation.html",
+                needed.major, needed.minor
+            ),
+            Self::NoHostCan => {
+                "Give the repository a maintenance host with a full credential, or a host a credential for it.".into()
+            }
+            Self::CredentialInUse(n) => format!("{n} schedules of the host back up with it. Change or delete them first."),
+            Self::RotationUnderWay => "Wait until it has ended; the repository's page says how far it is.".into(),
+            Self::NoKeepRule => "It keeps everything. Give the schedule at least one keep rule to forget by.".into(),
+            Self::RetentionFrozen(why) => format!("{why}. Clear it on the host's page first."),
         }
     }
 }

@@ -69,7 +69,10 @@ fn store(conn: &mut Conn, host: HostId, fire: &FireReport, now: Timestamp) -> Re
     };
     // Schedule and repository may have been deleted while the host was away.
     let repository = match task {
-        Some(task) => repositories::get(conn, task.repository_id())?.map(|r| r.repository.id),
+        Some(task) => match task.repository_id() {
+            Some(id) => repositories::get(conn, id)?.map(|r| r.repository.id),
+            None => None,
+        },
         None => schedule.as_ref().and_then(|s| s.repository_id),
     };
     let stands_for = StandsFor { fires: fire.stands_for.clone(), more: fire.stands_for_more };

@@ -1,9 +1,10 @@
 //! Hosts: seeing them, changing name and tags, deleting.
 
 use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
-use crate::domain::fleet::{Host, check_host_name};
+use crate::domain::alert::{AlertKind, Severity};
+use crate::domain::fleet::{Freeze, Host, check_host_name};
 use crate::domain::permission::Actor;
-use crate::store::{Conn, StoreError, hosts};
+use crate::store::{Conn, StoreError, alerts, hosts};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 
@@ -86,4 +87,31 @@ pub async fn delete(s: &Services, actor: &Actor, id: HostId) -> Result<(), ActEr
     s.presence.forget(id);
     s.hub.hosts.wake(id);
     Ok(())
+}
+
+/// Freezes a host's retention: nothing of it is forgotten until a person lets it run again.
+///
+/// # Errors
+/// When there is no such host, or no reason is given.
+pub async fn freeze(s: &Services, actor: &Actor, id: HostId, reason: Option<String>) -> Result<Host, ActError> {
+    if reason.as_deref().is_some_and(|r| r.trim().is_empty() || r.len() > 1000) {
+        return Err(ActError::field("/reason", "1 to 1000 characters"));
+    }
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    s.db.write(move |conn| {
+        let frozen = reason.map(|reason| Freeze { reason, since: now, by: actor.label() });
+        if !hosts::set_frozen(conn, id, frozen.as_ref())? {
+            return Err(ActError::NotFound(Noun::Host));
+        }
+        let about = (AlertKind::RetentionFrozen, &*format!("host:{id}"));
+        match &frozen {
+            Some(freeze) => drop(alerts::raise(conn, about, Severity::Warning, &freeze.reason, now)?),
+            None => drop(alerts::resolve(conn, about, now)?),
+        }
+        let action = if frozen.is_some() { "host.freeze" } else { "host.thaw" };
+        let detail = serde_json::json!({"reason": frozen.map(|f| f.reason)});
+        Ok(audit::record(conn, &actor, now, action, &format!("host:{id}"), &detail)?)
+    })
+    .await?;
+    get(s, id).await
 }

@@ -1,16 +1,16 @@
 //! What agents report of their jobs: claim, chunks, the end. Each is one item of the writer's next group. A report that was sent twice
 //! is answered like the first.
 
-use super::{ActError, Noun, Refusal, Services};
+use super::{ActError, Noun, Refusal, Services, listing, outcomes};
 use crate::domain::job::{JobResult, JobState};
 use crate::store::jobs::{self, JobRecord};
-use crate::store::{Conn, hosts, snapshots};
+use crate::store::{Conn, hosts};
 use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::LEASE;
-use restic_manager_shared::wire::job::{Cause, CauseCode, ClaimResponse, End, FinishReport, Task};
+use restic_manager_shared::wire::job::{Cause, CauseCode, ClaimResponse, End, FinishReport};
+use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse, LogLevel, LogLine};
-use std::collections::HashSet;
 use std::time::Duration;
 
 const LEASED: Duration = Duration::from_secs(LEASE as u64);
@@ -71,22 +71,26 @@ pub async fn chunk(s: &Services, host: HostId, id: JobId, chunk: ChunkRequest) -
 /// `StaleAttempt` if this attempt never counted.
 pub async fn finish(s: &Services, host: HostId, id: JobId, report: FinishReport) -> Result<(), ActError> {
     let now = Timestamp::now();
-    s.db.write(move |conn| {
-        let record = load(conn, host, id)?;
-        let (state, result) = (JobState::from(report.end), result_of(&report));
-        // The agent's clock may be off; the end lies between the question and now.
-        let at = report.finished_at.clamp(record.job.queued_at, now);
-        let said = LogLine { at, level: level_of(report.end), text: words_of(&report) };
-        if jobs::finish(conn, (id, report.attempt), state, &result, at, &said)? {
-            return store_snapshots(conn, &record, &report, now);
-        }
-        let again = record.job.attempt == report.attempt && record.job.state == state;
-        if again { Ok(()) } else { Err(ActError::from(Refusal::StaleAttempt)) }
-    })
-    .await?;
+    let wake =
+        s.db.write(move |conn| {
+            let record = load(conn, host, id)?;
+            let (state, result) = (JobState::from(report.end), result_of(&report));
+            // The agent's clock may be off; the end lies between the question and now.
+            let at = report.finished_at.clamp(record.job.queued_at, now);
+            let said = LogLine { at, level: level_of(report.end), text: words_of(&report) };
+            if jobs::finish(conn, (id, report.attempt), state, &result, at, &said)? {
+                jobs::keep_outcome(conn, id, report.outcome.as_ref(), &report.pids)?;
+                listing::of_report(conn, &record, &report, now)?;
+                return outcomes::settle(conn, &record, &report, now);
+            }
+            let again = record.job.attempt == report.attempt && record.job.state == state;
+            if again { Ok(vec![]) } else { Err(ActError::from(Refusal::StaleAttempt)) }
+        })
+        .await?;
     s.presence.touch(host, now);
     s.hub.jobs.wake(id);
     s.hub.hosts.wake(host);
+    wake.into_iter().for_each(|host| s.hub.hosts.wake(host));
     Ok(())
 }
 
@@ -123,24 +127,24 @@ fn words_of(report: &FinishReport) -> String {
     }
 }
 
-fn store_snapshots(conn: &mut Conn, record: &JobRecord, report: &FinishReport, now: Timestamp) -> Result<(), ActError> {
-    let job = &record.job;
-    let made = matches!(record.task, Some(Task::Backup { .. }));
-    // The repository may have been forgotten while the job ran; then there is nothing to tie snapshots to.
-    let Some(repository_id) = job.repository_id else { return Ok(()) };
-    let origin = snapshots::Origin {
-        repository_id,
-        host_id: job.host_id,
-        schedule_id: job.schedule_id.filter(|_| made),
-        job_id: made.then_some(job.id),
-    };
-    for snapshot in &report.snapshots {
-        snapshots::put(conn, origin, snapshot, now)?;
-    }
-    if report.snapshots_complete {
-        let there: HashSet<&str> = report.snapshots.iter().map(|x| x.id.as_str()).collect();
-        snapshots::mark_gone(conn, repository_id, job.host_id, &there, now)?;
-    }
+/// Stores a part of a list of snapshots, ahead of the end of its job. The same part twice changes nothing.
+///
+/// # Errors
+/// `StaleAttempt` if another attempt counts, `JobFinished` if the job has ended.
+pub async fn snapshots(s: &Services, host: HostId, id: JobId, part: SnapshotsPart) -> Result<(), ActError> {
+    let now = Timestamp::now();
+    s.db.write(move |conn| {
+        let record = load(conn, host, id)?;
+        if record.job.attempt != part.attempt {
+            return Err(Refusal::StaleAttempt.into());
+        }
+        if !record.job.state.takes_end() {
+            return Err(ActError::from(Refusal::JobFinished));
+        }
+        listing::part(conn, &record, &part.snapshots, now)
+    })
+    .await?;
+    s.presence.touch(host, now);
     Ok(())
 }
 

@@ -1,15 +1,18 @@
-//! Jobs: Run now, cancel, and watching. A job is queued in one transaction; its host's parked poll is woken after the commit.
+//! Jobs: Run now, cancel, and watching. A job is queued in one transaction; its host's parked poll is woken after the commit. What is
+//! asked of restic besides a backup is in `operations`.
 
 use super::hosts::load as load_host;
 use super::schedules::load as load_schedule;
 use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
+use crate::domain::delivery::WaitsFor;
 use crate::domain::fleet::{HostState, Lifecycle};
-use crate::domain::job::{Job, JobEvents, JobResult, JobState, PickRefused, pick_schedule};
+use crate::domain::job::{Job, JobEvents, JobKind, JobResult, JobState, PickRefused, pick_schedule};
+use crate::domain::operation::destruction;
 use crate::domain::permission::Actor;
 use crate::domain::schedule::Schedule;
 use crate::store::jobs::{Filter, NewJob};
-use crate::store::{Conn, credentials, jobs, schedules};
-use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
+use crate::store::{Conn, jobs, schedules};
+use restic_manager_shared::id::{HostId, JobId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{Cause, CauseCode, Task};
 use restic_manager_shared::wire::progress::{LogLevel, LogLine};
@@ -30,15 +33,15 @@ pub struct Queued {
 }
 
 /// Who asks for a job, when, and by which key the same request is known again.
-struct Request {
-    actor: Actor,
-    now: Timestamp,
-    key: Option<String>,
+pub(super) struct Request {
+    pub(super) actor: Actor,
+    pub(super) now: Timestamp,
+    pub(super) key: Option<String>,
 }
 
 impl Request {
     /// The key is the caller's own: another caller's key of the same spelling is another key.
-    fn new(actor: &Actor, target: &str, key: Option<String>) -> Result<Self, ActError> {
+    pub(super) fn new(actor: &Actor, target: &str, key: Option<String>) -> Result<Self, ActError> {
         if key.as_deref().is_some_and(|k| k.is_empty() || k.len() > 200 || k.chars().any(char::is_control)) {
             return Err(ActError::field("/Idempotency-Key", "1 to 200 characters, without control characters"));
         }
@@ -46,9 +49,35 @@ impl Request {
         Ok(Self { actor: actor.clone(), now: Timestamp::now(), key })
     }
 
-    fn known(&self, conn: &mut Conn) -> Result<Option<Job>, ActError> {
+    /// The server itself asks.
+    pub(super) fn system(name: &str, now: Timestamp) -> Self {
+        Self { actor: Actor::system(name), now, key: None }
+    }
+
+    pub(super) fn known(&self, conn: &mut Conn) -> Result<Option<Job>, ActError> {
         let Some(key) = &self.key else { return Ok(None) };
         Ok(jobs::by_key(conn, key)?.map(|r| r.job))
+    }
+}
+
+/// A job to be queued.
+pub(super) struct Ask<'a> {
+    pub(super) id: JobId,
+    pub(super) host: HostId,
+    pub(super) schedule: Option<&'a Schedule>,
+    pub(super) task: Task,
+    /// Larger goes first.
+    pub(super) priority: i32,
+    /// The chore of the repository that it does.
+    pub(super) chore: Option<String>,
+    /// Secrets for this job alone, encrypted for its row.
+    pub(super) secrets_sealed: Option<String>,
+}
+
+impl Ask<'_> {
+    /// What a person asks for.
+    pub(super) fn of(host: HostId, task: Task) -> Self {
+        Self { id: JobId::new(), host, schedule: None, task, priority: 0, chore: None, secrets_sealed: None }
     }
 }
 
@@ -56,7 +85,7 @@ fn line(at: Timestamp, text: impl Into<String>) -> LogLine {
     LogLine { at, level: LogLevel::Info, text: text.into() }
 }
 
-/// Runs a schedule now, cron or manual.
+/// Runs a schedule now, cron or manual; with `dry_run` it only says what would be done.
 ///
 /// # Errors
 /// The schedule is disabled, has no repository, or its last run is not over.
@@ -64,15 +93,16 @@ pub async fn run_schedule(
     s: &Services,
     actor: &Actor,
     id: ScheduleId,
+    dry_run: bool,
     key: Option<String>,
 ) -> Result<Queued, ActError> {
-    let request = Request::new(actor, &format!("schedule:{id}"), key)?;
+    let request = Request::new(actor, &format!("schedule:{id}:{dry_run}"), key)?;
     let job =
         s.db.write(move |conn| match request.known(conn)? {
             Some(job) => Ok(job),
             None => {
                 let schedule = load_schedule(conn, id)?;
-                queue_backup(conn, &request, &schedule)
+                queue_backup(conn, &request, &schedule, dry_run)
             }
         })
         .await?;
@@ -96,13 +126,13 @@ pub async fn run_host(s: &Services, actor: &Actor, host: HostId, key: Option<Str
                 PickRefused::NoneEnabled => Refusal::PickSchedule("This host has no enabled schedule."),
                 PickRefused::Several => Refusal::PickSchedule("This host has several enabled schedules."),
             })?;
-            queue_backup(conn, &request, schedule)
+            queue_backup(conn, &request, schedule, false)
         })
         .await?;
     queued(s, job).await
 }
 
-fn queue_backup(conn: &mut Conn, request: &Request, schedule: &Schedule) -> Result<Job, ActError> {
+fn queue_backup(conn: &mut Conn, request: &Request, schedule: &Schedule, dry_run: bool) -> Result<Job, ActError> {
     if !schedule.enabled {
         return Err(Refusal::ScheduleDisabled.into());
     }
@@ -110,40 +140,40 @@ fn queue_backup(conn: &mut Conn, request: &Request, schedule: &Schedule) -> Resu
     if let Some(running) = jobs::open_of_schedule(conn, schedule.id)? {
         return Err(Refusal::AlreadyRunning(running).into());
     }
-    let task = Task::Backup { repository_id, backup: schedule.backup() };
-    queue(conn, request, schedule.host_id, Some(schedule), task)
+    let task = Task::Backup { repository_id, backup: schedule.backup(), dry_run };
+    queue(conn, request, Ask { schedule: Some(schedule), ..Ask::of(schedule.host_id, task) })
 }
 
-fn queue(
-    conn: &mut Conn,
-    request: &Request,
-    host: HostId,
-    schedule: Option<&Schedule>,
-    task: Task,
-) -> Result<Job, ActError> {
-    let record = load_host(conn, host)?;
+/// Queues a job, if its host can do it.
+pub(super) fn queue(conn: &mut Conn, request: &Request, ask: Ask<'_>) -> Result<Job, ActError> {
+    let record = load_host(conn, ask.host)?;
     if record.lifecycle != Lifecycle::Enrolled {
         return Err(Refusal::HostNotEnrolled.into());
     }
-    if !credentials::exists(conn, host, task.repository_id())? {
-        return Err(Refusal::NoCredential.into());
-    }
+    super::operations::check_host(conn, &record, &ask.task)?;
+    let kind = JobKind::from(&ask.task);
     let new = NewJob {
-        id: JobId::new(),
-        host_id: host,
-        schedule_id: schedule.map(|s| s.id),
-        task,
+        id: ask.id,
+        host_id: ask.host,
+        schedule_id: ask.schedule.map(|s| s.id),
+        task: ask.task,
         state_version: record.schedule_version,
         requested_by: request.actor.label(),
         idempotency_key: request.key.clone(),
+        priority: ask.priority,
+        chore: ask.chore,
+        secrets_sealed: ask.secrets_sealed,
         now: request.now,
     };
-    let said = match schedule {
+    let said = match ask.schedule {
         Some(s) => format!("queued by {} (schedule \u{201c}{}\u{201d})", request.actor.label(), s.name),
         None => format!("queued by {}", request.actor.label()),
     };
     jobs::insert(conn, &new, &line(request.now, said))?;
-    let detail = serde_json::json!({"host": host, "schedule": new.schedule_id, "kind": crate::domain::job::JobKind::from(&new.task)});
+    let destroys = destruction(&new.task);
+    let detail = serde_json::json!({
+        "host": ask.host, "schedule": new.schedule_id, "repository": new.task.repository_id(), "kind": kind, "destroys": destroys,
+    });
     audit::record(conn, &request.actor, request.now, "job.run", &format!("job:{}", new.id), &detail)?;
     load(conn, new.id)
 }
@@ -152,50 +182,10 @@ fn load(conn: &mut Conn, id: JobId) -> Result<Job, ActError> {
     jobs::get(conn, id)?.map(|r| r.job).ok_or(ActError::NotFound(Noun::Job))
 }
 
-async fn queued(s: &Services, job: Job) -> Result<Queued, ActError> {
+pub(super) async fn queued(s: &Services, job: Job) -> Result<Queued, ActError> {
     s.hub.hosts.wake(job.host_id);
     let host_online = super::hosts::get(s, job.host_id).await?.state == HostState::Online;
     Ok(Queued { job, host_online })
-}
-
-/// Has a host make the repository at its address.
-///
-/// # Errors
-/// The host has no credential for it.
-pub async fn init(
-    s: &Services,
-    actor: &Actor,
-    repository_id: RepositoryId,
-    host: HostId,
-    key: Option<String>,
-) -> Result<Queued, ActError> {
-    let request = Request::new(actor, &format!("init:{repository_id}:{host}"), key)?;
-    queue_task(s, request, host, Task::Init { repository_id }).await
-}
-
-/// Has a host list its snapshots in a repository.
-///
-/// # Errors
-/// The host has no credential for it.
-pub async fn refresh_snapshots(
-    s: &Services,
-    actor: &Actor,
-    repository_id: RepositoryId,
-    host: HostId,
-    key: Option<String>,
-) -> Result<Queued, ActError> {
-    let request = Request::new(actor, &format!("snapshots:{repository_id}:{host}"), key)?;
-    queue_task(s, request, host, Task::Snapshots { repository_id }).await
-}
-
-async fn queue_task(s: &Services, request: Request, host: HostId, task: Task) -> Result<Queued, ActError> {
-    let job =
-        s.db.write(move |conn| match request.known(conn)? {
-            Some(job) => Ok(job),
-            None => queue(conn, &request, host, None, task),
-        })
-        .await?;
-    queued(s, job).await
 }
 
 /// Stops a job: one that waits at once, one that runs as soon as its agent hears of it.
@@ -230,7 +220,19 @@ pub async fn cancel(s: &Services, actor: &Actor, id: JobId) -> Result<Job, ActEr
 /// # Errors
 /// When there is no such job.
 pub async fn get(s: &Services, id: JobId) -> Result<Job, ActError> {
-    s.db.read(move |conn| load(conn, id)).await
+    let (mut job, waits_for) =
+        s.db.read(move |conn| {
+            let job = load(conn, id)?;
+            let waits_for = super::operations::waits_for(conn, &job)?;
+            Ok::<_, ActError>((job, waits_for))
+        })
+        .await?;
+    job.waits_for = waits_for;
+    if job.state == JobState::Queued && job.waits_for.is_none() {
+        let online = super::hosts::get(s, job.host_id).await?.state == HostState::Online;
+        job.waits_for = Some(if online { WaitsFor::Slot } else { WaitsFor::Host });
+    }
+    Ok(job)
 }
 
 /// Jobs, newest first. The cursor is `<microseconds>.<job id>`.

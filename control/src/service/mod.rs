@@ -1,23 +1,33 @@
 //! The acts: one function for each thing that a person, a script, an agent or the server itself may do, with its rule, its audit entry
 //! and its transaction in one place. The same act comes through every door: page, API, agent, background.
 
+pub mod accounts;
 pub mod agents;
+pub mod alerts;
 pub mod audit;
 pub mod doctor;
 pub mod enrollment;
 pub mod error;
 pub mod fires;
+pub mod health;
 pub mod hosts;
 pub mod identity;
 pub mod ingest;
 pub mod jobs;
+mod listing;
+pub mod locks;
+pub mod operations;
+mod outcomes;
 pub mod poll;
 pub mod random;
 pub mod repositories;
+pub mod retention;
+pub mod rotation;
 pub mod schedules;
 pub mod snapshots;
 pub mod state;
 pub mod tokens;
+pub mod upkeep;
 pub mod users;
 pub mod vault;
 
@@ -49,6 +59,8 @@ pub struct Services {
     pub gate: users::Gate,
     /// When this process started.
     pub started_at: Timestamp,
+    /// How many jobs the whole fleet may run at the same time; none for no limit.
+    pub fleet_limit: Option<u32>,
     /// Becomes true when the server stops: held requests are answered at once.
     pub stopping: watch::Receiver<bool>,
 }

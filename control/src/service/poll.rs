@@ -1,10 +1,12 @@
 //! The long poll: answered at once when something differs, otherwise parked until something does or the hold ends.
 
+use super::operations::{around, open_of};
 use super::{ActError, Refusal, Services, fires, random, state};
-use crate::domain::delivery::{Delivery, Open, plan};
-use crate::store::hosts::Seen;
+use crate::domain::delivery::{Delivery, Open, Room, plan};
+use crate::domain::job::JobState;
+use crate::store::hosts::{HostRecord, Seen};
 use crate::store::jobs::JobRecord;
-use crate::store::{hosts, jobs};
+use crate::store::{Conn, hosts, jobs};
 use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Offer;
@@ -14,13 +16,20 @@ use std::time::Duration;
 
 /// Holds end up to this much early, so that agents that came at once do not come back at once.
 const JITTER_MS: u32 = 3_000;
+/// Names of hooks that are kept of one host.
+const MAX_HOOKS: usize = 200;
 /// When the server stops, agents come back within this time.
 const RETURN_MS: u32 = 10_000;
 
 /// What a look at the database found.
 struct Look {
+    host: HostRecord,
     state: Option<state::Plain>,
     open: Vec<JobRecord>,
+    /// All open jobs of their repositories.
+    around: Vec<Open>,
+    /// How many more the fleet may run.
+    fleet: usize,
 }
 
 /// Answers a poll.
@@ -69,6 +78,10 @@ fn seen(request: &PollRequest) -> Seen {
         held_version: request.state_version,
         agent_version: request.agent_version.chars().take(100).collect(),
         restic_version: request.restic_version.as_ref().map(|v| v.chars().take(100).collect()),
+        hooks: request.hooks.clone().map(|mut hooks| {
+            hooks.truncate(MAX_HOOKS);
+            hooks
+        }),
     }
 }
 
@@ -85,23 +98,13 @@ fn quiet() -> PollResponse {
 
 /// The answer, if there is something to say.
 async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Option<PollResponse>, ActError> {
-    let held = request.state_version;
-    let found =
-        s.db.read(move |conn| {
-            let record = hosts::get(conn, host)?.ok_or(Refusal::AgentUnknown)?;
-            let state = if record.schedule_version == held { None } else { Some(state::read(conn, host)?) };
-            Ok::<_, ActError>(Look { state, open: jobs::open_of_host(conn, host)? })
-        })
-        .await?;
-    let open: Vec<Open> = found
-        .open
-        .iter()
-        .map(|r| Open { id: r.job.id, state: r.job.state, cancel: r.job.cancel_requested_at.is_some() })
-        .collect();
-    let Delivery { offer, mut cancel } =
-        plan(&open, &request.jobs, request.free_slots.try_into().unwrap_or(usize::MAX));
+    let (held, limit) = (request.state_version, s.fleet_limit);
+    let found = s.db.read(move |conn| look_at(conn, host, held, limit)).await?;
+    let open: Vec<Open> = found.open.iter().map(open_of).collect();
+    let room = Room { agent: request.free_slots.try_into().unwrap_or(usize::MAX), fleet: found.fleet };
+    let Delivery { offer, mut cancel } = plan(&open, &found.around, &request.jobs, room, Timestamp::now());
     cancel.retain(|id| s.presence.tell_cancel(host, *id));
-    let offers = dispatch(s, found.open, offer).await?;
+    let offers = dispatch(s, &found.host, found.open, offer).await?;
     let state = found.state.map(|plain| state::seal_to(s, plain)).transpose()?;
     if state.is_none() && offers.is_empty() && cancel.is_empty() {
         return Ok(None);
@@ -109,7 +112,29 @@ async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Optio
     Ok(Some(PollResponse { state, offers, cancel, ..quiet() }))
 }
 
-async fn dispatch(s: &Services, open: Vec<JobRecord>, ids: Vec<JobId>) -> Result<Vec<Offer>, ActError> {
+fn look_at(conn: &mut Conn, host: HostId, held: i64, limit: Option<u32>) -> Result<Look, ActError> {
+    let record = hosts::get(conn, host)?.ok_or(Refusal::AgentUnknown)?;
+    let state = if record.schedule_version == held { None } else { Some(state::read(conn, host)?) };
+    let open = jobs::open_of_host(conn, host)?;
+    let ours: Vec<Open> = open.iter().map(open_of).collect();
+    let around = around(conn, &ours)?;
+    let fleet = match limit {
+        // Nothing waits: there is nothing to count for.
+        Some(limit) if !open.is_empty() => {
+            let running = jobs::count(conn, &[JobState::Dispatched, JobState::Running])?;
+            usize::try_from(i64::from(limit) - running).unwrap_or(0)
+        }
+        _ => usize::MAX,
+    };
+    Ok(Look { host: record, state, open, around, fleet })
+}
+
+async fn dispatch(
+    s: &Services,
+    host: &HostRecord,
+    open: Vec<JobRecord>,
+    ids: Vec<JobId>,
+) -> Result<Vec<Offer>, ActError> {
     if ids.is_empty() {
         return Ok(vec![]);
     }
@@ -125,16 +150,20 @@ async fn dispatch(s: &Services, open: Vec<JobRecord>, ids: Vec<JobId>) -> Result
             Ok::<_, ActError>(numbered)
         })
         .await?;
-    let offer = |(id, attempt): (JobId, i32)| {
-        let record = open.iter().find(|r| r.job.id == id)?;
+    let mut offers = vec![];
+    for (id, attempt) in numbered {
+        let Some(record) = open.iter().find(|r| r.job.id == id) else { continue };
+        let Some(task) = record.task.clone() else { continue };
         s.hub.jobs.wake(id);
-        Some(Offer {
+        let secrets = record.secrets_sealed.as_deref().map(|text| state::seal_job(s, host, id, text)).transpose()?;
+        offers.push(Offer {
             id,
             attempt,
             schedule_id: record.job.schedule_id,
             state_version: record.state_version,
-            task: record.task.clone()?,
-        })
-    };
-    Ok(numbered.into_iter().filter_map(offer).collect())
+            task,
+            secrets,
+        });
+    }
+    Ok(offers)
 }

@@ -1,14 +1,17 @@
 //! Repositories and the hosts' credentials for them. Secrets go in, and out only sealed to an agent.
 
 use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
+use crate::domain::backend::check_settings;
 use crate::domain::permission::Actor;
-use crate::domain::repository::{Repository, check_name, check_password, check_url};
+use crate::domain::repository::{Repository, check_ca, check_name, check_password, check_url};
+use crate::domain::upkeep::Plan;
 use crate::store::credentials::CredentialRecord;
 use crate::store::repositories::RepositoryRecord;
 use crate::store::{Conn, StoreError, credentials, hosts, repositories, schedules};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::operation::ProbeReport;
 use restic_manager_shared::wire::problem::FieldError;
 use restic_manager_shared::wire::state::{CredentialMode, RepositorySecrets};
 use serde::Deserialize;
@@ -31,10 +34,18 @@ pub struct RepositoryInput {
     /// Whether a host's first backup makes the repository when there is none at the address.
     #[serde(default)]
     pub init_if_missing: bool,
+    /// How large the storage may get, in bytes: the page says when it is full at the present growth.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    pub quota_bytes: Option<u64>,
+    /// Certificate authorities of the storage, as PEM, besides those that the hosts trust already.
+    #[serde(default)]
+    #[schema(max_length = 100_000)]
+    pub ca_pem: Option<String>,
 }
 
 /// What a host uses at a repository's storage.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialInput {
     /// What it may do there.
@@ -46,9 +57,12 @@ pub struct CredentialInput {
     /// HTTP password of a rest-server.
     #[serde(default)]
     pub rest_password: Option<Secret>,
-    /// Environment for other storage, such as `AWS_ACCESS_KEY_ID`.
+    /// Settings for other storage, such as `AWS_ACCESS_KEY_ID`; which ones a storage takes is listed under `/api/v1/backends`.
     #[serde(default)]
     pub env: BTreeMap<String, Secret>,
+    /// Another address of the same repository for this host, such as the writable server that only the maintenance host reaches.
+    #[serde(default)]
+    pub url: Option<String>,
 }
 
 const fn append_only() -> CredentialMode {
@@ -74,15 +88,8 @@ pub(super) fn check_credential(input: &CredentialInput) -> Vec<FieldError> {
     if input.rest_username.is_some() != input.rest_password.is_some() {
         wrong.push(FieldError { pointer: "/rest_password".into(), detail: "user and password belong together".into() });
     }
-    for (name, value) in &input.env {
-        let known = ["AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_", "RCLONE_"].iter().any(|p| name.starts_with(p));
-        if !known || bad(value.reveal()) || bad(name) {
-            wrong.push(FieldError {
-                pointer: format!("/env/{name}"),
-                detail: "only AWS_*, B2_*, AZURE_*, GOOGLE_*, OS_*, ST_* and RCLONE_* reach restic".into(),
-            });
-        }
-    }
+    let values = input.env.iter().map(|(name, value)| (name.as_str(), value.reveal()));
+    wrong.extend(check_settings(values));
     wrong
 }
 
@@ -107,10 +114,14 @@ fn check_input(input: &RepositoryInput, password_needed: bool) -> Result<(), Act
         None if password_needed => wrong.extend(check_password("")),
         None => {}
     }
+    if input.quota_bytes.is_some_and(|n| n == 0 || n > 9_007_199_254_740_991) {
+        wrong.push(FieldError { pointer: "/quota_bytes".into(), detail: "1 to 9007199254740991, or left out".into() });
+    }
+    wrong.extend(input.ca_pem.as_deref().and_then(check_ca));
     if wrong.is_empty() { Ok(()) } else { Err(ActError::Invalid(wrong)) }
 }
 
-fn seal_password(s: &Services, id: RepositoryId, password: &Secret) -> Result<String, ActError> {
+pub(super) fn seal_password(s: &Services, id: RepositoryId, password: &Secret) -> Result<String, ActError> {
     s.vault
         .seal(("repositories", "password", &id.to_string()), password.reveal())
         .map_err(|_| ActError::Internal("a secret cannot be encrypted"))
@@ -141,7 +152,7 @@ pub async fn get(s: &Services, id: RepositoryId) -> Result<Repository, ActError>
     s.db.read(move |conn| Ok(load(conn, id)?.repository)).await
 }
 
-fn load(conn: &mut Conn, id: RepositoryId) -> Result<RepositoryRecord, ActError> {
+pub(super) fn load(conn: &mut Conn, id: RepositoryId) -> Result<RepositoryRecord, ActError> {
     repositories::get(conn, id)?.ok_or(ActError::NotFound(Noun::Repository))
 }
 
@@ -160,10 +171,14 @@ pub async fn add(s: &Services, actor: &Actor, input: RepositoryInput) -> Result<
         url: input.url,
         backend,
         init_if_missing: input.init_if_missing,
+        maintenance_host_id: None,
+        quota_bytes: input.quota_bytes,
+        ca_pem: input.ca_pem,
+        rotation: None,
         created_at: now,
         updated_at: now,
     };
-    let record = RepositoryRecord { repository: repository.clone(), password_sealed };
+    let record = RepositoryRecord { repository: repository.clone(), password_sealed, plan: Plan::default() };
     s.db.write(move |conn| {
         repositories::insert(conn, &record).map_err(name_taken)?;
         let detail = serde_json::json!({"name": record.repository.name, "url": record.repository.url});
@@ -196,10 +211,13 @@ pub async fn update(
                     url: input.url,
                     backend,
                     init_if_missing: input.init_if_missing,
+                    quota_bytes: input.quota_bytes,
+                    ca_pem: input.ca_pem,
                     updated_at: now,
                     ..old.repository
                 },
                 password_sealed: sealed.clone().unwrap_or(old.password_sealed),
+                plan: old.plan,
             };
             repositories::update(conn, &record).map_err(name_taken)?;
             let told = credentials::hosts_of(conn, id)?;
@@ -255,14 +273,23 @@ pub async fn put_credential(
     repository: RepositoryId,
     input: CredentialInput,
 ) -> Result<(), ActError> {
-    let wrong = check_credential(&input);
+    let mut wrong = check_credential(&input);
+    wrong.extend(input.url.as_deref().and_then(|url| check_url(url).err()));
     if !wrong.is_empty() {
         return Err(ActError::Invalid(wrong));
     }
     let (actor, now, id) = (actor.clone(), Timestamp::now(), RepositoryId::new().0);
     let secrets_sealed = seal_credential(s, id, &input)?;
-    let record =
-        CredentialRecord { id, host_id: host, repository_id: repository, mode: input.mode, secrets_sealed, at: now };
+    let record = CredentialRecord {
+        id,
+        host_id: host,
+        repository_id: repository,
+        mode: input.mode,
+        secrets_sealed,
+        at: now,
+        url: input.url,
+        proof: None,
+    };
     s.db.write(move |conn| {
         super::hosts::load(conn, host)?;
         load(conn, repository)?;
@@ -282,4 +309,81 @@ pub async fn put_credential(
     .await?;
     s.hub.hosts.wake(host);
     Ok(())
+}
+
+/// Takes a credential from a host; its schedules may not need it any more.
+///
+/// # Errors
+/// While schedules of the host back up with it, or it has none.
+pub async fn remove_credential(
+    s: &Services,
+    actor: &Actor,
+    host: HostId,
+    repository: RepositoryId,
+) -> Result<(), ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    s.db.write(move |conn| {
+        super::hosts::load(conn, host)?;
+        load(conn, repository)?;
+        let used = schedules::of_host(conn, host)?.iter().filter(|x| x.repository_id == Some(repository)).count();
+        if used > 0 {
+            return Err(ActError::from(Refusal::CredentialInUse(i64::try_from(used).unwrap_or(i64::MAX))));
+        }
+        if !credentials::remove(conn, host, repository)? {
+            return Err(Refusal::NoCredential.into());
+        }
+        hosts::raise_version(conn, host)?;
+        let detail = serde_json::json!({"host": host});
+        Ok(audit::record(conn, &actor, now, "credential.remove", &format!("repository:{repository}"), &detail)?)
+    })
+    .await?;
+    s.hub.hosts.wake(host);
+    Ok(())
+}
+
+/// Who uses a repository, and what is proven of it.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct CredentialView {
+    /// The host.
+    pub host_id: HostId,
+    /// Its name.
+    pub host_name: String,
+    /// What its credential is meant to do.
+    pub mode: CredentialMode,
+    /// Its own address of the repository, if it has one.
+    pub url: Option<String>,
+    /// How many of its schedules back up there.
+    pub schedules: usize,
+    /// What the last probe found.
+    pub proof: Option<ProbeReport>,
+    /// When.
+    pub proof_at: Option<Timestamp>,
+}
+
+/// The hosts that may use a repository.
+///
+/// # Errors
+/// When there is no such repository.
+pub async fn used_by(s: &Services, id: RepositoryId) -> Result<Vec<CredentialView>, ActError> {
+    s.db.read(move |conn| {
+        load(conn, id)?;
+        let mut views = vec![];
+        for credential in credentials::of_repository(conn, id)? {
+            let Some(host) = hosts::get(conn, credential.host_id)? else { continue };
+            let schedules = schedules::of_host(conn, host.id)?;
+            let (proof, proof_at) = credential.proof.unzip();
+            views.push(CredentialView {
+                host_id: host.id,
+                host_name: host.name,
+                mode: credential.mode,
+                url: credential.url,
+                schedules: schedules.iter().filter(|x| x.repository_id == Some(id)).count(),
+                proof,
+                proof_at,
+            });
+        }
+        views.sort_by(|a, b| a.host_name.cmp(&b.host_name));
+        Ok(views)
+    })
+    .await
 }

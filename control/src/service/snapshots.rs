@@ -1,12 +1,43 @@
 //! Snapshots' metadata: seeing it.
 
-use super::{ActError, Listed, Services, hosts::load as load_host, page};
+pub use crate::store::snapshots::Filter;
+
+use super::hosts::load as load_host;
+use super::repositories::load as load_repository;
+use super::{ActError, Listed, Noun, Services, audit, page};
+use crate::domain::permission::Actor;
 use crate::domain::snapshot::Snapshot;
 use crate::store::snapshots;
-use restic_manager_shared::id::HostId;
+use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 
-/// A host's snapshots, newest first. The cursor is `<microseconds>.<snapshot id>`.
+/// Snapshots that are still there, newest first. The cursor is `<microseconds>.<snapshot id>`.
+///
+/// # Errors
+/// No such host or repository, or a cursor that is not one of this list.
+pub async fn list(
+    s: &Services,
+    filter: Filter,
+    cursor: Option<String>,
+    limit: i64,
+) -> Result<Listed<Snapshot>, ActError> {
+    let before =
+        cursor.map(|c| parse(&c).ok_or_else(|| ActError::field("/cursor", "not a cursor of this list"))).transpose()?;
+    let items =
+        s.db.read(move |conn| {
+            if let Some(host) = filter.host {
+                load_host(conn, host)?;
+            }
+            if let Some(repository) = filter.repository {
+                load_repository(conn, repository)?;
+            }
+            Ok::<_, ActError>(snapshots::list(conn, &filter, before.as_ref(), limit + 1)?)
+        })
+        .await?;
+    Ok(page(items, limit, |x| format!("{}.{}", x.time.micros(), x.id)))
+}
+
+/// A host's snapshots, newest first.
 ///
 /// # Errors
 /// No such host, or a cursor that is not one of this list.
@@ -16,15 +47,26 @@ pub async fn of_host(
     cursor: Option<String>,
     limit: i64,
 ) -> Result<Listed<Snapshot>, ActError> {
-    let before =
-        cursor.map(|c| parse(&c).ok_or_else(|| ActError::field("/cursor", "not a cursor of this list"))).transpose()?;
-    let items =
-        s.db.read(move |conn| {
-            load_host(conn, host)?;
-            Ok::<_, ActError>(snapshots::of_host(conn, host, before.as_ref(), limit + 1)?)
-        })
-        .await?;
-    Ok(page(items, limit, |x| format!("{}.{}", x.time.micros(), x.id)))
+    list(s, Filter { host: Some(host), ..Filter::default() }, cursor, limit).await
+}
+
+/// Vouches for snapshots that no job of ours made, such as those from before restic-manager came: from then on retention counts them.
+///
+/// # Errors
+/// When one of them is not there.
+pub async fn vouch(s: &Services, actor: &Actor, repository: RepositoryId, ids: Vec<String>) -> Result<(), ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    s.db.write(move |conn| {
+        load_repository(conn, repository)?;
+        for id in &ids {
+            if !snapshots::vouch(conn, repository, id)? {
+                return Err(ActError::NotFound(Noun::Snapshot));
+            }
+        }
+        let detail = serde_json::json!({"snapshots": ids});
+        Ok(audit::record(conn, &actor, now, "snapshots.vouch", &format!("repository:{repository}"), &detail)?)
+    })
+    .await
 }
 
 fn parse(cursor: &str) -> Option<snapshots::Before> {

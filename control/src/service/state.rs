@@ -9,8 +9,9 @@ use crate::store::repositories::RepositoryRecord;
 use crate::store::{Conn, credentials, repositories, schedules};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
-use restic_manager_shared::id::HostId;
+use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::seal;
+use restic_manager_shared::wire::operation::{JobSecrets, job_seal_name};
 use restic_manager_shared::wire::state::{DesiredState, RepositorySecrets, RepositorySpec, ScheduleSpec, seal_name};
 
 /// What the database says about a host's duties: still encrypted.
@@ -87,9 +88,32 @@ fn spec(
     Ok(RepositorySpec {
         id: repository.id,
         name: repository.name.clone(),
-        url: url_for(&repository.url, &host.name),
+        url: url_for(credential.url.as_deref().unwrap_or(&repository.url), &host.name),
+        ca_pem: repository.ca_pem.clone(),
         mode: credential.mode,
         init_if_missing: repository.init_if_missing,
         secrets: sealed,
     })
+}
+
+/// Secrets of one job, encrypted for its row.
+pub(super) fn encrypt_job(s: &Services, job: JobId, secrets: &JobSecrets) -> Result<String, ActError> {
+    s.vault
+        .seal(("jobs", "secrets", &job.to_string()), &secrets.to_json())
+        .map_err(|_| ActError::Internal("a secret cannot be encrypted"))
+}
+
+/// Secrets of one job out of its row, sealed to the agent that does it.
+pub(super) fn seal_job(s: &Services, host: &HostRecord, job: JobId, encrypted: &str) -> Result<seal::Sealed, ActError> {
+    let text = s
+        .vault
+        .open_sealed(("jobs", "secrets", &job.to_string()), encrypted)
+        .map_err(|_| ActError::Internal("a secret in the database does not open"))?;
+    let public = host
+        .sealing_key
+        .as_deref()
+        .and_then(|k| B64.decode(k).ok())
+        .ok_or(ActError::Internal("a host without a sealing key"))?;
+    seal::seal(&s.identity.key, &public, host.id, &job_seal_name(job), text.reveal().as_bytes())
+        .map_err(|_| ActError::Internal("a host's sealing key is not usable"))
 }

@@ -1,11 +1,12 @@
 //! Credentials: what one host uses for one repository.
 
-use super::bridge::parse;
+use super::bridge::{from_json, parse, time, to_json};
 use super::schema::host_credentials;
 use super::{Conn, StoreError, StoreResult};
 use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::operation::ProbeReport;
 use restic_manager_shared::wire::state::CredentialMode;
 use uuid::Uuid;
 
@@ -24,6 +25,10 @@ pub struct CredentialRecord {
     pub secrets_sealed: String,
     /// When it was made or changed.
     pub at: Timestamp,
+    /// Another address of the same repository for this host, such as the writable server that only the maintenance host reaches.
+    pub url: Option<String>,
+    /// What the last probe found, and when.
+    pub proof: Option<(ProbeReport, Timestamp)>,
 }
 
 /// The spelling of a mode in the database.
@@ -43,16 +48,31 @@ fn mode_of(text: &str) -> StoreResult<CredentialMode> {
     }
 }
 
-type Row = (String, String, String, String, String, i64, i64);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = host_credentials)]
+struct Row {
+    id: String,
+    host_id: String,
+    repository_id: String,
+    mode: String,
+    secrets_sealed: String,
+    updated_at: i64,
+    url: Option<String>,
+    proof: Option<String>,
+    proof_at: Option<i64>,
+}
 
 fn record(row: Row) -> StoreResult<CredentialRecord> {
+    let proof = row.proof.as_deref().map(|p| from_json("host_credentials.proof", p)).transpose()?;
     Ok(CredentialRecord {
-        id: parse("host_credentials.id", &row.0)?,
-        host_id: parse("host_credentials.host_id", &row.1)?,
-        repository_id: parse("host_credentials.repository_id", &row.2)?,
-        mode: mode_of(&row.3)?,
-        secrets_sealed: row.4,
-        at: Timestamp::from_micros(row.6),
+        id: parse("host_credentials.id", &row.id)?,
+        host_id: parse("host_credentials.host_id", &row.host_id)?,
+        repository_id: parse("host_credentials.repository_id", &row.repository_id)?,
+        mode: mode_of(&row.mode)?,
+        secrets_sealed: row.secrets_sealed,
+        at: Timestamp::from_micros(row.updated_at),
+        url: row.url,
+        proof: proof.zip(time(row.proof_at)),
     })
 }
 
@@ -77,6 +97,7 @@ pub fn put(conn: &mut Conn, c: &CredentialRecord) -> StoreResult<()> {
             host_credentials::secrets_sealed.eq(&c.secrets_sealed),
             host_credentials::created_at.eq(c.at.micros()),
             host_credentials::updated_at.eq(c.at.micros()),
+            host_credentials::url.eq(c.url.as_deref()),
         ))
         .execute(conn)?;
     Ok(())
@@ -90,7 +111,8 @@ pub fn of_host(conn: &mut Conn, host: HostId) -> StoreResult<Vec<CredentialRecor
     let rows = host_credentials::table
         .filter(host_credentials::host_id.eq(host.to_string()))
         .order(host_credentials::repository_id)
-        .load::<Row>(conn)?;
+        .select(Row::as_select())
+        .load(conn)?;
     rows.into_iter().map(record).collect()
 }
 
@@ -117,4 +139,81 @@ pub fn exists(conn: &mut Conn, host: HostId, repository: RepositoryId) -> StoreR
             .filter(host_credentials::repository_id.eq(repository.to_string())),
     ))
     .get_result(conn)?)
+}
+
+/// The credential of a host for a repository.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &mut Conn, host: HostId, repository: RepositoryId) -> StoreResult<Option<CredentialRecord>> {
+    host_credentials::table
+        .filter(host_credentials::host_id.eq(host.to_string()))
+        .filter(host_credentials::repository_id.eq(repository.to_string()))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?
+        .map(record)
+        .transpose()
+}
+
+/// All credentials for a repository.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_repository(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<CredentialRecord>> {
+    let rows = host_credentials::table
+        .filter(host_credentials::repository_id.eq(repository.to_string()))
+        .order(host_credentials::host_id)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(record).collect()
+}
+
+/// Credentials whose last probe is older than `before`, or that were never probed.
+///
+/// # Errors
+/// When the database fails.
+pub fn unproven(conn: &mut Conn, before: Timestamp, limit: i64) -> StoreResult<Vec<CredentialRecord>> {
+    let rows = host_credentials::table
+        .filter(host_credentials::proof_at.is_null().or(host_credentials::proof_at.lt(before.micros())))
+        .order((host_credentials::proof_at, host_credentials::id))
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(record).collect()
+}
+
+/// Keeps what a probe found.
+///
+/// # Errors
+/// When the database fails.
+pub fn keep_proof(
+    conn: &mut Conn,
+    host: HostId,
+    repository: RepositoryId,
+    proof: &ProbeReport,
+    at: Timestamp,
+) -> StoreResult<()> {
+    diesel::update(
+        host_credentials::table
+            .filter(host_credentials::host_id.eq(host.to_string()))
+            .filter(host_credentials::repository_id.eq(repository.to_string())),
+    )
+    .set((
+        host_credentials::proof.eq(to_json("host_credentials.proof", proof)?),
+        host_credentials::proof_at.eq(at.micros()),
+    ))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Takes a credential from a host. False if it had none.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove(conn: &mut Conn, host: HostId, repository: RepositoryId) -> StoreResult<bool> {
+    let target = host_credentials::table
+        .filter(host_credentials::host_id.eq(host.to_string()))
+        .filter(host_credentials::repository_id.eq(repository.to_string()));
+    Ok(diesel::delete(target).execute(conn)? > 0)
 }

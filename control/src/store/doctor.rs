@@ -142,7 +142,8 @@ pub fn orphans(conn: &mut Conn) -> StoreResult<Vec<String>> {
     let known_repositories = || repositories::table.select(repositories::id);
     let lost: Vec<String> = snapshots::table
         .filter(
-            diesel::dsl::not(snapshots::host_id.eq_any(known_hosts()))
+            diesel::dsl::not(snapshots::host_id.assume_not_null().eq_any(known_hosts()))
+                .and(snapshots::host_id.is_not_null())
                 .or(diesel::dsl::not(snapshots::repository_id.eq_any(known_repositories()))),
         )
         .select(snapshots::snapshot_id)

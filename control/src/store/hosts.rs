@@ -3,7 +3,7 @@
 use super::bridge::{from_json, parse, time, to_json};
 use super::schema::hosts;
 use super::{Conn, StoreError, StoreResult};
-use crate::domain::fleet::{Host, Lifecycle, host_state};
+use crate::domain::fleet::{Freeze, Host, Lifecycle, host_state};
 use diesel::prelude::*;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -48,6 +48,10 @@ pub struct HostRecord {
     pub created_at: Timestamp,
     /// When its agent enrolled.
     pub enrolled_at: Option<Timestamp>,
+    /// Why its retention does not run, if it is frozen.
+    pub frozen: Option<Freeze>,
+    /// Names in its folder of hooks.
+    pub hooks: Vec<String>,
 }
 
 impl HostRecord {
@@ -74,6 +78,8 @@ impl HostRecord {
             last_seen_at,
             created_at: self.created_at,
             enrolled_at: self.enrolled_at,
+            frozen: self.frozen,
+            hooks: seen.and_then(|s| s.hooks.clone()).unwrap_or(self.hooks),
         }
     }
 }
@@ -89,6 +95,8 @@ pub struct Seen {
     pub agent_version: String,
     /// The host's restic version.
     pub restic_version: Option<String>,
+    /// Names in its folder of hooks; none if the agent does not say.
+    pub hooks: Option<Vec<String>>,
 }
 
 const fn os_text(os: Os) -> &'static str {
@@ -127,6 +135,8 @@ struct Row {
     last_seen_at: Option<i64>,
     created_at: i64,
     enrolled_at: Option<i64>,
+    frozen: Option<String>,
+    hooks: String,
 }
 
 impl TryFrom<Row> for HostRecord {
@@ -151,6 +161,8 @@ impl TryFrom<Row> for HostRecord {
             last_seen_at: time(row.last_seen_at),
             created_at: Timestamp::from_micros(row.created_at),
             enrolled_at: time(row.enrolled_at),
+            frozen: row.frozen.as_deref().map(|f| from_json("hosts.frozen", f)).transpose()?,
+            hooks: from_json("hosts.hooks", &row.hooks)?,
         })
     }
 }
@@ -297,7 +309,21 @@ pub fn seen(conn: &mut Conn, id: HostId, seen: &Seen) -> StoreResult<()> {
             hosts::restic_version.eq(seen.restic_version.as_deref()),
         ))
         .execute(conn)?;
+    if let Some(hooks) = &seen.hooks {
+        diesel::update(hosts::table.find(id.to_string()))
+            .set(hosts::hooks.eq(to_json("hosts.hooks", hooks)?))
+            .execute(conn)?;
+    }
     Ok(())
+}
+
+/// Freezes a host's retention, or lets it run again. False if there is no such host.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_frozen(conn: &mut Conn, id: HostId, frozen: Option<&Freeze>) -> StoreResult<bool> {
+    let text = frozen.map(|f| to_json("hosts.frozen", f)).transpose()?;
+    Ok(diesel::update(hosts::table.find(id.to_string())).set(hosts::frozen.eq(text)).execute(conn)? > 0)
 }
 
 /// Changes a host's name and tags. False if there is no such host.

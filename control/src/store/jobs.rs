@@ -1,19 +1,18 @@
-//! Jobs and their logs. Each step of a job's life is an update whose condition names the state it leaves: whoever comes second
-//! changes nothing and is told so.
+//! Jobs and their logs: putting them in and looking at them. Their steps are in `job_steps`.
 
 use super::bridge::{from_json, parse, parse_opt, time, to_json};
 use super::conn::Backend;
+pub use super::job_steps::{cancel_waiting, chunk, claim, dispatch, finish, keep_outcome, lease_ended, request_cancel};
 use super::schema::{job_log, jobs};
 use super::{Conn, StoreError, StoreResult};
-use crate::domain::job::{Job, JobKind, JobResult, JobState};
+use crate::domain::job::{Job, JobKind, JobState};
 use diesel::prelude::*;
-use restic_manager_shared::id::{HostId, JobId, ScheduleId};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Task;
-use restic_manager_shared::wire::progress::{LogLine, Progress};
+use restic_manager_shared::wire::progress::LogLine;
 
-const ANSWER: (jobs::event_seq, jobs::cancel_requested_at) = (jobs::event_seq, jobs::cancel_requested_at);
-const OPEN: [&str; 3] = ["queued", "dispatched", "running"];
+pub(super) const OPEN: [&str; 3] = ["queued", "dispatched", "running"];
 
 /// A job with what only the server needs of it.
 #[derive(Clone, Debug)]
@@ -26,6 +25,14 @@ pub struct JobRecord {
     pub state_version: i64,
     /// The last chunk stored of the current attempt.
     pub chunk_seq: i64,
+    /// Larger is offered first.
+    pub priority: i32,
+    /// The chore of its repository that it does, if it is one.
+    pub chore: Option<String>,
+    /// Secrets for this job alone, encrypted at rest.
+    pub secrets_sealed: Option<String>,
+    /// The restic processes that it ran.
+    pub pids: Vec<u32>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -52,6 +59,11 @@ struct Row {
     event_seq: i64,
     progress: Option<String>,
     result: Option<String>,
+    priority: i32,
+    chore: Option<String>,
+    secrets_sealed: Option<String>,
+    outcome: Option<String>,
+    pids: Option<String>,
 }
 
 impl TryFrom<Row> for JobRecord {
@@ -76,12 +88,18 @@ impl TryFrom<Row> for JobRecord {
             seq: row.event_seq,
             progress: row.progress.as_deref().map(|p| from_json("jobs.progress", p)).transpose()?,
             result: row.result.as_deref().map(|r| from_json("jobs.result", r)).transpose()?,
+            outcome: row.outcome.as_deref().map(|o| from_json("jobs.outcome", o)).transpose()?,
+            waits_for: None,
         };
         Ok(Self {
             job,
             task: row.task.as_deref().map(|t| from_json("jobs.task", t)).transpose()?,
             state_version: row.state_version,
             chunk_seq: row.chunk_seq,
+            priority: row.priority,
+            chore: row.chore,
+            secrets_sealed: row.secrets_sealed,
+            pids: row.pids.as_deref().map(|p| from_json("jobs.pids", p)).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -103,6 +121,12 @@ pub struct NewJob {
     pub requested_by: String,
     /// The same key twice is the same job.
     pub idempotency_key: Option<String>,
+    /// Larger is offered first; 0 for what a person asked for.
+    pub priority: i32,
+    /// The chore of its repository that it does; only one open job does it at a time.
+    pub chore: Option<String>,
+    /// Secrets for this job alone, encrypted at rest.
+    pub secrets_sealed: Option<String>,
     /// When.
     pub now: Timestamp,
 }
@@ -110,14 +134,14 @@ pub struct NewJob {
 /// Queues a job, with its first log line.
 ///
 /// # Errors
-/// `Duplicate` if the idempotency key was used.
+/// `Duplicate` if the idempotency key was used, or an open job does the chore already.
 pub fn insert(conn: &mut Conn, new: &NewJob, line: &LogLine) -> StoreResult<()> {
     diesel::insert_into(jobs::table)
         .values((
             jobs::id.eq(new.id.to_string()),
             jobs::host_id.eq(new.host_id.to_string()),
             jobs::schedule_id.eq(new.schedule_id.map(|id| id.to_string())),
-            jobs::repository_id.eq(new.task.repository_id().to_string()),
+            jobs::repository_id.eq(new.task.repository_id().map(|id| id.to_string())),
             jobs::kind.eq(JobKind::from(&new.task).as_str()),
             jobs::state.eq(JobState::Queued.as_str()),
             jobs::state_version.eq(new.state_version),
@@ -125,6 +149,9 @@ pub fn insert(conn: &mut Conn, new: &NewJob, line: &LogLine) -> StoreResult<()> 
             jobs::requested_by.eq(&new.requested_by),
             jobs::idempotency_key.eq(new.idempotency_key.as_deref()),
             jobs::queued_at.eq(new.now.micros()),
+            jobs::priority.eq(new.priority),
+            jobs::chore.eq(new.chore.as_deref()),
+            jobs::secrets_sealed.eq(new.secrets_sealed.as_deref()),
         ))
         .execute(conn)?;
     append_log(conn, new.id, 1, std::slice::from_ref(line))
@@ -186,6 +213,84 @@ pub fn open_of_host(conn: &mut Conn, host: HostId) -> StoreResult<Vec<JobRecord>
     rows.into_iter().map(JobRecord::try_from).collect()
 }
 
+/// The unfinished jobs of these repositories, on all hosts, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn open_of_repositories(conn: &mut Conn, ids: &[RepositoryId]) -> StoreResult<Vec<JobRecord>> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let rows = jobs::table
+        .filter(jobs::repository_id.eq_any(ids))
+        .filter(jobs::state.eq_any(OPEN))
+        .order((jobs::queued_at, jobs::id))
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(JobRecord::try_from).collect()
+}
+
+/// Hosts for which jobs of this repository wait: they may go on when one has ended.
+///
+/// # Errors
+/// When the database fails.
+pub fn waiting_hosts(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<HostId>> {
+    let rows = jobs::table
+        .filter(jobs::repository_id.eq(repository.to_string()))
+        .filter(jobs::state.eq(JobState::Queued.as_str()))
+        .select(jobs::host_id)
+        .distinct()
+        .load::<String>(conn)?;
+    rows.iter().map(|id| parse("jobs.host_id", id)).collect()
+}
+
+/// The newest jobs of a repository, open and ended, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn recent_of_repository(conn: &mut Conn, repository: RepositoryId, limit: i64) -> StoreResult<Vec<JobRecord>> {
+    let rows = jobs::table
+        .filter(jobs::repository_id.eq(repository.to_string()))
+        .order((jobs::queued_at.desc(), jobs::id.desc()))
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(JobRecord::try_from).collect()
+}
+
+/// When these jobs started and ended: (id, from, until).
+///
+/// # Errors
+/// When the database fails.
+pub fn windows(conn: &mut Conn, ids: &[JobId]) -> StoreResult<Vec<(JobId, Timestamp, Option<Timestamp>)>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for part in ids.chunks(500) {
+        let part: Vec<String> = part.iter().map(ToString::to_string).collect();
+        let rows = jobs::table
+            .filter(jobs::id.eq_any(part))
+            .select((jobs::id, jobs::queued_at, jobs::started_at, jobs::finished_at))
+            .load::<(String, i64, Option<i64>, Option<i64>)>(conn)?;
+        for (id, queued, started, finished) in rows {
+            found.push((parse("jobs.id", &id)?, Timestamp::from_micros(started.unwrap_or(queued)), time(finished)));
+        }
+    }
+    Ok(found)
+}
+
+/// The newest finished jobs of a kind in a repository, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest_of_kind(conn: &mut Conn, repository: RepositoryId, kind: JobKind, limit: i64) -> StoreResult<Vec<Job>> {
+    let rows = jobs::table
+        .filter(jobs::repository_id.eq(repository.to_string()))
+        .filter(jobs::kind.eq(kind.as_str()))
+        .filter(jobs::finished_at.is_not_null())
+        .order((jobs::queued_at.desc(), jobs::id.desc()))
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(|row| Ok(JobRecord::try_from(row)?.job)).collect()
+}
+
 /// What a list of jobs is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -193,6 +298,10 @@ pub struct Filter {
     pub host: Option<HostId>,
     /// One schedule's.
     pub schedule: Option<ScheduleId>,
+    /// One repository's.
+    pub repository: Option<RepositoryId>,
+    /// Of these kinds; empty for all.
+    pub kinds: Vec<JobKind>,
     /// In these states; empty for all.
     pub states: Vec<JobState>,
 }
@@ -212,6 +321,13 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64
     if let Some(schedule) = filter.schedule {
         query = query.filter(jobs::schedule_id.eq(schedule.to_string()));
     }
+    if let Some(repository) = filter.repository {
+        query = query.filter(jobs::repository_id.eq(repository.to_string()));
+    }
+    if !filter.kinds.is_empty() {
+        let kinds: Vec<&'static str> = filter.kinds.iter().map(|k| k.as_str()).collect();
+        query = query.filter(jobs::kind.eq_any(kinds));
+    }
     if !filter.states.is_empty() {
         let states: Vec<&'static str> = filter.states.iter().map(|s| s.as_str()).collect();
         query = query.filter(jobs::state.eq_any(states));
@@ -222,188 +338,6 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64
     }
     let rows = query.order((jobs::queued_at.desc(), jobs::id.desc())).limit(limit).load(conn)?;
     rows.into_iter().map(|row| Ok(JobRecord::try_from(row)?.job)).collect()
-}
-
-/// Offers a waiting job once more and answers the number of this offer. None if it no longer waits.
-///
-/// # Errors
-/// When the database fails.
-pub fn dispatch(conn: &mut Conn, id: JobId, now: Timestamp) -> StoreResult<Option<i32>> {
-    Ok(diesel::update(jobs::table.find(id.to_string()).filter(jobs::state.eq_any(["queued", "dispatched"])))
-        .set((
-            jobs::state.eq(JobState::Dispatched.as_str()),
-            jobs::attempt.eq(jobs::attempt + 1),
-            jobs::dispatched_at.eq(now.micros()),
-            jobs::event_seq.eq(jobs::event_seq + 1),
-        ))
-        .returning(jobs::attempt)
-        .get_result(conn)
-        .optional()?)
-}
-
-/// Lets one attempt start. False if this attempt is not the one that waits.
-///
-/// # Errors
-/// When the database fails.
-pub fn claim(
-    conn: &mut Conn,
-    host: HostId,
-    id: JobId,
-    attempt: i32,
-    now: Timestamp,
-    lease: Timestamp,
-) -> StoreResult<bool> {
-    let changed = diesel::update(
-        jobs::table
-            .find(id.to_string())
-            .filter(jobs::host_id.eq(host.to_string()))
-            .filter(jobs::state.eq(JobState::Dispatched.as_str()))
-            .filter(jobs::attempt.eq(attempt)),
-    )
-    .set((
-        jobs::state.eq(JobState::Running.as_str()),
-        jobs::started_at.eq(now.micros()),
-        jobs::lease_until.eq(lease.micros()),
-        jobs::chunk_seq.eq(0),
-        jobs::event_seq.eq(jobs::event_seq + 1),
-    ))
-    .execute(conn)?;
-    Ok(changed > 0)
-}
-
-/// Stores the next chunk of an attempt and renews the lease; answers whether somebody asked for the job to stop. None if it is not
-/// the next one, or the attempt no longer runs.
-///
-/// # Errors
-/// When the database fails.
-pub fn chunk(
-    conn: &mut Conn,
-    (id, attempt, seq): (JobId, i32, i64),
-    progress: Option<&Progress>,
-    lines: &[LogLine],
-    lease: Timestamp,
-) -> StoreResult<Option<bool>> {
-    let progress = progress.map(|p| to_json("jobs.progress", p)).transpose()?;
-    let target = jobs::table
-        .find(id.to_string())
-        .filter(jobs::attempt.eq(attempt))
-        .filter(jobs::chunk_seq.eq(seq - 1))
-        .filter(jobs::state.eq_any(["running", "lost"]));
-    // A chunk from a job that was taken for lost shows that it runs after all.
-    let alive = (
-        jobs::state.eq(JobState::Running.as_str()),
-        jobs::finished_at.eq(None::<i64>),
-        jobs::result.eq(None::<String>),
-        jobs::chunk_seq.eq(seq),
-        jobs::event_seq.eq(jobs::event_seq + 1),
-        jobs::lease_until.eq(lease.micros()),
-    );
-    let event = match &progress {
-        Some(text) => diesel::update(target).set((alive, jobs::progress.eq(text))).returning(ANSWER).get_result(conn),
-        None => diesel::update(target).set(alive).returning(ANSWER).get_result(conn),
-    };
-    let event: Option<(i64, Option<i64>)> = event.optional()?;
-    if let Some((event, _)) = event
-        && !lines.is_empty()
-    {
-        append_log(conn, id, event, lines)?;
-    }
-    Ok(event.map(|(_, cancel)| cancel.is_some()))
-}
-
-/// Stores how a job ended, with a log line. False if it has an end already, or this attempt never started.
-///
-/// # Errors
-/// When the database fails.
-pub fn finish(
-    conn: &mut Conn,
-    (id, attempt): (JobId, i32),
-    state: JobState,
-    result: &JobResult,
-    at: Timestamp,
-    line: &LogLine,
-) -> StoreResult<bool> {
-    let event: Option<i64> = diesel::update(
-        jobs::table
-            .find(id.to_string())
-            .filter(jobs::attempt.eq(attempt))
-            .filter(jobs::state.eq_any(["running", "lost"])),
-    )
-    .set((
-        jobs::state.eq(state.as_str()),
-        jobs::result.eq(to_json("jobs.result", result)?),
-        jobs::finished_at.eq(at.micros()),
-        jobs::lease_until.eq(None::<i64>),
-        jobs::event_seq.eq(jobs::event_seq + 1),
-    ))
-    .returning(jobs::event_seq)
-    .get_result(conn)
-    .optional()?;
-    let Some(event) = event else { return Ok(false) };
-    append_log(conn, id, event, std::slice::from_ref(line))?;
-    Ok(true)
-}
-
-/// Cancels a job that has not started. False if it has.
-///
-/// # Errors
-/// When the database fails.
-pub fn cancel_waiting(
-    conn: &mut Conn,
-    id: JobId,
-    result: &JobResult,
-    now: Timestamp,
-    line: &LogLine,
-) -> StoreResult<bool> {
-    let event: Option<i64> =
-        diesel::update(jobs::table.find(id.to_string()).filter(jobs::state.eq_any(["queued", "dispatched"])))
-            .set((
-                jobs::state.eq(JobState::Cancelled.as_str()),
-                jobs::cancel_requested_at.eq(now.micros()),
-                jobs::finished_at.eq(now.micros()),
-                jobs::result.eq(to_json("jobs.result", result)?),
-                jobs::event_seq.eq(jobs::event_seq + 1),
-            ))
-            .returning(jobs::event_seq)
-            .get_result(conn)
-            .optional()?;
-    let Some(event) = event else { return Ok(false) };
-    append_log(conn, id, event, std::slice::from_ref(line))?;
-    Ok(true)
-}
-
-/// Asks for a running job to stop. False if it does not run, or was asked before.
-///
-/// # Errors
-/// When the database fails.
-pub fn request_cancel(conn: &mut Conn, id: JobId, now: Timestamp, line: &LogLine) -> StoreResult<bool> {
-    let event: Option<i64> = diesel::update(
-        jobs::table
-            .find(id.to_string())
-            .filter(jobs::state.eq(JobState::Running.as_str()))
-            .filter(jobs::cancel_requested_at.is_null()),
-    )
-    .set((jobs::cancel_requested_at.eq(now.micros()), jobs::event_seq.eq(jobs::event_seq + 1)))
-    .returning(jobs::event_seq)
-    .get_result(conn)
-    .optional()?;
-    let Some(event) = event else { return Ok(false) };
-    append_log(conn, id, event, std::slice::from_ref(line))?;
-    Ok(true)
-}
-
-/// Jobs whose lease ended before `until`.
-///
-/// # Errors
-/// When the database fails.
-pub fn lease_ended(conn: &mut Conn, until: Timestamp, limit: i64) -> StoreResult<Vec<(JobId, i32)>> {
-    let rows = jobs::table
-        .filter(jobs::state.eq(JobState::Running.as_str()))
-        .filter(jobs::lease_until.lt(until.micros()))
-        .select((jobs::id, jobs::attempt))
-        .limit(limit)
-        .load::<(String, i32)>(conn)?;
-    rows.into_iter().map(|(id, attempt)| Ok((parse("jobs.id", &id)?, attempt))).collect()
 }
 
 /// How many jobs are in each of these states.

@@ -1,6 +1,7 @@
 //! The database, and the only place that knows diesel. One file for each noun; each function is one statement or a few that belong
 //! together, on a connection that the caller's transaction holds. What may be done is decided elsewhere.
 
+pub mod alerts;
 pub mod audit;
 mod bridge;
 mod conn;
@@ -10,6 +11,7 @@ pub mod doctor;
 pub mod enrollment;
 pub mod fires;
 pub mod hosts;
+mod job_steps;
 pub mod jobs;
 pub mod migrate;
 pub mod repositories;
@@ -18,6 +20,7 @@ mod schema;
 pub mod settings;
 pub mod snapshots;
 pub mod tokens;
+pub mod upkeep;
 pub mod users;
 mod writer;
 

@@ -1,9 +1,10 @@
 //! Repositories.
 
-use super::bridge::parse;
+use super::bridge::{from_json, parse, parse_opt, to_json};
 use super::schema::{repositories, schedules};
 use super::{Conn, StoreResult};
 use crate::domain::repository::Repository;
+use crate::domain::upkeep::Plan;
 use diesel::prelude::*;
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
@@ -15,23 +16,70 @@ pub struct RepositoryRecord {
     pub repository: Repository,
     /// The password, encrypted at rest.
     pub password_sealed: String,
+    /// Its maintenance plan, as JSON.
+    pub plan: Plan,
 }
 
-type Row = (String, String, String, String, bool, String, i64, i64);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = repositories)]
+struct Row {
+    id: String,
+    name: String,
+    url: String,
+    backend: String,
+    init_if_missing: bool,
+    password_sealed: String,
+    created_at: i64,
+    updated_at: i64,
+    maintenance_host_id: Option<String>,
+    plan: String,
+    quota_bytes: Option<i64>,
+    ca_pem: Option<String>,
+    rotation: Option<String>,
+}
 
 fn record(row: Row) -> StoreResult<RepositoryRecord> {
     Ok(RepositoryRecord {
         repository: Repository {
-            id: parse("repositories.id", &row.0)?,
-            name: row.1,
-            url: row.2,
-            backend: parse("repositories.backend", &row.3)?,
-            init_if_missing: row.4,
-            created_at: Timestamp::from_micros(row.6),
-            updated_at: Timestamp::from_micros(row.7),
+            id: parse("repositories.id", &row.id)?,
+            name: row.name,
+            url: row.url,
+            backend: parse("repositories.backend", &row.backend)?,
+            init_if_missing: row.init_if_missing,
+            maintenance_host_id: parse_opt("repositories.maintenance_host_id", row.maintenance_host_id.as_deref())?,
+            quota_bytes: row.quota_bytes.and_then(|n| u64::try_from(n).ok()),
+            ca_pem: row.ca_pem,
+            rotation: row.rotation.as_deref().map(|r| from_json("repositories.rotation", r)).transpose()?,
+            created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
         },
-        password_sealed: row.5,
+        password_sealed: row.password_sealed,
+        plan: from_json("repositories.plan", &row.plan)?,
     })
+}
+
+/// What can be changed of a repository.
+macro_rules! changeable {
+    ($r:expr) => {{
+        let repository = &$r.repository;
+        (
+            repositories::name.eq(&repository.name),
+            repositories::url.eq(&repository.url),
+            repositories::backend.eq(repository.backend.as_str()),
+            repositories::init_if_missing.eq(repository.init_if_missing),
+            repositories::password_sealed.eq(&$r.password_sealed),
+            repositories::updated_at.eq(repository.updated_at.micros()),
+            repositories::maintenance_host_id.eq(repository.maintenance_host_id.map(|id| id.to_string())),
+            repositories::plan.eq(to_json("repositories.plan", &$r.plan)?),
+            repositories::quota_bytes.eq(repository.quota_bytes.and_then(|n| i64::try_from(n).ok())),
+            repositories::ca_pem.eq(repository.ca_pem.as_deref()),
+            repositories::rotation.eq(repository
+                .rotation
+                .as_ref()
+                .map(|r| to_json("repositories.rotation", r))
+                .transpose()?),
+        )
+    }};
 }
 
 /// Adds a repository.
@@ -39,17 +87,11 @@ fn record(row: Row) -> StoreResult<RepositoryRecord> {
 /// # Errors
 /// `Duplicate` if the name is taken.
 pub fn insert(conn: &mut Conn, r: &RepositoryRecord) -> StoreResult<()> {
-    let repository = &r.repository;
     diesel::insert_into(repositories::table)
         .values((
-            repositories::id.eq(repository.id.to_string()),
-            repositories::name.eq(&repository.name),
-            repositories::url.eq(&repository.url),
-            repositories::backend.eq(repository.backend.as_str()),
-            repositories::init_if_missing.eq(repository.init_if_missing),
-            repositories::password_sealed.eq(&r.password_sealed),
-            repositories::created_at.eq(repository.created_at.micros()),
-            repositories::updated_at.eq(repository.updated_at.micros()),
+            repositories::id.eq(r.repository.id.to_string()),
+            repositories::created_at.eq(r.repository.created_at.micros()),
+            changeable!(r),
         ))
         .execute(conn)?;
     Ok(())
@@ -60,17 +102,8 @@ pub fn insert(conn: &mut Conn, r: &RepositoryRecord) -> StoreResult<()> {
 /// # Errors
 /// `Duplicate` if the name is taken.
 pub fn update(conn: &mut Conn, r: &RepositoryRecord) -> StoreResult<bool> {
-    let repository = &r.repository;
-    let changed = diesel::update(repositories::table.find(repository.id.to_string()))
-        .set((
-            repositories::name.eq(&repository.name),
-            repositories::url.eq(&repository.url),
-            repositories::backend.eq(repository.backend.as_str()),
-            repositories::init_if_missing.eq(repository.init_if_missing),
-            repositories::password_sealed.eq(&r.password_sealed),
-            repositories::updated_at.eq(repository.updated_at.micros()),
-        ))
-        .execute(conn)?;
+    let changed =
+        diesel::update(repositories::table.find(r.repository.id.to_string())).set(changeable!(r)).execute(conn)?;
     Ok(changed > 0)
 }
 
@@ -79,7 +112,7 @@ pub fn update(conn: &mut Conn, r: &RepositoryRecord) -> StoreResult<bool> {
 /// # Errors
 /// When the database fails.
 pub fn get(conn: &mut Conn, id: RepositoryId) -> StoreResult<Option<RepositoryRecord>> {
-    repositories::table.find(id.to_string()).first::<Row>(conn).optional()?.map(record).transpose()
+    repositories::table.find(id.to_string()).select(Row::as_select()).first(conn).optional()?.map(record).transpose()
 }
 
 /// Repositories after `after` by name.
@@ -91,8 +124,38 @@ pub fn list(conn: &mut Conn, after: Option<&str>, limit: i64) -> StoreResult<Vec
         .filter(repositories::name.gt(after.unwrap_or("").to_owned()))
         .order(repositories::name)
         .limit(limit)
-        .load::<Row>(conn)?;
+        .select(Row::as_select())
+        .load(conn)?;
     rows.into_iter().map(|row| Ok(record(row)?.repository)).collect()
+}
+
+/// All repositories, for the background.
+///
+/// # Errors
+/// When the database fails.
+pub fn all(conn: &mut Conn) -> StoreResult<Vec<RepositoryRecord>> {
+    let rows = repositories::table.order(repositories::name).select(Row::as_select()).load(conn)?;
+    rows.into_iter().map(record).collect()
+}
+
+/// The password that is to be in force once its key is there, encrypted at rest.
+///
+/// # Errors
+/// When the database fails.
+pub fn pending_password(conn: &mut Conn, id: RepositoryId) -> StoreResult<Option<String>> {
+    let found = repositories::table.find(id.to_string()).select(repositories::pending_password_sealed);
+    Ok(found.first::<Option<String>>(conn).optional()?.flatten())
+}
+
+/// Keeps or drops the password that is to be in force.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_pending_password(conn: &mut Conn, id: RepositoryId, sealed: Option<&str>) -> StoreResult<()> {
+    diesel::update(repositories::table.find(id.to_string()))
+        .set(repositories::pending_password_sealed.eq(sealed))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// How many schedules back up to it.

@@ -114,6 +114,18 @@ pub fn of_host(conn: &mut Conn, host: HostId) -> StoreResult<Vec<Schedule>> {
     rows.into_iter().map(schedule).collect()
 }
 
+/// All schedules that back up to a repository.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_repository(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<Schedule>> {
+    let rows = schedules::table
+        .filter(schedules::repository_id.eq(repository.to_string()))
+        .order((schedules::created_at, schedules::id))
+        .load::<Row>(conn)?;
+    rows.into_iter().map(schedule).collect()
+}
+
 /// Deletes a schedule; its jobs and snapshots stay. False if it is not there.
 ///
 /// # Errors

@@ -23,6 +23,8 @@ diesel::table! {
     repositories (id) {
         id -> Text, name -> Text, url -> Text, backend -> Text, init_if_missing -> Bool,
         password_sealed -> Text, created_at -> BigInt, updated_at -> BigInt,
+        maintenance_host_id -> Nullable<Text>, plan -> Text, quota_bytes -> Nullable<BigInt>, ca_pem -> Nullable<Text>,
+        rotation -> Nullable<Text>, pending_password_sealed -> Nullable<Text>,
     }
 }
 diesel::table! {
@@ -31,7 +33,7 @@ diesel::table! {
         arch -> Text, timezone -> Nullable<Text>, agent_version -> Text, restic_version -> Nullable<Text>,
         tags -> Text, signing_key -> Nullable<Text>, sealing_key -> Nullable<Text>, schedule_version -> BigInt,
         held_version -> BigInt, last_seen_at -> Nullable<BigInt>, created_at -> BigInt,
-        enrolled_at -> Nullable<BigInt>, retired_at -> Nullable<BigInt>,
+        enrolled_at -> Nullable<BigInt>, retired_at -> Nullable<BigInt>, frozen -> Nullable<Text>, hooks -> Text,
     }
 }
 diesel::table! {
@@ -44,7 +46,8 @@ diesel::table! {
 diesel::table! {
     host_credentials (id) {
         id -> Text, host_id -> Text, repository_id -> Text, mode -> Text, secrets_sealed -> Text,
-        created_at -> BigInt, updated_at -> BigInt,
+        created_at -> BigInt, updated_at -> BigInt, url -> Nullable<Text>, proof -> Nullable<Text>,
+        proof_at -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -66,15 +69,36 @@ diesel::table! {
         idempotency_key -> Nullable<Text>, due_at -> Nullable<BigInt>, stands_for -> Nullable<Text>, queued_at -> BigInt, dispatched_at -> Nullable<BigInt>,
         started_at -> Nullable<BigInt>, finished_at -> Nullable<BigInt>, lease_until -> Nullable<BigInt>,
         cancel_requested_at -> Nullable<BigInt>, chunk_seq -> BigInt, event_seq -> BigInt,
-        progress -> Nullable<Text>, result -> Nullable<Text>,
+        progress -> Nullable<Text>, result -> Nullable<Text>, priority -> Integer, chore -> Nullable<Text>,
+        secrets_sealed -> Nullable<Text>, outcome -> Nullable<Text>, pids -> Nullable<Text>,
     }
 }
 diesel::table! { job_log (job_id, seq) { job_id -> Text, seq -> BigInt, lines -> Text, } }
 diesel::table! {
     snapshots (repository_id, snapshot_id) {
-        repository_id -> Text, snapshot_id -> Text, host_id -> Text, schedule_id -> Nullable<Text>,
-        job_id -> Nullable<Text>, time -> BigInt, record -> Text, first_seen_at -> BigInt,
-        gone_at -> Nullable<BigInt>,
+        repository_id -> Text, snapshot_id -> Text, host_id -> Nullable<Text>, schedule_id -> Nullable<Text>,
+        job_id -> Nullable<Text>, time -> BigInt, record -> Text, attested -> Bool, listed_by -> Nullable<Text>,
+        first_seen_at -> BigInt, gone_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! { repository_samples (repository_id, at) { repository_id -> Text, at -> BigInt, sample -> Text, } }
+diesel::table! {
+    repository_locks (repository_id, lock_id) {
+        repository_id -> Text, lock_id -> Text, record -> Text, seen_at -> BigInt,
+    }
+}
+diesel::table! {
+    repository_chores (repository_id, chore) {
+        repository_id -> Text, chore -> Text, followed_until -> Nullable<BigInt>, asked_by -> Nullable<Text>,
+        last_job_id -> Nullable<Text>, last_state -> Nullable<Text>, last_done_at -> Nullable<BigInt>,
+        last_success_at -> Nullable<BigInt>, part -> Integer, cycle_started_at -> Nullable<BigInt>, note -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    alerts (id) {
+        id -> Text, kind -> Text, subject -> Text, severity -> Text, detail -> Text, opened_at -> BigInt,
+        updated_at -> BigInt, acknowledged_at -> Nullable<BigInt>, acknowledged_by -> Nullable<Text>,
+        resolved_at -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -97,5 +121,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     jobs,
     job_log,
     snapshots,
+    repository_samples,
+    repository_locks,
+    repository_chores,
 );
 diesel::joinable!(sessions -> users (user_id));

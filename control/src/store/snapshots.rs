@@ -1,6 +1,7 @@
 //! Snapshots' metadata.
 
 use super::bridge::{from_json, parse, parse_opt, to_json};
+use super::conn::Backend;
 use super::schema::snapshots;
 use super::{Conn, StoreResult};
 use crate::domain::snapshot::Snapshot;
@@ -8,41 +9,56 @@ use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{SnapshotRecord, job_tag, schedule_tag};
-use std::collections::HashSet;
 
 /// Where a snapshot comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The repository that holds it.
     pub repository_id: RepositoryId,
-    /// The host whose data it is.
-    pub host_id: HostId,
+    /// The host whose data it is, if it is one of ours.
+    pub host_id: Option<HostId>,
     /// The schedule that made it.
     pub schedule_id: Option<ScheduleId>,
     /// The job that made it.
     pub job_id: Option<JobId>,
+    /// Whether that job vouches for it.
+    pub attested: bool,
+    /// The job that listed it.
+    pub listed_by: Option<JobId>,
 }
 
-type Row = (String, String, String, Option<String>, Option<String>, i64, String, i64, Option<i64>);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = snapshots)]
+struct Row {
+    repository_id: String,
+    snapshot_id: String,
+    host_id: Option<String>,
+    schedule_id: Option<String>,
+    job_id: Option<String>,
+    time: i64,
+    record: String,
+    attested: bool,
+}
 
 fn snapshot(row: Row) -> StoreResult<Snapshot> {
-    let record: SnapshotRecord = from_json("snapshots.record", &row.6)?;
-    let (schedule_id, job_id) =
-        (parse_opt("snapshots.schedule_id", row.3.as_deref())?, parse_opt("snapshots.job_id", row.4.as_deref())?);
+    let record: SnapshotRecord = from_json("snapshots.record", &row.record)?;
+    let schedule_id = parse_opt("snapshots.schedule_id", row.schedule_id.as_deref())?;
+    let job_id = parse_opt("snapshots.job_id", row.job_id.as_deref())?;
     let ours: Vec<String> = schedule_id.map(schedule_tag).into_iter().chain(job_id.map(job_tag)).collect();
     Ok(Snapshot {
-        id: row.1,
-        repository_id: parse("snapshots.repository_id", &row.0)?,
-        host_id: parse("snapshots.host_id", &row.2)?,
+        id: row.snapshot_id,
+        repository_id: parse("snapshots.repository_id", &row.repository_id)?,
+        host_id: parse_opt("snapshots.host_id", row.host_id.as_deref())?,
         schedule_id,
         job_id,
-        time: Timestamp::from_micros(row.5),
+        time: Timestamp::from_micros(row.time),
         hostname: record.hostname,
         username: record.username,
         paths: record.paths,
         tags: record.tags.into_iter().filter(|tag| !ours.contains(tag)).collect(),
         parent: record.parent,
         summary: record.summary,
+        attested: row.attested,
     })
 }
 
@@ -52,17 +68,20 @@ fn snapshot(row: Row) -> StoreResult<Snapshot> {
 /// When the database fails.
 pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timestamp) -> StoreResult<()> {
     let key = (origin.repository_id.to_string(), record.id.clone());
+    let listed_by = origin.listed_by.map(|id| id.to_string());
     let known: Option<String> = snapshots::table.find(key.clone()).select(snapshots::record).first(conn).optional()?;
     let Some(known) = known else {
         diesel::insert_into(snapshots::table)
             .values((
                 snapshots::repository_id.eq(&key.0),
                 snapshots::snapshot_id.eq(&key.1),
-                snapshots::host_id.eq(origin.host_id.to_string()),
+                snapshots::host_id.eq(origin.host_id.map(|id| id.to_string())),
                 snapshots::schedule_id.eq(origin.schedule_id.map(|id| id.to_string())),
                 snapshots::job_id.eq(origin.job_id.map(|id| id.to_string())),
                 snapshots::time.eq(record.time.micros()),
                 snapshots::record.eq(to_json("snapshots.record", record)?),
+                snapshots::attested.eq(origin.attested),
+                snapshots::listed_by.eq(listed_by),
                 snapshots::first_seen_at.eq(now.micros()),
             ))
             .execute(conn)?;
@@ -74,63 +93,191 @@ pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timest
         parent: record.parent.clone().or(known.parent),
         ..record.clone()
     };
-    diesel::update(snapshots::table.find(key))
+    diesel::update(snapshots::table.find(key.clone()))
         .set((
             snapshots::record.eq(to_json("snapshots.record", &merged)?),
             snapshots::time.eq(merged.time.micros()),
+            snapshots::listed_by.eq(listed_by),
             snapshots::gone_at.eq(None::<i64>),
         ))
         .execute(conn)?;
+    // A list may come before the report of the job that made the snapshot.
+    if let Some(job) = origin.job_id {
+        diesel::update(snapshots::table.find(key))
+            .set((
+                snapshots::job_id.eq(job.to_string()),
+                snapshots::schedule_id.eq(origin.schedule_id.map(|id| id.to_string())),
+                snapshots::host_id.eq(origin.host_id.map(|id| id.to_string())),
+                snapshots::attested.eq(origin.attested),
+            ))
+            .execute(conn)?;
+    }
     Ok(())
 }
 
-/// Notes that the host's snapshots that are not in `there` are gone from the repository.
+/// Notes that snapshots that a complete list did not name are gone from the repository: of one host, or of all. Answers how many.
 ///
 /// # Errors
 /// When the database fails.
-pub fn mark_gone(
+pub fn mark_unlisted_gone(
     conn: &mut Conn,
     repository: RepositoryId,
-    host: HostId,
-    there: &HashSet<&str>,
+    host: Option<HostId>,
+    listed_by: JobId,
+    listed_since: Timestamp,
     now: Timestamp,
-) -> StoreResult<()> {
-    let known: Vec<String> = snapshots::table
+) -> StoreResult<usize> {
+    let mut gone = snapshots::table
         .filter(snapshots::repository_id.eq(repository.to_string()))
-        .filter(snapshots::host_id.eq(host.to_string()))
         .filter(snapshots::gone_at.is_null())
+        // What came into being while the list was made is not in it.
+        .filter(snapshots::first_seen_at.lt(listed_since.micros()))
+        .filter(snapshots::listed_by.is_null().or(snapshots::listed_by.ne(listed_by.to_string())))
         .select(snapshots::snapshot_id)
-        .load(conn)?;
-    let gone: Vec<&String> = known.iter().filter(|id| !there.contains(id.as_str())).collect();
-    for part in gone.chunks(500) {
-        diesel::update(
+        .into_boxed::<Backend>();
+    if let Some(host) = host {
+        gone = gone.filter(snapshots::host_id.eq(host.to_string()));
+    }
+    let gone: Vec<String> = gone.load(conn)?;
+    mark_gone(conn, repository, &gone, now)
+}
+
+/// Notes that these snapshots are gone from the repository. Answers how many were there.
+///
+/// # Errors
+/// When the database fails.
+pub fn mark_gone(conn: &mut Conn, repository: RepositoryId, ids: &[String], now: Timestamp) -> StoreResult<usize> {
+    let mut count = 0;
+    for part in ids.chunks(500) {
+        count += diesel::update(
             snapshots::table
                 .filter(snapshots::repository_id.eq(repository.to_string()))
-                .filter(snapshots::snapshot_id.eq_any(part.iter().copied())),
+                .filter(snapshots::snapshot_id.eq_any(part))
+                .filter(snapshots::gone_at.is_null()),
         )
         .set(snapshots::gone_at.eq(now.micros()))
         .execute(conn)?;
     }
-    Ok(())
+    Ok(count)
+}
+
+/// A snapshot that `tag` or `rewrite` wrote anew stands for the old one: it keeps host, schedule, job and whether it is attested.
+///
+/// # Errors
+/// When the database fails.
+pub fn replaced(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    (old, new): (&str, &str),
+    now: Timestamp,
+) -> StoreResult<()> {
+    let key = |id: &str| (repository.to_string(), id.to_owned());
+    let row: Option<Row> = snapshots::table.find(key(old)).select(Row::as_select()).first(conn).optional()?;
+    let Some(row) = row else { return Ok(()) };
+    let known: SnapshotRecord = from_json("snapshots.record", &row.record)?;
+    let record = SnapshotRecord { id: new.to_owned(), ..known };
+    let origin = Origin {
+        repository_id: repository,
+        host_id: parse_opt("snapshots.host_id", row.host_id.as_deref())?,
+        schedule_id: parse_opt("snapshots.schedule_id", row.schedule_id.as_deref())?,
+        job_id: parse_opt("snapshots.job_id", row.job_id.as_deref())?,
+        attested: row.attested,
+        listed_by: None,
+    };
+    put(conn, origin, &record, now)
 }
 
 /// A place in a list, newest first: everything older than this.
 pub type Before = (Timestamp, String);
 
-/// A host's snapshots that are still there, newest first.
+/// What a list of snapshots is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One host's.
+    pub host: Option<HostId>,
+    /// One repository's.
+    pub repository: Option<RepositoryId>,
+    /// One schedule's.
+    pub schedule: Option<ScheduleId>,
+    /// Only those that are attested, or only those that are not.
+    pub attested: Option<bool>,
+}
+
+/// Snapshots that are still there, newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn of_host(conn: &mut Conn, host: HostId, before: Option<&Before>, limit: i64) -> StoreResult<Vec<Snapshot>> {
+pub fn list(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i64) -> StoreResult<Vec<Snapshot>> {
     let (at, id) = before.map_or((i64::MAX, ""), |(at, id)| (at.micros(), id.as_str()));
-    let rows = snapshots::table
-        .filter(snapshots::host_id.eq(host.to_string()))
+    let mut query = snapshots::table
         .filter(snapshots::gone_at.is_null())
         .filter(snapshots::time.lt(at).or(snapshots::time.eq(at).and(snapshots::snapshot_id.lt(id.to_owned()))))
-        .order((snapshots::time.desc(), snapshots::snapshot_id.desc()))
-        .limit(limit)
-        .load::<Row>(conn)?;
+        .select(Row::as_select())
+        .into_boxed::<Backend>();
+    if let Some(host) = filter.host {
+        query = query.filter(snapshots::host_id.eq(host.to_string()));
+    }
+    if let Some(repository) = filter.repository {
+        query = query.filter(snapshots::repository_id.eq(repository.to_string()));
+    }
+    if let Some(schedule) = filter.schedule {
+        query = query.filter(snapshots::schedule_id.eq(schedule.to_string()));
+    }
+    if let Some(attested) = filter.attested {
+        query = query.filter(snapshots::attested.eq(attested));
+    }
+    let rows = query.order((snapshots::time.desc(), snapshots::snapshot_id.desc())).limit(limit).load(conn)?;
     rows.into_iter().map(snapshot).collect()
+}
+
+/// All snapshots of a repository that some schedule made or, by their tag, is said to have made, and that are still there.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_schedule(conn: &mut Conn, repository: RepositoryId, schedule: ScheduleId) -> StoreResult<Vec<Snapshot>> {
+    let rows = snapshots::table
+        .filter(snapshots::repository_id.eq(repository.to_string()))
+        .filter(snapshots::schedule_id.eq(schedule.to_string()))
+        .filter(snapshots::gone_at.is_null())
+        .order((snapshots::time.desc(), snapshots::snapshot_id.desc()))
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(snapshot).collect()
+}
+
+/// One snapshot, also one that is gone.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &mut Conn, repository: RepositoryId, id: &str) -> StoreResult<Option<Snapshot>> {
+    snapshots::table
+        .find((repository.to_string(), id.to_owned()))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?
+        .map(snapshot)
+        .transpose()
+}
+
+/// Marks a snapshot that is there as attested. False if it is not there.
+///
+/// # Errors
+/// When the database fails.
+pub fn vouch(conn: &mut Conn, repository: RepositoryId, id: &str) -> StoreResult<bool> {
+    let there = snapshots::table.find((repository.to_string(), id.to_owned())).filter(snapshots::gone_at.is_null());
+    Ok(diesel::update(there).set(snapshots::attested.eq(true)).execute(conn)? > 0)
+}
+
+/// How many snapshots a repository has: all, and those that are not attested.
+///
+/// # Errors
+/// When the database fails.
+pub fn count_of_repository(conn: &mut Conn, repository: RepositoryId) -> StoreResult<(i64, i64)> {
+    let there = snapshots::table
+        .filter(snapshots::repository_id.eq(repository.to_string()))
+        .filter(snapshots::gone_at.is_null());
+    let all = there.clone().count().get_result(conn)?;
+    Ok((all, there.filter(snapshots::attested.eq(false)).count().get_result(conn)?))
 }
 
 /// How many snapshots a host has.

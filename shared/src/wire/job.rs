@@ -1,7 +1,9 @@
 //! Jobs on the wire: offer, claim, finish.
 
+use super::operation::{CopySource, DeadProcess, Outcome, PruneOptions, ReadData, StatsMode, TagChange};
 use super::state::BackupSpec;
 use crate::id::{JobId, RepositoryId, ScheduleId};
+use crate::seal::Sealed;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,9 @@ pub struct Offer {
     pub state_version: i64,
     /// What to do.
     pub task: Task,
+    /// [`super::operation::JobSecrets`] as JSON, sealed for the use [`super::operation::job_seal_name`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Sealed>,
 }
 
 /// What a job does.
@@ -33,27 +38,244 @@ pub enum Task {
         repository_id: RepositoryId,
         /// What.
         backup: BackupSpec,
+        /// Say what would be done, and make none.
+        #[serde(default, skip_serializing_if = "is_false")]
+        dry_run: bool,
     },
     /// Make the repository at its address.
     Init {
         /// Which.
         repository_id: RepositoryId,
     },
-    /// List the snapshots of this host in the repository.
+    /// List the snapshots of this host in the repository, or of all hosts.
     Snapshots {
         /// Which.
         repository_id: RepositoryId,
+        /// Everybody's.
+        #[serde(default, skip_serializing_if = "is_false")]
+        all_hosts: bool,
+    },
+    /// List a folder of a snapshot.
+    Ls {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// The whole snapshot id.
+        snapshot: String,
+        /// The folder; `/` for the top.
+        path: String,
+        /// And all below it.
+        #[serde(default)]
+        recursive: bool,
+    },
+    /// Look for names.
+    Find {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// A name or glob.
+        pattern: String,
+        /// Whole snapshot ids; none for all of this host.
+        #[serde(default)]
+        snapshots: Vec<String>,
+        /// Upper and lower case are the same.
+        #[serde(default)]
+        ignore_case: bool,
+    },
+    /// Count.
+    Stats {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// What.
+        mode: StatsMode,
+        /// Whole snapshot ids; none for everything in the repository.
+        #[serde(default)]
+        snapshots: Vec<String>,
+    },
+    /// Compare two snapshots.
+    Diff {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// The older, a whole id.
+        from: String,
+        /// The newer, a whole id.
+        to: String,
+        /// Changes of metadata count too.
+        #[serde(default)]
+        metadata: bool,
+    },
+    /// Test that the repository is sound.
+    Check {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// How much of the data to read.
+        #[serde(default)]
+        read_data: ReadData,
+        /// Download limit in KiB/s; none means no limit.
+        #[serde(default)]
+        limit_download_kib: Option<u32>,
+    },
+    /// Remove snapshots by their ids. A policy never travels: what it keeps is worked out by the control plane.
+    Forget {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// Whole ids, at least one.
+        snapshots: Vec<String>,
+        /// Say what would be done, and do nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Free the space that no snapshot needs.
+    Prune {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// How.
+        #[serde(default)]
+        options: PruneOptions,
+    },
+    /// Remove locks: those of dead processes of this host; or all, if a person says so.
+    Unlock {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// Processes of this host whose locks may go.
+        #[serde(default)]
+        dead: Vec<DeadProcess>,
+        /// All locks, also of those that work.
+        #[serde(default)]
+        remove_all: bool,
+    },
+    /// List the locks.
+    Locks {
+        /// Which repository.
+        repository_id: RepositoryId,
+    },
+    /// Copy snapshots into this repository.
+    Copy {
+        /// The target.
+        repository_id: RepositoryId,
+        /// From where.
+        from: CopySource,
+    },
+    /// Change tags of snapshots; they get new ids by it.
+    Tag {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// Whole ids, at least one.
+        snapshots: Vec<String>,
+        /// How.
+        change: TagChange,
+    },
+    /// Take paths out of snapshots; they get new ids by it.
+    Rewrite {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// Whole ids, at least one.
+        snapshots: Vec<String>,
+        /// restic exclude patterns of what goes.
+        excludes: Vec<String>,
+        /// Remove the old snapshots afterwards.
+        #[serde(default)]
+        forget: bool,
+        /// Say what would be done, and do nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Make the index anew.
+    RepairIndex {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// Read all packs instead of trusting what the index says.
+        #[serde(default)]
+        read_all_packs: bool,
+    },
+    /// Save what can be saved of damaged packs.
+    RepairPacks {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// Whole ids, at least one.
+        packs: Vec<String>,
+    },
+    /// Make snapshots usable again that miss pieces, without those.
+    RepairSnapshots {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// Whole ids; none for all.
+        #[serde(default)]
+        snapshots: Vec<String>,
+        /// Remove the damaged ones afterwards.
+        #[serde(default)]
+        forget: bool,
+        /// Say what would be done, and do nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// List the keys.
+    KeyList {
+        /// Which repository.
+        repository_id: RepositoryId,
+    },
+    /// Add a key; its password is among the job's own secrets.
+    KeyAdd {
+        /// Which repository.
+        repository_id: RepositoryId,
+    },
+    /// Remove a key.
+    KeyRemove {
+        /// Which repository.
+        repository_id: RepositoryId,
+        /// Its id.
+        key: String,
+    },
+    /// Remove caches on the host that no repository has used for a month.
+    CacheCleanup {},
+    /// Say which restic there is.
+    Version {},
+    /// Test the connection: does it answer, is it a repository, does the password fit, can the credential delete.
+    Probe {
+        /// Which repository.
+        repository_id: RepositoryId,
+    },
+    /// Write an account of a host into the storage's file of accounts, which this host's policy must allow.
+    WriteAccount {
+        /// The repository whose storage it is.
+        repository_id: RepositoryId,
+        /// The account's name; its line is among the job's own secrets.
+        user: String,
     },
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde wants a reference
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 impl Task {
-    /// The repository that it works on.
+    /// The repository that it works on, if it works on one.
     #[must_use]
-    pub const fn repository_id(&self) -> RepositoryId {
+    pub const fn repository_id(&self) -> Option<RepositoryId> {
         match self {
-            Self::Backup { repository_id, .. } | Self::Init { repository_id } | Self::Snapshots { repository_id } => {
-                *repository_id
-            }
+            Self::Backup { repository_id, .. }
+            | Self::Init { repository_id }
+            | Self::Snapshots { repository_id, .. }
+            | Self::Ls { repository_id, .. }
+            | Self::Find { repository_id, .. }
+            | Self::Stats { repository_id, .. }
+            | Self::Diff { repository_id, .. }
+            | Self::Check { repository_id, .. }
+            | Self::Forget { repository_id, .. }
+            | Self::Prune { repository_id, .. }
+            | Self::Unlock { repository_id, .. }
+            | Self::Locks { repository_id }
+            | Self::Copy { repository_id, .. }
+            | Self::Tag { repository_id, .. }
+            | Self::Rewrite { repository_id, .. }
+            | Self::RepairIndex { repository_id, .. }
+            | Self::RepairPacks { repository_id, .. }
+            | Self::RepairSnapshots { repository_id, .. }
+            | Self::KeyList { repository_id }
+            | Self::KeyAdd { repository_id }
+            | Self::KeyRemove { repository_id, .. }
+            | Self::Probe { repository_id }
+            | Self::WriteAccount { repository_id, .. } => Some(*repository_id),
+            Self::CacheCleanup {} | Self::Version {} => None,
         }
     }
 }
@@ -113,6 +335,12 @@ pub struct FinishReport {
     /// The restic version that ran.
     #[serde(default)]
     pub restic_version: Option<String>,
+    /// What came of it, for operations other than a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The restic processes that it ran, all of them gone: a lock that names one of them is nobody's any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pids: Vec<u32>,
 }
 
 /// The most item errors that a report carries.
@@ -188,6 +416,16 @@ pub enum CauseCode {
     AgentDisk,
     /// restic ended with another error; its words say which.
     ResticFailed,
+    /// The repository is damaged.
+    RepositoryDamaged,
+    /// A snapshot that the job needs is not there (any more).
+    SnapshotMissing,
+    /// The host's own policy forbids it.
+    PolicyForbids,
+    /// The host's credential can only append; the operation would half-succeed.
+    CredentialAppendOnly,
+    /// The storage refused to remove what should go.
+    RemovalRefused,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,

@@ -4,13 +4,14 @@
 pub mod enroll;
 pub mod fire;
 pub mod job;
+pub mod operation;
 pub mod poll;
 pub mod problem;
 pub mod progress;
 pub mod state;
 
 /// The minor version of `/agent/v1` that this build speaks.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 /// The oldest minor version that this build still serves.
 pub const OLDEST_PROTOCOL: u16 = 1;
 /// The largest body of a request or an answer, in bytes.

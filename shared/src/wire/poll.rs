@@ -33,6 +33,9 @@ pub struct PollRequest {
     /// The restic version it found.
     #[serde(default)]
     pub restic_version: Option<String>,
+    /// Names in the host's own folder of hooks; only these can be named in a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Vec<String>>,
     /// Seconds that it would like to be held.
     pub hold: u32,
 }

@@ -54,6 +54,21 @@ pub struct Progress {
     pub seconds_remaining: Option<u64>,
     /// Paths being read now, a few at most.
     pub current_files: Vec<String>,
+    /// What restic does right now, in its own words, for operations of several steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// What is counted in the step, such as `packs`; bytes and files have their own fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// How many of them are done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units_done: Option<u64>,
+    /// Of how many; none if restic does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units_total: Option<u64>,
+    /// The restic process; a lock in the repository names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
 }
 
 /// What goes on inside a running job.

@@ -122,6 +122,63 @@ pub struct BackupOptions {
     /// How hard to compress (`--compression`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    /// Other limits in certain hours; the first that holds when the run starts counts, and replaces the two above.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timed_limits: Vec<TimedLimit>,
+    /// Files on the host that hold exclude patterns (`--exclude-file`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude_files: Vec<String>,
+    /// Skip folders that hold a file of this name, or `name:header` (`--exclude-if-present`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude_if_present: Vec<String>,
+    /// Skip larger files: a number with `k`, `M`, `G` or `T` (`--exclude-larger-than`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude_larger_than: Option<String>,
+    /// Make no snapshot when nothing changed (`--skip-if-unchanged`, restic 0.17 and later).
+    pub skip_if_unchanged: bool,
+    /// Files read at the same time (`--read-concurrency`, restic 0.15 and later).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
+    pub read_concurrency: Option<u32>,
+    /// Size of the packs in MiB (`--pack-size`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 4, maximum = 128))]
+    pub pack_size_mib: Option<u32>,
+    /// Read files from a shadow copy (`--use-fs-snapshot`, Windows).
+    pub use_fs_snapshot: bool,
+    /// Back up what a hook of the host prints, as one file, instead of paths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<StdinSource>,
+}
+
+/// Limits of transfer for some hours of the day, in the schedule's zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TimedLimit {
+    /// From, `HH:MM`.
+    pub from: String,
+    /// To, `HH:MM`; earlier than `from` means the next day.
+    pub to: String,
+    /// Upload limit in KiB/s; none means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 4_294_967_295_u64))]
+    pub upload_kib: Option<u32>,
+    /// Download limit in KiB/s; none means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 4_294_967_295_u64))]
+    pub download_kib: Option<u32>,
+}
+
+/// A program of the host whose output is backed up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StdinSource {
+    /// The hook's name in the host's own folder; never a path or a command line.
+    pub hook: String,
+    /// The name that the output has in the snapshot (`--stdin-filename`).
+    pub filename: String,
 }
 
 /// restic's `--compression`.
@@ -135,14 +192,19 @@ pub enum Compression {
     Off,
     /// As small as it gets.
     Max,
+    /// Quick (restic 0.19 and later).
+    Fastest,
+    /// Between automatic and maximum (restic 0.19 and later).
+    Better,
 }
 
 /// What a credential may do at the storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialMode {
     /// Add snapshots, never remove: what backup hosts hold.
+    #[default]
     AppendOnly,
     /// Everything: what the maintenance host holds.
     Full,
@@ -158,6 +220,9 @@ pub struct RepositorySpec {
     pub name: String,
     /// restic's URL with `{host}` filled in, without any credentials.
     pub url: String,
+    /// Certificate authorities of the storage, as PEM, besides those that the host trusts already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<String>,
     /// What this host's credential may do.
     pub mode: CredentialMode,
     /// Whether a first backup makes the repository when there is none at the address.

@@ -131,8 +131,8 @@ impl fmt::Display for Trouble {
             Self::ChoreFailed { chore: Chore::Check | Chore::ReadData } => {
                 f.write_str("the last check failed: see its job for what is damaged")
             }
-            Self::ChoreFailed { chore: chore @ (Chore::Forget | Chore::Prune | Chore::Stats) } => {
-                write!(f, "the last {chore} failed")
+            Self::ChoreFailed { chore: chore @ (Chore::Snapshots | Chore::Forget | Chore::Prune | Chore::Stats) } => {
+                write!(f, "the last \"{}\" failed", chore.title())
             }
             Self::DeadLocks { count } => {
                 write!(f, "{count} left by processes that are gone: they will be removed", count = locks(*count))
@@ -165,7 +165,9 @@ impl Trouble {
             Self::NeverChecked { days } | Self::CheckOverdue { days } if *days < overdue => Level::Warning,
             Self::NeverChecked { .. } | Self::CheckOverdue { .. } => Level::Critical,
             Self::ChoreFailed { chore: Chore::Check | Chore::ReadData } => Level::Critical,
-            Self::ChoreFailed { chore: Chore::Forget | Chore::Prune | Chore::Stats } => Level::Warning,
+            Self::ChoreFailed { chore: Chore::Snapshots | Chore::Forget | Chore::Prune | Chore::Stats } => {
+                Level::Warning
+            }
             Self::DeadLocks { .. } | Self::UnknownLocks { .. } => Level::Warning,
             Self::CanDelete { .. } => Level::Critical,
             Self::AppendOnlyNotProven { .. } | Self::Unattested { .. } => Level::Warning,
@@ -273,7 +275,7 @@ mod tests {
                 Warning,
                 "no check has succeeded in 20 days",
             ),
-            (Findings { failed: vec![Chore::Prune], ..fine() }, Warning, "the last prune failed"),
+            (Findings { failed: vec![Chore::Prune], ..fine() }, Warning, "the last \"Prune\" failed"),
             (Findings { failed: vec![Chore::ReadData], ..fine() }, Critical, "what is damaged"),
             (Findings { dead_locks: 1, ..fine() }, Warning, "1 lock left"),
             (Findings { unknown_locks: 2, ..fine() }, Warning, "2 locks of unknown"),

@@ -10,6 +10,7 @@ use restic_manager_shared::id::JobId;
 use restic_manager_shared::wire::enroll::{EnrollRequest, EnrollResponse};
 use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport};
+use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
 use serde::Serialize;
@@ -89,6 +90,21 @@ pub async fn report_chunk(
         return Err(ActError::field("/seq", "chunks are numbered from 1").into());
     }
     Ok(fresh(&ingest::chunk(&s, host.0, *id, chunk).await?))
+}
+
+/// Report a part of a list of snapshots
+///
+/// Ahead of the job's end, in parts that fit a request. The same part may come twice.
+#[utoipa::path(operation_id = "reportSnapshots", tag = "agent", params(("id" = JobId, Path)), request_body = SnapshotsPart, responses((status = 200, description = "Stored"), Errors), security(("agent" = [])), extensions(("x-role" = json!("agent"))))]
+#[post("/jobs/{id}/snapshots")]
+pub async fn report_snapshots(
+    host: AgentHost,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+    body: Input<SnapshotsPart>,
+) -> Result<HttpResponse, ApiError> {
+    ingest::snapshots(&s, host.0, *id, body.read()?).await?;
+    Ok(fresh(&serde_json::json!({})))
 }
 
 /// Report the end of a job

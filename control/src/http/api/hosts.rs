@@ -191,3 +191,52 @@ pub async fn put_credential(
     repositories::put_credential(&s, &who.actor, host, repository, input.read()?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
+
+/// Take a credential from a host
+///
+/// Refused while schedules of the host back up with it.
+#[utoipa::path(operation_id = "removeCredential", tag = "repositories", params(("id" = HostId, Path), ("repository_id" = RepositoryId, Path)), responses((status = 204), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[delete("/hosts/{id}/credentials/{repository_id}")]
+pub async fn remove_credential(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    ids: web::Path<(HostId, RepositoryId)>,
+) -> Result<HttpResponse, ApiError> {
+    let (host, repository) = ids.into_inner();
+    repositories::remove_credential(&s, &who.actor, host, repository).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Why a host's retention should not run.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeInput {
+    /// For people.
+    #[schema(min_length = 1, max_length = 1000)]
+    pub reason: String,
+}
+
+/// Freeze a host's retention
+///
+/// Nothing of it is forgotten until a person lets it run again.
+#[utoipa::path(operation_id = "freezeHost", tag = "hosts", params(("id" = HostId, Path)), request_body = FreezeInput, responses((status = 200, body = Host), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+#[post("/hosts/{id}/freeze")]
+pub async fn freeze_host(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+    input: Input<FreezeInput>,
+) -> Result<web::Json<Host>, ApiError> {
+    Ok(web::Json(hosts::freeze(&s, &who.actor, *id, Some(input.read()?.reason)).await?))
+}
+
+/// Let a host's retention run again
+#[utoipa::path(operation_id = "thawHost", tag = "hosts", params(("id" = HostId, Path)), responses((status = 200, body = Host), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[delete("/hosts/{id}/freeze")]
+pub async fn thaw_host(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+) -> Result<web::Json<Host>, ApiError> {
+    Ok(web::Json(hosts::freeze(&s, &who.actor, *id, None).await?))
+}

@@ -1,15 +1,17 @@
 //! Jobs over the API.
 
 use super::Errors;
-use crate::domain::job::{Job, JobEvents, JobState};
+use crate::domain::job::{Job, JobEvents, JobKind, JobState};
+use crate::domain::operation::{Operation, operations as table};
 use crate::http::guard::{Guarded, Operator, Viewer};
-use crate::http::params::Paging;
+use crate::http::params::{IdempotencyKey, Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::jobs::Queued;
-use crate::service::{ActError, Services, jobs};
+use crate::service::operations::JobInput;
+use crate::service::{ActError, Services, jobs, operations};
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::{HostId, JobId, ScheduleId};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -33,14 +35,21 @@ pub struct RunAnswer {
     pub note: String,
 }
 
+impl RunAnswer {
+    /// The job, and what will happen.
+    pub(super) fn of(queued: Queued) -> Self {
+        let note = if queued.host_online {
+            "The host gets it now."
+        } else {
+            "The host is offline. The job waits until it is back."
+        };
+        Self { job: queued.job, host_online: queued.host_online, note: note.into() }
+    }
+}
+
 /// 202 with the job.
 pub(super) fn run_answer(queued: Queued) -> HttpResponse {
-    let note = if queued.host_online {
-        "The host gets it now."
-    } else {
-        "The host is offline. The job waits until it is back."
-    };
-    HttpResponse::Accepted().json(RunAnswer { job: queued.job, host_online: queued.host_online, note: note.into() })
+    HttpResponse::Accepted().json(RunAnswer::of(queued))
 }
 
 /// What a list of jobs is narrowed to.
@@ -52,6 +61,10 @@ pub struct JobQuery {
     pub host_id: Option<HostId>,
     /// One schedule's.
     pub schedule_id: Option<ScheduleId>,
+    /// One repository's.
+    pub repository_id: Option<RepositoryId>,
+    /// Of this kind.
+    pub kind: Option<JobKind>,
     /// In this state.
     pub state: Option<JobState>,
     /// Entries in the answer.
@@ -70,10 +83,47 @@ pub async fn list_jobs(
     query: web::Query<JobQuery>,
 ) -> Result<web::Json<JobList>, ApiError> {
     let query = query.into_inner();
-    let filter = Filter { host: query.host_id, schedule: query.schedule_id, states: query.state.into_iter().collect() };
+    let filter = Filter {
+        host: query.host_id,
+        schedule: query.schedule_id,
+        repository: query.repository_id,
+        kinds: query.kind.into_iter().collect(),
+        states: query.state.into_iter().collect(),
+    };
     let paging = Paging { limit: query.limit, cursor: query.cursor };
     let page = jobs::list(&s, filter, paging.cursor.clone(), paging.limit()?).await?;
     Ok(web::Json(JobList { items: page.items, next: page.next }))
+}
+
+/// Run an operation
+///
+/// On the host that is named, or on the repository's maintenance host, or on one that can. What takes something away for good needs
+/// `confirm`; the refusal without it says what that is. `GET /api/v1/operations` lists what there is and who may ask for it.
+#[utoipa::path(operation_id = "requestJob", tag = "jobs", params(("Idempotency-Key" = Option<String>, Header)), request_body = JobInput, responses((status = 202, body = RunAnswer), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+#[post("/jobs")]
+pub async fn request_job(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    key: IdempotencyKey,
+    input: Input<JobInput>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(run_answer(operations::request(&s, &who.actor, input.read()?, key.0).await?))
+}
+
+/// The operations.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct OperationList {
+    /// All that there are.
+    pub items: Vec<Operation>,
+}
+
+/// List the operations
+///
+/// What each does, who may ask for it, which credential it needs, and how it gets on with others.
+#[utoipa::path(operation_id = "listOperations", tag = "jobs", responses((status = 200, body = OperationList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/operations")]
+pub async fn list_operations(_: Guarded<Viewer>) -> web::Json<OperationList> {
+    web::Json(OperationList { items: table().collect() })
 }
 
 /// Show a job

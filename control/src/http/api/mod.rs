@@ -1,10 +1,12 @@
 //! `/api/v1`: everything that a page can do, for scripts. Lists answer `{"items": [...], "next": cursor or null}`.
 
 pub mod admin;
+pub mod alerts;
 pub mod enrollment;
 pub mod hosts;
 pub mod jobs;
 pub mod repositories;
 pub mod schedules;
+pub mod upkeep;
 
 use super::problem::Errors;

@@ -1,15 +1,21 @@
 //! Repositories over the API.
 
 use super::Errors;
+use super::hosts::SnapshotList;
 use super::jobs::{RunAnswer, run_answer};
+use crate::domain::backend::{Setting, settings};
+use crate::domain::repository::Backend;
 use crate::domain::repository::Repository;
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
 use crate::http::params::{IdempotencyKey, Input, Paging};
 use crate::http::problem::ApiError;
-use crate::service::repositories::RepositoryInput;
-use crate::service::{Services, jobs, repositories};
+use crate::service::operations::JobInput;
+use crate::service::repositories::{CredentialView, RepositoryInput};
+use crate::service::snapshots::Filter;
+use crate::service::{Services, operations, repositories, snapshots};
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::wire::job::Task;
 use serde::{Deserialize, Serialize};
 
 /// A page of repositories.
@@ -106,7 +112,9 @@ pub async fn init_repository(
     key: IdempotencyKey,
     on: Input<OnHost>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(run_answer(jobs::init(&s, &who.actor, *id, on.read()?.host_id, key.0).await?))
+    let task = Task::Init { repository_id: *id };
+    let input = JobInput { host_id: Some(on.read()?.host_id), task, confirm: false };
+    Ok(run_answer(operations::request(&s, &who.actor, input, key.0).await?))
 }
 
 /// List a host's snapshots anew
@@ -121,5 +129,111 @@ pub async fn refresh_snapshots(
     key: IdempotencyKey,
     on: Input<OnHost>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(run_answer(jobs::refresh_snapshots(&s, &who.actor, *id, on.read()?.host_id, key.0).await?))
+    let task = Task::Snapshots { repository_id: *id, all_hosts: false };
+    let input = JobInput { host_id: Some(on.read()?.host_id), task, confirm: false };
+    Ok(run_answer(operations::request(&s, &who.actor, input, key.0).await?))
+}
+
+/// The hosts that may use a repository.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CredentialList {
+    /// By the hosts' names.
+    pub items: Vec<CredentialView>,
+}
+
+/// List who may use a repository
+///
+/// With what the last probe of each credential found, and when.
+#[utoipa::path(operation_id = "listCredentials", tag = "repositories", params(("id" = RepositoryId, Path)), responses((status = 200, body = CredentialList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/repositories/{id}/credentials")]
+pub async fn list_credentials(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+) -> Result<web::Json<CredentialList>, ApiError> {
+    Ok(web::Json(CredentialList { items: repositories::used_by(&s, *id).await? }))
+}
+
+/// Which snapshots.
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotQuery {
+    /// One schedule's.
+    pub schedule_id: Option<restic_manager_shared::id::ScheduleId>,
+    /// Only those that a job of ours vouches for, or only those that none does.
+    pub attested: Option<bool>,
+    /// Entries in the answer.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// List a repository's snapshots
+///
+/// Newest first, of all hosts, as far as they were reported or listed.
+#[utoipa::path(operation_id = "listRepositorySnapshots", tag = "snapshots", params(("id" = RepositoryId, Path), SnapshotQuery), responses((status = 200, body = SnapshotList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/repositories/{id}/snapshots")]
+pub async fn list_repository_snapshots(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+    query: web::Query<SnapshotQuery>,
+) -> Result<web::Json<SnapshotList>, ApiError> {
+    let query = query.into_inner();
+    let limit = Paging { limit: query.limit, cursor: None }.limit()?;
+    let filter = Filter { host: None, repository: Some(*id), schedule: query.schedule_id, attested: query.attested };
+    let page = snapshots::list(&s, filter, query.cursor, limit).await?;
+    Ok(web::Json(SnapshotList { items: page.items, next: page.next }))
+}
+
+/// Snapshots to vouch for.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Vouch {
+    /// Whole ids.
+    #[schema(min_items = 1, max_items = 5000)]
+    pub snapshots: Vec<String>,
+}
+
+/// Vouch for snapshots
+///
+/// For those that no job of ours made, such as from before restic-manager came. From then on retention counts and removes them.
+#[utoipa::path(operation_id = "vouchForSnapshots", tag = "snapshots", params(("id" = RepositoryId, Path)), request_body = Vouch, responses((status = 204), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[post("/repositories/{id}/snapshots/vouch")]
+pub async fn vouch_for_snapshots(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+    input: Input<Vouch>,
+) -> Result<HttpResponse, ApiError> {
+    snapshots::vouch(&s, &who.actor, *id, input.read()?.snapshots).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A kind of storage and its settings.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct BackendView {
+    /// Which.
+    pub backend: Backend,
+    /// What a credential for it takes in `env`.
+    pub settings: Vec<Setting>,
+}
+
+/// The kinds of storage.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct BackendList {
+    /// All that restic knows.
+    pub items: Vec<BackendView>,
+}
+
+/// List the kinds of storage
+///
+/// And which settings a credential for each takes.
+#[utoipa::path(operation_id = "listBackends", tag = "repositories", responses((status = 200, body = BackendList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/backends")]
+pub async fn list_backends(_: Guarded<Viewer>) -> web::Json<BackendList> {
+    let view = |backend: &Backend| BackendView { backend: *backend, settings: settings(*backend).to_vec() };
+    web::Json(BackendList { items: Backend::ALL.iter().map(view).collect() })
 }

@@ -71,5 +71,19 @@ pub async fn run_schedule(
     id: web::Path<ScheduleId>,
     key: IdempotencyKey,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(run_answer(jobs::run_schedule(&s, &who.actor, *id, key.0).await?))
+    Ok(run_answer(jobs::run_schedule(&s, &who.actor, *id, false, key.0).await?))
+}
+
+/// Try a schedule without making a snapshot
+///
+/// restic looks at everything and says what a run would add.
+#[utoipa::path(operation_id = "dryRunSchedule", tag = "schedules", params(("id" = ScheduleId, Path), ("Idempotency-Key" = Option<String>, Header)), responses((status = 202, body = RunAnswer), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+#[post("/schedules/{id}/dry-run")]
+pub async fn dry_run_schedule(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<ScheduleId>,
+    key: IdempotencyKey,
+) -> Result<HttpResponse, ApiError> {
+    Ok(run_answer(jobs::run_schedule(&s, &who.actor, *id, true, key.0).await?))
 }

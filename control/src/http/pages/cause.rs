@@ -47,6 +47,9 @@ const fn icon(code: CauseCode) -> &'static str {
         CauseCode::AgentLost => "never",
         CauseCode::ResticUnavailable => "wrench",
         CauseCode::ResticTooOld => "release",
+        CauseCode::RepositoryDamaged => "shield-no",
+        CauseCode::SnapshotMissing => "never",
+        CauseCode::PolicyForbids | CauseCode::CredentialAppendOnly | CauseCode::RemovalRefused => "lock",
         CauseCode::ResticCrashed | CauseCode::ResticFailed | CauseCode::Unknown => "bad",
     }
 }
@@ -75,6 +78,11 @@ fn title(code: CauseCode, Names { host, repository }: Names<'_>) -> String {
         CauseCode::CredentialMissing => format!("{host} has no usable credential for {repository}"),
         CauseCode::AgentDisk => format!("The agent\u{2019}s own disk on {host} is full or not writable"),
         CauseCode::ResticFailed => format!("restic failed on {host}"),
+        CauseCode::RepositoryDamaged => format!("The repository {repository} is damaged"),
+        CauseCode::SnapshotMissing => format!("A snapshot that this needs is not in {repository}"),
+        CauseCode::PolicyForbids => format!("{host} does not allow this"),
+        CauseCode::CredentialAppendOnly => format!("The credential of {host} can only append"),
+        CauseCode::RemovalRefused => format!("The storage of {repository} refused to remove something"),
         CauseCode::Unknown => format!("The job failed on {host}"),
     }
 }
@@ -108,6 +116,17 @@ const fn meaning(code: CauseCode) -> &'static str {
         CauseCode::ResticTooOld => "The job needs something that this version lacks.",
         CauseCode::CredentialMissing => "restic was not started.",
         CauseCode::AgentDisk => "The agent notes a job on disk before it starts it, so it did not start this one.",
+        CauseCode::RepositoryDamaged => {
+            "Some of what is stored is lost or altered. Which snapshots need it is listed below as far as it could be found out; the others can be restored."
+        }
+        CauseCode::SnapshotMissing => {
+            "It was removed meanwhile, or by somebody else. The list here is brought up to date by itself."
+        }
+        CauseCode::PolicyForbids => "The policy file on the host has the last word, whatever is asked for here.",
+        CauseCode::CredentialAppendOnly => "On it this would half-succeed and leave litter, so restic was not started.",
+        CauseCode::RemovalRefused => {
+            "Nothing is lost, but nothing was removed either: the storage lets this user only add."
+        }
         CauseCode::ResticFailed => "It could not finish its work. Its own words below say why.",
         CauseCode::Unknown => "The agent names a reason that this server does not know. Its own words stand below.",
     }
@@ -147,6 +166,16 @@ const fn steps(code: CauseCode) -> &'static [&'static str] {
         CauseCode::ResticCrashed => &["See its last words below and the machine\u{2019}s own log."],
         CauseCode::ResticTooOld => &["Install a newer restic on the host."],
         CauseCode::AgentDisk => &["Make room on the host, then run again."],
+        CauseCode::RepositoryDamaged => &[
+            "Copy the repository\u{2019}s files away before anything else.",
+            "Run repair packs for the damaged packs, then repair snapshots.",
+            "Run a backup of each host: what its source still has is stored anew.",
+        ],
+        CauseCode::SnapshotMissing => &["List the snapshots anew, and choose again."],
+        CauseCode::PolicyForbids => &["If it should be allowed, change policy.toml on the host."],
+        CauseCode::CredentialAppendOnly | CauseCode::RemovalRefused => {
+            &["Let the repository\u{2019}s maintenance host do it, with a full credential."]
+        }
         CauseCode::ResticFailed | CauseCode::Unknown => &["Act on what it says, then run again."],
     }
 }
@@ -220,6 +249,11 @@ mod tests {
             CauseCode::CredentialMissing,
             CauseCode::AgentDisk,
             CauseCode::ResticFailed,
+            CauseCode::RepositoryDamaged,
+            CauseCode::SnapshotMissing,
+            CauseCode::PolicyForbids,
+            CauseCode::CredentialAppendOnly,
+            CauseCode::RemovalRefused,
         ];
         let titles: std::collections::BTreeSet<String> = all.iter().map(|code| explain(*code, names).title).collect();
         assert_eq!(titles.len(), all.len());

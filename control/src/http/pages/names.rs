@@ -80,8 +80,9 @@ impl Names {
                 Some(self.schedule(s, schedule).await?.unwrap_or_else(|| "a deleted schedule".to_owned()))
             }
             (JobKind::Backup, None, _) => Some("a deleted schedule".to_owned()),
-            (JobKind::Init | JobKind::Snapshots, _, Some(repository)) => self.repository(s, repository).await?,
-            (JobKind::Init | JobKind::Snapshots, _, None) => None,
+            (_, _, Some(repository)) => self.repository(s, repository).await?,
+            (JobKind::CacheCleanup | JobKind::Version, _, None) => Some("the host itself".to_owned()),
+            (_, _, None) => None,
         };
         Ok(about.unwrap_or_else(|| "a deleted repository".to_owned()))
     }

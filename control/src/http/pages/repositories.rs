@@ -141,6 +141,8 @@ impl RepositoryForm {
             url: self.url.trim().to_owned(),
             password: typed_secret(&self.password),
             init_if_missing: self.init.is_some(),
+            quota_bytes: None,
+            ca_pem: None,
         }
     }
 
@@ -265,6 +267,7 @@ pub async fn let_in(
             rest_username: typed(&form.rest_username),
             rest_password: typed_secret(&form.rest_password),
             env: BTreeMap::new(),
+            url: None,
         };
         match repositories::put_credential(&s, &who.actor, host, *id, input).await {
             Ok(()) => return Ok(go(&format!("/repositories/{id}?done=credential-saved"))),

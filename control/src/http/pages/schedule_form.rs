@@ -2,8 +2,10 @@
 
 use super::form::{FormErrors, chosen, commas, lines, number, typed};
 use crate::domain::schedule::{Retention, Schedule, ScheduleInput};
-use restic_manager_shared::wire::state::{BackupOptions, Firing, Overlap};
+use restic_manager_shared::wire::state::{BackupOptions, Compression, Firing, Overlap, StdinSource};
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::str::FromStr;
 
 /// What the form sends. A box that is not ticked sends nothing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -26,8 +28,20 @@ pub struct ScheduleForm {
     pub(super) keep_weekly: String,
     pub(super) keep_monthly: String,
     pub(super) keep_yearly: String,
+    pub(super) keep_within: String,
+    pub(super) keep_tags: String,
     pub(super) limit_upload: String,
     pub(super) limit_download: String,
+    pub(super) exclude_larger_than: String,
+    pub(super) exclude_if_present: String,
+    pub(super) exclude_files: String,
+    pub(super) compression: String,
+    pub(super) pack_size: String,
+    pub(super) read_concurrency: String,
+    pub(super) skip_if_unchanged: Option<String>,
+    pub(super) use_fs_snapshot: Option<String>,
+    pub(super) hook: String,
+    pub(super) hook_filename: String,
     pub(super) catch_up: String,
     pub(super) jitter: String,
     pub(super) overlap: String,
@@ -38,7 +52,7 @@ pub struct ScheduleForm {
 }
 
 /// The fields that errors can stand beside, as services name them.
-pub(super) const FIELDS: [&str; 19] = [
+pub(super) const FIELDS: [&str; 29] = [
     "name",
     "repository_id",
     "paths",
@@ -53,8 +67,18 @@ pub(super) const FIELDS: [&str; 19] = [
     "keep_weekly",
     "keep_monthly",
     "keep_yearly",
+    "keep_within",
+    "keep_tags",
     "limit_upload_kib",
     "limit_download_kib",
+    "exclude_larger_than",
+    "exclude_if_present",
+    "exclude_files",
+    "compression",
+    "pack_size_mib",
+    "read_concurrency",
+    "hook",
+    "filename",
     "catch_up_minutes",
     "jitter_minutes",
     "retries",
@@ -69,8 +93,7 @@ impl ScheduleForm {
     /// The form of a schedule as it is kept.
     #[must_use]
     pub fn of(schedule: &Schedule) -> Self {
-        let text = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
-        let (keep, options) = (schedule.retention, &schedule.options);
+        let (keep, options) = (&schedule.retention, &schedule.options);
         Self {
             name: schedule.name.clone(),
             repository: schedule.repository_id.map(|id| id.to_string()).unwrap_or_default(),
@@ -89,9 +112,28 @@ impl ScheduleForm {
             keep_weekly: text(keep.keep_weekly),
             keep_monthly: text(keep.keep_monthly),
             keep_yearly: text(keep.keep_yearly),
+            keep_within: text(keep.keep_within),
+            keep_tags: keep.keep_tags.iter().map(|list| list.join(", ")).collect::<Vec<_>>().join("\n"),
+            ..Self::options(options, Self::firing(schedule.firing))
+        }
+    }
+
+    /// The part of the form that says how restic runs.
+    fn options(options: &BackupOptions, rest: Self) -> Self {
+        Self {
             limit_upload: text(options.limit_upload_kib),
             limit_download: text(options.limit_download_kib),
-            ..Self::firing(schedule.firing)
+            exclude_larger_than: options.exclude_larger_than.clone().unwrap_or_default(),
+            exclude_if_present: options.exclude_if_present.join("\n"),
+            exclude_files: options.exclude_files.join("\n"),
+            compression: options.compression.map(compression_word).unwrap_or_default().to_owned(),
+            pack_size: text(options.pack_size_mib),
+            read_concurrency: text(options.read_concurrency),
+            skip_if_unchanged: ticked(options.skip_if_unchanged),
+            use_fs_snapshot: ticked(options.use_fs_snapshot),
+            hook: options.stdin.as_ref().map(|s| s.hook.clone()).unwrap_or_default(),
+            hook_filename: options.stdin.as_ref().map(|s| s.filename.clone()).unwrap_or_default(),
+            ..rest
         }
     }
 
@@ -106,48 +148,114 @@ impl ScheduleForm {
         }
     }
 
-    /// What the form asks for. While Manual is ticked the page hides the cron line and says that it is not kept, so it is not sent on.
-    pub(super) fn input(&self, old: &BackupOptions, wrong: &mut FormErrors) -> ScheduleInput {
-        let (manual, usual) = (self.manual.is_some(), Firing::default());
+    /// What the form asks for; what it does not show stays as it is. While Manual is ticked the page hides the cron line and says that it
+    /// is not kept, so it is not sent on.
+    pub(super) fn input(&self, old: Option<&Schedule>, wrong: &mut FormErrors) -> ScheduleInput {
+        let manual = self.manual.is_some();
         ScheduleInput {
             name: self.name.clone(),
             paths: lines(&self.paths),
             excludes: lines(&self.excludes),
             tags: commas(&self.tags),
-            retention: Retention {
-                keep_last: number(&self.keep_last, "keep_last", wrong),
-                keep_hourly: number(&self.keep_hourly, "keep_hourly", wrong),
-                keep_daily: number(&self.keep_daily, "keep_daily", wrong),
-                keep_weekly: number(&self.keep_weekly, "keep_weekly", wrong),
-                keep_monthly: number(&self.keep_monthly, "keep_monthly", wrong),
-                keep_yearly: number(&self.keep_yearly, "keep_yearly", wrong),
-            },
+            retention: self.retention(old.map(|o| o.retention.clone()).unwrap_or_default(), wrong),
             manual,
             cron: typed(&self.cron).filter(|_| !manual),
             timezone: typed(&self.timezone),
             enabled: self.enabled.is_some(),
             repository_id: chosen(&self.repository, "repository", wrong),
-            options: BackupOptions {
-                one_file_system: self.one_file_system.is_some(),
-                exclude_caches: self.exclude_caches.is_some(),
-                limit_upload_kib: number(&self.limit_upload, "limit_upload", wrong),
-                limit_download_kib: number(&self.limit_download, "limit_download", wrong),
-                ..old.clone()
-            },
-            firing: Firing {
-                catch_up_minutes: number(&self.catch_up, "catch_up", wrong).unwrap_or(usual.catch_up_minutes),
-                jitter_minutes: number(&self.jitter, "jitter", wrong).unwrap_or(usual.jitter_minutes),
-                overlap: if self.overlap == "queue" { Overlap::Queue } else { Overlap::Skip },
-                retries: number(&self.retries, "retries", wrong).unwrap_or(usual.retries),
-            },
+            options: self.backup_options(old.map(|o| o.options.clone()).unwrap_or_default(), wrong),
+            firing: self.fires(wrong),
         }
     }
+
+    fn retention(&self, old: Retention, wrong: &mut FormErrors) -> Retention {
+        Retention {
+            keep_last: read(&self.keep_last, "keep_last", wrong),
+            keep_hourly: read(&self.keep_hourly, "keep_hourly", wrong),
+            keep_daily: read(&self.keep_daily, "keep_daily", wrong),
+            keep_weekly: read(&self.keep_weekly, "keep_weekly", wrong),
+            keep_monthly: read(&self.keep_monthly, "keep_monthly", wrong),
+            keep_yearly: read(&self.keep_yearly, "keep_yearly", wrong),
+            keep_within: read(&self.keep_within, "keep_within", wrong),
+            keep_tags: lines(&self.keep_tags).iter().map(|line| commas(line)).collect(),
+            ..old
+        }
+    }
+
+    fn backup_options(&self, old: BackupOptions, wrong: &mut FormErrors) -> BackupOptions {
+        let stdin = typed(&self.hook).map(|hook| StdinSource { hook, filename: self.hook_filename.trim().to_owned() });
+        BackupOptions {
+            one_file_system: self.one_file_system.is_some(),
+            exclude_caches: self.exclude_caches.is_some(),
+            limit_upload_kib: number(&self.limit_upload, "limit_upload", wrong),
+            limit_download_kib: number(&self.limit_download, "limit_download", wrong),
+            exclude_larger_than: typed(&self.exclude_larger_than),
+            exclude_if_present: lines(&self.exclude_if_present),
+            exclude_files: lines(&self.exclude_files),
+            compression: compression_of(&self.compression, wrong),
+            pack_size_mib: number(&self.pack_size, "pack_size", wrong),
+            read_concurrency: number(&self.read_concurrency, "read_concurrency", wrong),
+            skip_if_unchanged: self.skip_if_unchanged.is_some(),
+            use_fs_snapshot: self.use_fs_snapshot.is_some(),
+            stdin,
+            ..old
+        }
+    }
+
+    fn fires(&self, wrong: &mut FormErrors) -> Firing {
+        let usual = Firing::default();
+        Firing {
+            catch_up_minutes: number(&self.catch_up, "catch_up", wrong).unwrap_or(usual.catch_up_minutes),
+            jitter_minutes: number(&self.jitter, "jitter", wrong).unwrap_or(usual.jitter_minutes),
+            overlap: if self.overlap == "queue" { Overlap::Queue } else { Overlap::Skip },
+            retries: number(&self.retries, "retries", wrong).unwrap_or(usual.retries),
+        }
+    }
+}
+
+fn text(value: Option<impl ToString>) -> String {
+    value.map(|v| v.to_string()).unwrap_or_default()
+}
+
+/// What was typed, as what it means; nothing if nothing was typed.
+fn read<T: FromStr<Err: Display>>(text: &str, field: &str, wrong: &mut FormErrors) -> Option<T> {
+    match typed(text)?.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            wrong.add(field, error.to_string());
+            None
+        }
+    }
+}
+
+const COMPRESSIONS: [Compression; 5] =
+    [Compression::Auto, Compression::Off, Compression::Max, Compression::Fastest, Compression::Better];
+
+const fn compression_word(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Auto => "auto",
+        Compression::Off => "off",
+        Compression::Max => "max",
+        Compression::Fastest => "fastest",
+        Compression::Better => "better",
+    }
+}
+
+fn compression_of(word: &str, wrong: &mut FormErrors) -> Option<Compression> {
+    let found = COMPRESSIONS.into_iter().find(|c| compression_word(*c) == word);
+    if found.is_none() && !word.is_empty() {
+        wrong.add("compression", "choose one of the list");
+    }
+    found
 }
 
 /// What the form's fields are called where services name them otherwise.
 pub(super) fn named(wrong: FormErrors) -> FormErrors {
     let name = |field: String| {
-        ["_id", "_kib", "_minutes"].iter().fold(field.as_str(), |name, unit| name.trim_end_matches(unit)).to_owned()
+        ["_id", "_kib", "_minutes", "_mib"]
+            .iter()
+            .fold(field.as_str(), |name, unit| name.trim_end_matches(unit))
+            .to_owned()
     };
     FormErrors { fields: wrong.fields.into_iter().map(|(field, detail)| (name(field), detail)).collect(), ..wrong }
 }

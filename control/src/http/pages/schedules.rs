@@ -17,7 +17,8 @@ use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::state::{BackupOptions, Firing};
+use restic_manager_shared::wire::enroll::Os;
+use restic_manager_shared::wire::state::Firing;
 use serde::{Deserialize, Serialize};
 
 /// A schedule in a list.
@@ -122,6 +123,10 @@ pub struct SchedulePage {
     pub host_zone: String,
     /// What was typed.
     pub form: ScheduleForm,
+    /// Names of hooks on the host.
+    pub hooks: Vec<String>,
+    /// The host runs Windows.
+    pub is_windows: bool,
     /// Repositories to choose from.
     pub repositories: Vec<Choice>,
     /// All IANA zones.
@@ -172,6 +177,8 @@ async fn page(
         repositories: choices(s).await?,
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
         runs: Runs::typed(&form.cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
+        hooks: host.hooks.clone(),
+        is_windows: host.os == Some(Os::Windows),
         form,
         errors,
     })
@@ -224,7 +231,7 @@ pub async fn add(
         return view.show(&who, &page(&s, &host, None, form, FormErrors::default()).await?).await;
     }
     let mut errors = FormErrors::default();
-    let input = form.input(&BackupOptions::default(), &mut errors);
+    let input = form.input(None, &mut errors);
     if errors.is_empty() {
         match schedules::add(&s, &who.actor, *id, input).await {
             Ok(_) => return Ok(go(&format!("/hosts/{id}/schedules?done=schedule-added"))),
@@ -265,7 +272,7 @@ pub async fn save(
         return view.show(&who, &page(&s, &host, Some(*id), form, FormErrors::default()).await?).await;
     }
     let mut errors = FormErrors::default();
-    let input = form.input(&old.options, &mut errors);
+    let input = form.input(Some(&old), &mut errors);
     if errors.is_empty() {
         match schedules::update(&s, &who.actor, *id, input).await {
             Ok(saved) => return Ok(go(&format!("/hosts/{}/schedules?done=schedule-saved", saved.host_id))),
@@ -350,6 +357,6 @@ pub async fn run(
     id: web::Path<ScheduleId>,
     form: SafeForm<Pressed>,
 ) -> Result<HttpResponse, ApiError> {
-    let queued = jobs::run_schedule(&s, &who.actor, *id, form.0.key()).await?;
+    let queued = jobs::run_schedule(&s, &who.actor, *id, false, form.0.key()).await?;
     Ok(go(&format!("/jobs/{}", queued.job.id)))
 }

@@ -138,11 +138,7 @@ pub struct JobRow {
 /// A job's operation, as a heading says it.
 #[must_use]
 pub const fn kind_word(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Backup => "Backup",
-        JobKind::Init => "Make repository",
-        JobKind::Snapshots => "List snapshots",
-    }
+    kind.operation().title
 }
 
 /// Percent of a job that runs.

@@ -106,7 +106,7 @@ pub fn next_run(schedule: &Schedule, host_zone: Option<&str>, now: Timestamp) ->
 /// What a schedule keeps, in words.
 #[must_use]
 pub fn keeps(schedule: &Schedule) -> String {
-    let r = schedule.retention;
+    let r = &schedule.retention;
     let rules = [
         (r.keep_last, "last"),
         (r.keep_hourly, "hourly"),
@@ -115,7 +115,11 @@ pub fn keeps(schedule: &Schedule) -> String {
         (r.keep_monthly, "monthly"),
         (r.keep_yearly, "yearly"),
     ];
-    let kept: Vec<String> = rules.iter().filter_map(|(n, word)| n.map(|n| format!("{n} {word}"))).collect();
+    let counted = rules.iter().filter_map(|(n, word)| n.map(|n| format!("{n} {word}")));
+    let withins = r.withins().into_iter().filter_map(|(slot, within)| Some(format!("{slot} within {}", within?)));
+    let within = r.keep_within.map(|within| format!("all within {within}"));
+    let tagged = (!r.keep_tags.is_empty()).then(|| "tagged ones".to_owned());
+    let kept: Vec<String> = counted.chain(within).chain(withins).chain(tagged).collect();
     if kept.is_empty() { "everything".into() } else { kept.join(", ") }
 }
 

@@ -1,0 +1,48 @@
+//! Alerts: seeing them and saying that one is known. They are opened and resolved by what they are about.
+
+use super::{ActError, Listed, Noun, Services, audit, page};
+use crate::domain::alert::Alert;
+use crate::domain::permission::Actor;
+use crate::store::alerts;
+use restic_manager_shared::time::Timestamp;
+use uuid::Uuid;
+
+/// Alerts, the newest first. The cursor is the id of the last one seen.
+///
+/// # Errors
+/// When the cursor is not one of ours, or the database fails.
+pub async fn list(
+    s: &Services,
+    open_only: bool,
+    cursor: Option<String>,
+    limit: i64,
+) -> Result<Listed<Alert>, ActError> {
+    let before = cursor
+        .map(|c| c.parse::<Uuid>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
+        .transpose()?;
+    let items = s.db.read(move |conn| Ok::<_, ActError>(alerts::list(conn, open_only, before, limit + 1)?)).await?;
+    Ok(page(items, limit, |a| a.id.to_string()))
+}
+
+/// The open alerts of one subject, such as `repository:<id>`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open_of(s: &Services, subject: String) -> Result<Vec<Alert>, ActError> {
+    s.db.read(move |conn| Ok(alerts::open_of(conn, &subject)?)).await
+}
+
+/// Says that an open alert is known.
+///
+/// # Errors
+/// When there is no such open alert.
+pub async fn acknowledge(s: &Services, actor: &Actor, id: Uuid) -> Result<(), ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    s.db.write(move |conn| {
+        if !alerts::acknowledge(conn, id, &actor.label(), now)? {
+            return Err(ActError::NotFound(Noun::Alert));
+        }
+        Ok(audit::record(conn, &actor, now, "alert.acknowledge", &format!("alert:{id}"), &serde_json::json!({}))?)
+    })
+    .await
+}

@@ -1,0 +1,153 @@
+//! Locks: who holds what, and cleaning up after the dead. A lock goes by itself only when the job that made it is known, has ended, and the
+//! agent that ran it finds the process gone. Age proves nothing.
+
+use super::jobs::{Ask, Request, queue};
+use super::repositories::load as load_repository;
+use super::{ActError, Services};
+use crate::domain::alert::{AlertKind, Severity};
+use crate::domain::locks::{Child, Cleanup, Judged, Lock, Unknown, Verdict, cleanup, judge};
+use crate::store::jobs::JobRecord;
+use crate::store::{Conn, StoreError, alerts, hosts, jobs, upkeep};
+use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::{FinishReport, Task};
+use restic_manager_shared::wire::operation::{DeadProcess, LockRecord};
+use serde::Serialize;
+use std::time::Duration;
+
+/// A host's clock may be off by so much when it writes the time into a lock.
+const SLACK: Duration = Duration::from_secs(10 * 60);
+/// So many of a repository's newest jobs are looked at for the maker of a lock.
+const RECENT: i64 = 500;
+/// Before anything that a person asked for.
+const FIRST: i32 = 100;
+
+/// The locks of a repository.
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+pub struct Locks {
+    /// As they were last seen, with who holds each.
+    pub items: Vec<Judged>,
+    /// When that was; none if nobody has looked yet, or there were none.
+    pub seen_at: Option<Timestamp>,
+    /// How the dead ones among them can be removed.
+    pub cleanup: Cleanup,
+}
+
+/// Has the host that ran a dead restic remove the lock that it left.
+pub(super) fn clean_after(
+    conn: &mut Conn,
+    record: &JobRecord,
+    report: &FinishReport,
+    now: Timestamp,
+) -> Result<(), ActError> {
+    let Some(repository_id) = record.job.repository_id else { return Ok(()) };
+    let started = record.job.started_at.unwrap_or(record.job.queued_at);
+    let from = Timestamp::from_micros(started.micros().saturating_sub(micros(SLACK)));
+    let until = now + SLACK;
+    let dead = report.pids.iter().map(|pid| DeadProcess { pid: *pid, from, until }).collect();
+    let task = Task::Unlock { repository_id, dead, remove_all: false };
+    let request = Request::system("locks", now);
+    let ask = Ask { priority: FIRST, ..Ask::of(record.job.host_id, task) };
+    match queue(conn, &request, ask) {
+        Ok(_) => Ok(()),
+        Err(ActError::Store(StoreError::Duplicate(_))) => Ok(()),
+        Err(ActError::Store(error)) => Err(error.into()),
+        // The host lost its credential meanwhile, or is retired: nobody can clean up by himself.
+        Err(error) => {
+            tracing::warn!(job = %record.job.id, %error, "a lock may stay behind");
+            Ok(())
+        }
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Keeps which locks there are. One that nothing known explains is an alert.
+pub(super) fn seen(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    locks: &[LockRecord],
+    now: Timestamp,
+) -> Result<(), ActError> {
+    upkeep::put_locks(conn, repository, locks, now)?;
+    let children = children(conn, repository)?;
+    let judged = judge(&locks.iter().map(lock).collect::<Vec<_>>(), &children);
+    let foreign: Vec<&Judged> = judged
+        .iter()
+        .filter(|j| matches!(j.verdict, Verdict::Unknown { why: Unknown::NotOurs | Unknown::Ambiguous { .. } }))
+        .collect();
+    let about = (AlertKind::ForeignLock, &*format!("repository:{repository}"));
+    match foreign.first() {
+        None => {
+            alerts::resolve(conn, about, now)?;
+        }
+        Some(first) => {
+            let detail = format!(
+                "{} locks belong to no job that is known here; one is of process {} on {}: {}",
+                foreign.len(),
+                first.lock.pid,
+                first.lock.hostname,
+                first.text
+            );
+            alerts::raise(conn, about, Severity::Warning, &detail, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn lock(record: &LockRecord) -> Lock {
+    Lock {
+        id: record.id.clone(),
+        time: record.time,
+        hostname: record.hostname.clone(),
+        username: record.username.clone(),
+        pid: record.pid,
+        exclusive: record.exclusive,
+    }
+}
+
+/// The restic processes that jobs ran in a repository: those of open jobs, and of the newest that have ended.
+fn children(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Child>, ActError> {
+    let mut found = vec![];
+    for record in jobs::recent_of_repository(conn, repository, RECENT)? {
+        let running = record.job.progress.as_ref().and_then(|p| p.pid).filter(|pid| !record.pids.contains(pid));
+        if record.pids.is_empty() && running.is_none() {
+            continue;
+        }
+        let Some(host) = hosts::get(conn, record.job.host_id)? else { continue };
+        let child = |pid, gone| Child {
+            host_id: host.id,
+            host: host.name.clone(),
+            hostname: host.hostname.clone(),
+            job_id: record.job.id,
+            state: record.job.state,
+            pid,
+            started: record.job.started_at.unwrap_or(record.job.queued_at),
+            ended: record.job.finished_at,
+            gone,
+        };
+        // What a report names is gone: the agent waited for it. What only the progress names may live.
+        found.extend(record.pids.iter().map(|pid| child(*pid, true)));
+        found.extend(running.map(|pid| child(pid, false)));
+    }
+    Ok(found)
+}
+
+/// The locks of a repository as they were last seen.
+///
+/// # Errors
+/// When there is no such repository.
+pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<Locks, ActError> {
+    s.db.read(move |conn| {
+        load_repository(conn, id)?;
+        let locks = upkeep::locks(conn, id)?;
+        let seen_at = locks.iter().map(|(_, at)| *at).max();
+        let locks: Vec<Lock> = locks.iter().map(|(record, _)| lock(record)).collect();
+        let items = judge(&locks, &children(conn, id)?);
+        let idle = jobs::open_of_repositories(conn, &[id])?.is_empty();
+        Ok(Locks { cleanup: cleanup(&items, idle, Timestamp::now()), items, seen_at })
+    })
+    .await
+}

@@ -1,0 +1,140 @@
+//! What follows from the end of a job, in the same transaction: locks of dead processes go, chores are noted, figures are kept, proofs are
+//! written down, alerts opened or resolved, and whoever waited for the repository is woken.
+
+use super::{ActError, locks, rotation, upkeep};
+use crate::domain::alert::{AlertKind, Severity};
+use crate::domain::job::JobState;
+use crate::domain::operation::Sharing;
+use crate::store::jobs::JobRecord;
+use crate::store::{Conn, alerts, credentials, jobs, snapshots};
+use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::{CauseCode, End, FinishReport, Task};
+use restic_manager_shared::wire::operation::{CheckReport, DeleteVerdict, Outcome, ProbeReport, Replaced};
+use restic_manager_shared::wire::state::CredentialMode;
+
+/// Settles everything that follows. Answers the hosts that may go on now.
+pub(super) fn settle(
+    conn: &mut Conn,
+    record: &JobRecord,
+    report: &FinishReport,
+    now: Timestamp,
+) -> Result<Vec<HostId>, ActError> {
+    let job = &record.job;
+    let state = JobState::from(report.end);
+    let Some(repository) = job.repository_id else { return Ok(vec![]) };
+    keep(conn, record, repository, report, now)?;
+    if left_a_lock(record, report) {
+        locks::clean_after(conn, record, report, now)?;
+    }
+    rotation::step_ended(conn, record, repository, report, now)?;
+    let mut wake = upkeep::chore_ended(conn, record, repository, state, report, now)?;
+    wake.extend(jobs::waiting_hosts(conn, repository)?);
+    Ok(wake)
+}
+
+/// Whether restic may have left its lock behind: it died, or was killed. What takes no lock leaves none.
+fn left_a_lock(record: &JobRecord, report: &FinishReport) -> bool {
+    let died = match report.end {
+        End::Succeeded | End::Warning => false,
+        End::Failed => report
+            .cause
+            .as_ref()
+            .is_some_and(|c| matches!(c.code, CauseCode::ResticCrashed | CauseCode::AgentRestarted)),
+        // A softly stopped restic removes its lock; one that had to be killed has no exit status.
+        End::Cancelled => report.exit_code.is_none(),
+    };
+    died && !report.pids.is_empty() && record.job.kind.operation().sharing != Sharing::Free
+}
+
+fn keep(
+    conn: &mut Conn,
+    record: &JobRecord,
+    repository: RepositoryId,
+    report: &FinishReport,
+    now: Timestamp,
+) -> Result<(), ActError> {
+    match (&report.outcome, &record.task) {
+        (Some(Outcome::Forget { dry_run: false, removed, .. }), _) => {
+            snapshots::mark_gone(conn, repository, removed, now)?;
+        }
+        (Some(Outcome::Tag { replaced }), _) => replace(conn, repository, replaced, true, now)?,
+        (Some(Outcome::Rewrite { dry_run: false, replaced, forgotten }), _) => {
+            replace(conn, repository, replaced, *forgotten, now)?;
+        }
+        (Some(Outcome::Repair { dry_run: false, replaced }), Some(Task::RepairSnapshots { forget, .. })) => {
+            replace(conn, repository, replaced, *forget, now)?;
+        }
+        (Some(Outcome::Locks { left, .. }), _) => locks::seen(conn, repository, left, now)?,
+        (Some(Outcome::Check(check)), _) => checked(conn, repository, check, now)?,
+        (Some(Outcome::Stats(stats)), _) => super::health::counted(conn, repository, stats, now)?,
+        (Some(Outcome::Probe(probe)), _) => proven(conn, record.job.host_id, repository, probe, now)?,
+        (None, Some(Task::Probe { .. })) => {
+            // It could not even be asked: that is known now, and asked again tomorrow.
+            let why = report.cause.as_ref().map(|c| c.message.clone()).unwrap_or_default();
+            let probe = ProbeReport { evidence: vec![why], ..ProbeReport::default() };
+            proven(conn, record.job.host_id, repository, &probe, now)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn replace(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    replaced: &[Replaced],
+    old_gone: bool,
+    now: Timestamp,
+) -> Result<(), ActError> {
+    for pair in replaced {
+        snapshots::replaced(conn, repository, (&pair.old, &pair.new), now)?;
+    }
+    if old_gone {
+        let old: Vec<String> = replaced.iter().map(|pair| pair.old.clone()).collect();
+        snapshots::mark_gone(conn, repository, &old, now)?;
+    }
+    Ok(())
+}
+
+fn checked(conn: &mut Conn, repository: RepositoryId, check: &CheckReport, now: Timestamp) -> Result<(), ActError> {
+    let about = (AlertKind::RepositoryDamaged, &*format!("repository:{repository}"));
+    if check.errors == 0 {
+        alerts::resolve(conn, about, now)?;
+        return Ok(());
+    }
+    let detail = format!(
+        "check found {} errors; {} damaged packs, {} snapshots touched. Run repair packs and repair snapshots, and back up anew what is lost",
+        check.errors,
+        check.broken_packs.len(),
+        check.broken_snapshots.len()
+    );
+    alerts::raise(conn, about, Severity::Critical, &detail, now)?;
+    Ok(())
+}
+
+/// Keeps what a probe found. A credential that is meant to append only and can delete is an alert.
+fn proven(
+    conn: &mut Conn,
+    host: HostId,
+    repository: RepositoryId,
+    probe: &ProbeReport,
+    now: Timestamp,
+) -> Result<(), ActError> {
+    credentials::keep_proof(conn, host, repository, probe, now)?;
+    let Some(credential) = credentials::get(conn, host, repository)? else { return Ok(()) };
+    let about = (AlertKind::CredentialCanDelete, &*format!("host:{host}/repository:{repository}"));
+    match (credential.mode, probe.can_delete) {
+        (CredentialMode::AppendOnly, DeleteVerdict::CanDelete) => {
+            let detail = "the credential is meant to append only, but the storage lets it delete: whoever takes this host over can \
+                          delete its backups. Put an append-only server in front of the storage, or take the right to delete away";
+            alerts::raise(conn, about, Severity::Critical, detail, now)?;
+        }
+        (CredentialMode::AppendOnly, DeleteVerdict::AppendOnly) | (CredentialMode::Full, _) => {
+            alerts::resolve(conn, about, now)?;
+        }
+        // Nothing new is known.
+        (CredentialMode::AppendOnly, DeleteVerdict::CannotTell) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! Upkeep: starting the chores that are due, one after the other in each repository, noting how they ended, and proving each credential
+//! once a day.
+
+use super::jobs::{Ask, Request, queue};
+use super::operations::{choose_host, online_now};
+use super::repositories::load as load_repository;
+use super::{ActError, Noun, Refusal, Services, audit, retention};
+use crate::domain::alert::{AlertKind, Severity};
+use crate::domain::job::JobState;
+use crate::domain::permission::Actor;
+use crate::domain::upkeep::{Chore, ChoreState, Due, Plan, check_plan, due, next_part};
+use crate::store::hosts::HostRecord;
+use crate::store::jobs::JobRecord;
+use crate::store::repositories::RepositoryRecord;
+use crate::store::{Conn, StoreError, alerts, credentials, hosts, repositories, snapshots, upkeep};
+use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::{End, FinishReport, Task};
+use restic_manager_shared::wire::operation::{ReadData, StatsMode};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Chores let people's jobs go first.
+const BEHIND: i32 = -10;
+/// How long a proof of what a credential can do is believed.
+const PROOF_HOLDS: Duration = Duration::from_secs(24 * 3600);
+/// Proofs asked for at one look.
+const PROOFS: i64 = 50;
+
+/// A repository's plan, and how far each chore is.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Upkeep {
+    /// The host that does it; none if nobody was named: then a host with a full credential does.
+    pub maintenance_host_id: Option<HostId>,
+    /// The plan.
+    pub plan: Plan,
+    /// Each chore.
+    pub chores: Vec<ChoreView>,
+}
+
+/// A chore, and when it is due next.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct ChoreView {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub state: ChoreState,
+    /// When it is due next by the plan.
+    pub next_at: Option<Timestamp>,
+    /// It goes on now.
+    pub open: bool,
+}
+
+/// A repository's plan and how far it is.
+///
+/// # Errors
+/// When there is no such repository.
+pub async fn get(s: &Services, id: RepositoryId) -> Result<Upkeep, ActError> {
+    s.db.read(move |conn| {
+        let record = load_repository(conn, id)?;
+        let open = upkeep::open_chores(conn, id)?;
+        let known = upkeep::chores(conn, id)?;
+        let view = |chore: &Chore| {
+            let state = known.iter().find(|s| s.chore == *chore).cloned().unwrap_or(ChoreState::new(*chore));
+            let next_at = record.plan.next(*chore, Timestamp::now());
+            ChoreView { next_at, open: open.contains(chore), state }
+        };
+        Ok(Upkeep {
+            maintenance_host_id: record.repository.maintenance_host_id,
+            chores: Chore::ALL.iter().map(view).collect(),
+            plan: record.plan.clone(),
+        })
+    })
+    .await
+}
+
+/// Changes a repository's plan and maintenance host.
+///
+/// # Errors
+/// Wrong fields, or a host that cannot do it.
+pub async fn put(
+    s: &Services,
+    actor: &Actor,
+    id: RepositoryId,
+    host: Option<HostId>,
+    plan: Plan,
+) -> Result<Upkeep, ActError> {
+    let wrong = check_plan(&plan);
+    if !wrong.is_empty() {
+        return Err(ActError::Invalid(wrong));
+    }
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    s.db.write(move |conn| {
+        let mut record = load_repository(conn, id)?;
+        if let Some(host) = host {
+            hosts::get(conn, host)?.ok_or(ActError::NotFound(Noun::Host))?;
+            credentials::get(conn, host, id)?.ok_or(Refusal::NoCredential)?;
+        }
+        record.repository.maintenance_host_id = host;
+        record.repository.updated_at = now;
+        record.plan = plan;
+        repositories::update(conn, &record)?;
+        let detail = serde_json::json!({"maintenance_host": host, "plan": record.plan});
+        Ok::<_, ActError>(audit::record(conn, &actor, now, "repository.plan", &format!("repository:{id}"), &detail)?)
+    })
+    .await?;
+    get(s, id).await
+}
+
+/// A person asks for chores now, whatever the plan and its window say. They start in order, one after the other.
+///
+/// # Errors
+/// No such repository, or no host that can do them.
+pub async fn run_now(s: &Services, actor: &Actor, id: RepositoryId, chores: Vec<Chore>) -> Result<Upkeep, ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    let online = online_now(s);
+    s.db.write(move |conn| {
+        let record = load_repository(conn, id)?;
+        for chore in &chores {
+            host_for(conn, &record, *chore, &online)?;
+            let state = upkeep::chore(conn, id, *chore)?;
+            upkeep::put_chore(conn, id, &ChoreState { asked_by: Some(actor.label()), ..state })?;
+        }
+        let detail = serde_json::json!({"chores": chores});
+        audit::record(conn, &actor, now, "repository.maintain", &format!("repository:{id}"), &detail)?;
+        Ok::<_, ActError>(())
+    })
+    .await?;
+    start_due(s, now).await?;
+    get(s, id).await
+}
+
+/// Starts what is due. Answers how many chores were started.
+///
+/// # Errors
+/// When the database fails.
+pub async fn start_due(s: &Services, now: Timestamp) -> Result<usize, ActError> {
+    let due =
+        s.db.read(move |conn| {
+            let mut found = vec![];
+            for record in repositories::all(conn)? {
+                if let Some(due) = look(conn, &record, now)? {
+                    found.push((record.repository.id, due));
+                }
+            }
+            Ok::<_, ActError>(found)
+        })
+        .await?;
+    let count = due.len();
+    for (id, _) in due {
+        let online = online_now(s);
+        let wake = s.db.write(move |conn| start(conn, id, now, &online)).await?;
+        wake.into_iter().for_each(|host| s.hub.hosts.wake(host));
+    }
+    Ok(count)
+}
+
+/// The chore that is due in a repository, if one is. One that holds nothing yet needs nothing.
+fn look(conn: &mut Conn, record: &RepositoryRecord, now: Timestamp) -> Result<Option<Due>, ActError> {
+    let id = record.repository.id;
+    let states = upkeep::chores(conn, id)?;
+    let open = upkeep::open_chores(conn, id)?;
+    let Some(due) = due(&record.plan, &states, &open, record.repository.created_at, now) else { return Ok(None) };
+    if due.asked_by.is_none() && snapshots::count_of_repository(conn, id)?.0 == 0 {
+        return Ok(None);
+    }
+    Ok(Some(due))
+}
+
+/// Starts the chore that is due, looking once more inside the transaction.
+fn start(
+    conn: &mut Conn,
+    id: RepositoryId,
+    now: Timestamp,
+    online: &impl Fn(&HostRecord) -> bool,
+) -> Result<Vec<HostId>, ActError> {
+    let record = load_repository(conn, id)?;
+    let Some(due) = look(conn, &record, now)? else { return Ok(vec![]) };
+    let mut state = upkeep::chore(conn, id, due.chore)?;
+    state.followed_until = Some(state.followed_until.map_or(due.fire, |t| t.max(due.fire)));
+    state.asked_by = None;
+    state.note = None;
+    if due.chore == Chore::Forget && !retention::any_policy(conn, id)? {
+        state.note = Some("no schedule has a keep rule: everything is kept".into());
+        upkeep::put_chore(conn, id, &state)?;
+        return Ok(vec![]);
+    }
+    let host = match host_for(conn, &record, due.chore, online) {
+        Ok(host) => host,
+        Err(ActError::Refused(refusal)) => {
+            state.note = Some(format!("{}. {}", refusal.title(), refusal.detail()));
+            upkeep::put_chore(conn, id, &state)?;
+            return Ok(vec![]);
+        }
+        Err(error) => return Err(error),
+    };
+    let request = match due.asked_by {
+        Some(label) => Request::system(&format!("maintenance, asked for by {label}"), now),
+        None => Request::system("maintenance", now),
+    };
+    let task = task(&record, due.chore, &mut state, now);
+    let ask = Ask { priority: BEHIND, chore: Some(due.chore.as_str().into()), ..Ask::of(host, task) };
+    match queue(conn, &request, ask) {
+        Ok(job) => state.last_job_id = Some(job.id),
+        // Somebody was quicker: it is pending, and that is all that is wanted.
+        Err(ActError::Store(StoreError::Duplicate(_))) => return Ok(vec![]),
+        Err(ActError::Refused(refusal)) => state.note = Some(format!("{}. {}", refusal.title(), refusal.detail())),
+        Err(error) => return Err(error),
+    }
+    state.last_state = None;
+    upkeep::put_chore(conn, id, &state)?;
+    Ok(vec![host])
+}
+
+/// The host that does a chore: the maintenance host, or one whose credential can.
+fn host_for(
+    conn: &mut Conn,
+    record: &RepositoryRecord,
+    chore: Chore,
+    online: &impl Fn(&HostRecord) -> bool,
+) -> Result<HostId, ActError> {
+    let repository_id = record.repository.id;
+    // What decides is what the chore comes to in the end: forgetting begins with a list that anybody could make.
+    let needs = match chore {
+        Chore::Forget => Task::Forget { repository_id, snapshots: vec![], dry_run: false },
+        Chore::Prune => Task::Prune { repository_id, options: record.plan.prune_options.clone() },
+        Chore::Snapshots | Chore::Check | Chore::ReadData | Chore::Stats => Task::Locks { repository_id },
+    };
+    choose_host(conn, &needs, None, online)
+}
+
+fn task(record: &RepositoryRecord, chore: Chore, state: &mut ChoreState, now: Timestamp) -> Task {
+    let repository_id = record.repository.id;
+    let limit_download_kib = record.plan.limit_download_kib;
+    match chore {
+        Chore::Snapshots | Chore::Forget => Task::Snapshots { repository_id, all_hosts: true },
+        Chore::Prune => Task::Prune { repository_id, options: record.plan.prune_options.clone() },
+        Chore::Check => Task::Check { repository_id, read_data: ReadData::Nothing, limit_download_kib },
+        Chore::ReadData => {
+            let (read_data, begins) = next_part(state.part, record.plan.read_data_parts);
+            if begins {
+                state.cycle_started_at = Some(now);
+            }
+            Task::Check { repository_id, read_data, limit_download_kib }
+        }
+        Chore::Stats => Task::Stats { repository_id, mode: StatsMode::RawData, snapshots: vec![] },
+    }
+}
+
+/// Notes how a chore's job ended, and goes on where there is more to do. Answers hosts to wake.
+pub(super) fn chore_ended(
+    conn: &mut Conn,
+    record: &JobRecord,
+    repository: RepositoryId,
+    ended: JobState,
+    report: &FinishReport,
+    now: Timestamp,
+) -> Result<Vec<HostId>, ActError> {
+    let Some(chore) = record.chore.as_deref().and_then(|c| c.parse::<Chore>().ok()) else { return Ok(vec![]) };
+    let mut state = upkeep::chore(conn, repository, chore)?;
+    let well = matches!(report.end, End::Succeeded | End::Warning);
+    state.last_job_id = Some(record.job.id);
+    state.last_state = Some(ended);
+    state.last_done_at = Some(now);
+    let mut wake = vec![];
+    if well {
+        match (chore, &record.task) {
+            (Chore::Forget, Some(Task::Snapshots { .. })) => {
+                let listed = record.job.host_id;
+                let next = retention::after_list(conn, repository, listed, now)?;
+                state.note = Some(next.note);
+                if let Some(job) = next.job {
+                    state.last_job_id = Some(job);
+                    state.last_state = None;
+                    wake.push(listed);
+                } else {
+                    state.last_success_at = Some(now);
+                }
+            }
+            (Chore::ReadData, Some(Task::Check { read_data: ReadData::Part { part, .. }, .. })) => {
+                state.part = *part;
+                state.last_success_at = Some(now);
+            }
+            _ => state.last_success_at = Some(now),
+        }
+    } else {
+        state.note = report.cause.as_ref().map(|c| c.message.clone());
+    }
+    upkeep::put_chore(conn, repository, &state)?;
+    let about = (AlertKind::MaintenanceFailed, &*format!("repository:{repository}/{chore}"));
+    if well {
+        alerts::resolve(conn, about, now)?;
+    } else if report.end == End::Failed {
+        let why = state.note.as_deref().unwrap_or("it failed");
+        alerts::raise(conn, about, Severity::Warning, &format!("{}: {why}", chore.title()), now)?;
+    }
+    Ok(wake)
+}
+
+/// Asks each credential once a day what it can do. Answers how many were asked.
+///
+/// # Errors
+/// When the database fails.
+pub async fn prove(s: &Services, now: Timestamp) -> Result<usize, ActError> {
+    let before = Timestamp::from_micros(now.micros() - i64::try_from(PROOF_HOLDS.as_micros()).unwrap_or(i64::MAX));
+    let online = online_now(s);
+    let hosts =
+        s.db.write(move |conn| {
+            let mut asked = vec![];
+            for credential in credentials::unproven(conn, before, PROOFS)? {
+                let Some(host) = hosts::get(conn, credential.host_id)? else { continue };
+                if !online(&host) {
+                    continue;
+                }
+                let ask = Ask {
+                    priority: BEHIND,
+                    chore: Some(format!("probe:{}", host.id)),
+                    ..Ask::of(host.id, Task::Probe { repository_id: credential.repository_id })
+                };
+                match probe(conn, &Request::system("proofs", now), ask) {
+                    Ok(()) => asked.push(host.id),
+                    // It is pending already, or cannot be asked now.
+                    Err(ActError::Store(StoreError::Duplicate(_)) | ActError::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(asked)
+        })
+        .await?;
+    hosts.iter().for_each(|host| s.hub.hosts.wake(*host));
+    Ok(hosts.len())
+}
+
+/// Queues a probe unless one is pending.
+fn probe(conn: &mut Conn, request: &Request, ask: Ask<'_>) -> Result<(), ActError> {
+    let (Some(repository), Some(chore)) = (ask.task.repository_id(), ask.chore.as_deref()) else { return Ok(()) };
+    if upkeep::is_open(conn, repository, chore)? {
+        return Err(StoreError::Duplicate(chore.to_owned()).into());
+    }
+    queue(conn, request, ask).map(drop)
+}

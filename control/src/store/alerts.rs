@@ -1,0 +1,110 @@
+//! Alerts: conditions that hold for a subject. Opened once, updated while they hold, resolved when they end.
+
+use super::bridge::{from_json, parse, time, to_json};
+use super::schema::alerts;
+use super::{Conn, StoreResult};
+use crate::domain::alert::{Alert, AlertKind, Severity};
+use diesel::prelude::*;
+use restic_manager_shared::time::Timestamp;
+use uuid::Uuid;
+
+type Row = (String, String, String, String, String, i64, i64, Option<i64>, Option<String>, Option<i64>);
+
+fn alert(row: Row) -> StoreResult<Alert> {
+    Ok(Alert {
+        id: parse("alerts.id", &row.0)?,
+        kind: parse("alerts.kind", &row.1)?,
+        subject: row.2,
+        severity: parse("alerts.severity", &row.3)?,
+        detail: from_json("alerts.detail", &row.4)?,
+        opened_at: Timestamp::from_micros(row.5),
+        updated_at: Timestamp::from_micros(row.6),
+        acknowledged_at: time(row.7),
+        acknowledged_by: row.8,
+        resolved_at: time(row.9),
+    })
+}
+
+/// Says that a condition holds: opens an alert, or updates the open one. Answers whether it is new.
+///
+/// # Errors
+/// When the database fails.
+pub fn raise(
+    conn: &mut Conn,
+    (kind, subject): (AlertKind, &str),
+    severity: Severity,
+    detail: &str,
+    now: Timestamp,
+) -> StoreResult<bool> {
+    let detail = to_json("alerts.detail", &detail)?;
+    let open = alerts::table
+        .filter(alerts::kind.eq(kind.as_str()))
+        .filter(alerts::subject.eq(subject))
+        .filter(alerts::resolved_at.is_null());
+    let changed = diesel::update(open)
+        .set((alerts::severity.eq(severity.as_str()), alerts::detail.eq(&detail), alerts::updated_at.eq(now.micros())))
+        .execute(conn)?;
+    if changed > 0 {
+        return Ok(false);
+    }
+    diesel::insert_into(alerts::table)
+        .values((
+            alerts::id.eq(Uuid::now_v7().to_string()),
+            alerts::kind.eq(kind.as_str()),
+            alerts::subject.eq(subject),
+            alerts::severity.eq(severity.as_str()),
+            alerts::detail.eq(detail),
+            alerts::opened_at.eq(now.micros()),
+            alerts::updated_at.eq(now.micros()),
+        ))
+        .execute(conn)?;
+    Ok(true)
+}
+
+/// Says that a condition no longer holds.
+///
+/// # Errors
+/// When the database fails.
+pub fn resolve(conn: &mut Conn, (kind, subject): (AlertKind, &str), now: Timestamp) -> StoreResult<bool> {
+    let open = alerts::table
+        .filter(alerts::kind.eq(kind.as_str()))
+        .filter(alerts::subject.eq(subject))
+        .filter(alerts::resolved_at.is_null());
+    let values = (alerts::resolved_at.eq(now.micros()), alerts::updated_at.eq(now.micros()));
+    Ok(diesel::update(open).set(values).execute(conn)? > 0)
+}
+
+/// Marks an open alert as seen. False if there is no such open alert.
+///
+/// # Errors
+/// When the database fails.
+pub fn acknowledge(conn: &mut Conn, id: Uuid, by: &str, now: Timestamp) -> StoreResult<bool> {
+    let open = alerts::table.find(id.to_string()).filter(alerts::resolved_at.is_null());
+    let values = (alerts::acknowledged_at.eq(now.micros()), alerts::acknowledged_by.eq(by));
+    Ok(diesel::update(open).set(values).execute(conn)? > 0)
+}
+
+/// Alerts, the newest first; only open ones if asked so. `before` is the id of the last one seen.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(conn: &mut Conn, open_only: bool, before: Option<Uuid>, limit: i64) -> StoreResult<Vec<Alert>> {
+    let mut query = alerts::table.into_boxed::<super::conn::Backend>();
+    if open_only {
+        query = query.filter(alerts::resolved_at.is_null());
+    }
+    if let Some(before) = before {
+        query = query.filter(alerts::id.lt(before.to_string()));
+    }
+    // Ids count up with time.
+    query.order(alerts::id.desc()).limit(limit).load::<Row>(conn)?.into_iter().map(alert).collect()
+}
+
+/// The open alerts of a subject.
+///
+/// # Errors
+/// When the database fails.
+pub fn open_of(conn: &mut Conn, subject: &str) -> StoreResult<Vec<Alert>> {
+    let open = alerts::table.filter(alerts::subject.eq(subject)).filter(alerts::resolved_at.is_null());
+    open.order(alerts::id).load::<Row>(conn)?.into_iter().map(alert).collect()
+}

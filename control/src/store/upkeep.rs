@@ -1,0 +1,211 @@
+//! What is known of each repository's chores, its sizes over time, and its locks.
+
+use super::bridge::{from_json, parse, parse_opt, time, to_json};
+use super::jobs::OPEN;
+use super::schema::{jobs, repository_chores, repository_locks, repository_samples};
+use super::{Conn, StoreResult};
+use crate::domain::health::Sample;
+use crate::domain::upkeep::{Chore, ChoreState};
+use diesel::prelude::*;
+use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::operation::LockRecord;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = repository_chores)]
+struct Row {
+    chore: String,
+    followed_until: Option<i64>,
+    asked_by: Option<String>,
+    last_job_id: Option<String>,
+    last_state: Option<String>,
+    last_done_at: Option<i64>,
+    last_success_at: Option<i64>,
+    part: i32,
+    cycle_started_at: Option<i64>,
+    note: Option<String>,
+}
+
+fn state(row: Row) -> StoreResult<ChoreState> {
+    Ok(ChoreState {
+        chore: parse("repository_chores.chore", &row.chore)?,
+        followed_until: time(row.followed_until),
+        asked_by: row.asked_by,
+        last_job_id: parse_opt("repository_chores.last_job_id", row.last_job_id.as_deref())?,
+        last_state: parse_opt("repository_chores.last_state", row.last_state.as_deref())?,
+        last_done_at: time(row.last_done_at),
+        last_success_at: time(row.last_success_at),
+        part: u32::try_from(row.part).unwrap_or(0),
+        cycle_started_at: time(row.cycle_started_at),
+        note: row.note,
+    })
+}
+
+/// What is known of a repository's chores; those that were never due are not among them.
+///
+/// # Errors
+/// When the database fails.
+pub fn chores(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<ChoreState>> {
+    let rows = repository_chores::table
+        .filter(repository_chores::repository_id.eq(repository.to_string()))
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(state).collect()
+}
+
+/// One chore's state, a new one if nothing is known.
+///
+/// # Errors
+/// When the database fails.
+pub fn chore(conn: &mut Conn, repository: RepositoryId, chore: Chore) -> StoreResult<ChoreState> {
+    let row = repository_chores::table
+        .find((repository.to_string(), chore.as_str()))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    row.map_or_else(|| Ok(ChoreState::new(chore)), state)
+}
+
+/// What is kept of a chore.
+macro_rules! kept {
+    ($s:expr) => {
+        (
+            repository_chores::followed_until.eq($s.followed_until.map(Timestamp::micros)),
+            repository_chores::asked_by.eq($s.asked_by.as_deref()),
+            repository_chores::last_job_id.eq($s.last_job_id.map(|id| id.to_string())),
+            repository_chores::last_state.eq($s.last_state.map(|x| x.as_str())),
+            repository_chores::last_done_at.eq($s.last_done_at.map(Timestamp::micros)),
+            repository_chores::last_success_at.eq($s.last_success_at.map(Timestamp::micros)),
+            repository_chores::part.eq(i32::try_from($s.part).unwrap_or(0)),
+            repository_chores::cycle_started_at.eq($s.cycle_started_at.map(Timestamp::micros)),
+            repository_chores::note.eq($s.note.as_deref()),
+        )
+    };
+}
+
+/// Keeps a chore's state.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_chore(conn: &mut Conn, repository: RepositoryId, s: &ChoreState) -> StoreResult<()> {
+    let key = (repository.to_string(), s.chore.as_str());
+    if diesel::select(diesel::dsl::exists(repository_chores::table.find(key.clone()))).get_result::<bool>(conn)? {
+        diesel::update(repository_chores::table.find(key)).set(kept!(s)).execute(conn)?;
+    } else {
+        diesel::insert_into(repository_chores::table)
+            .values((repository_chores::repository_id.eq(key.0), repository_chores::chore.eq(key.1), kept!(s)))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The chores of a repository that have an open job.
+///
+/// # Errors
+/// When the database fails.
+pub fn open_chores(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<Chore>> {
+    let names: Vec<Option<String>> = jobs::table
+        .filter(jobs::repository_id.eq(repository.to_string()))
+        .filter(jobs::state.eq_any(OPEN))
+        .filter(jobs::chore.is_not_null())
+        .select(jobs::chore)
+        .load(conn)?;
+    // Others than those of the plan have names of their own.
+    Ok(names.iter().flatten().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// Whether an open job does this chore.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_open(conn: &mut Conn, repository: RepositoryId, chore: &str) -> StoreResult<bool> {
+    Ok(diesel::select(diesel::dsl::exists(
+        jobs::table
+            .filter(jobs::repository_id.eq(repository.to_string()))
+            .filter(jobs::chore.eq(chore))
+            .filter(jobs::state.eq_any(OPEN)),
+    ))
+    .get_result(conn)?)
+}
+
+/// Adds a sample of a repository's sizes.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_sample(conn: &mut Conn, repository: RepositoryId, sample: &Sample) -> StoreResult<()> {
+    let key = (repository.to_string(), sample.at.micros());
+    diesel::delete(repository_samples::table.find(key.clone())).execute(conn)?;
+    diesel::insert_into(repository_samples::table)
+        .values((
+            repository_samples::repository_id.eq(key.0),
+            repository_samples::at.eq(key.1),
+            repository_samples::sample.eq(to_json("repository_samples.sample", sample)?),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// A repository's samples, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn samples(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<Sample>> {
+    let rows: Vec<String> = repository_samples::table
+        .filter(repository_samples::repository_id.eq(repository.to_string()))
+        .order(repository_samples::at)
+        .select(repository_samples::sample)
+        .load(conn)?;
+    rows.iter().map(|text| from_json("repository_samples.sample", text)).collect()
+}
+
+/// Drops samples.
+///
+/// # Errors
+/// When the database fails.
+pub fn drop_samples(conn: &mut Conn, repository: RepositoryId, at: &[Timestamp]) -> StoreResult<()> {
+    let at: Vec<i64> = at.iter().map(|t| t.micros()).collect();
+    for part in at.chunks(500) {
+        diesel::delete(
+            repository_samples::table
+                .filter(repository_samples::repository_id.eq(repository.to_string()))
+                .filter(repository_samples::at.eq_any(part.iter().copied())),
+        )
+        .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Keeps which locks a repository has, over what was known.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_locks(conn: &mut Conn, repository: RepositoryId, locks: &[LockRecord], now: Timestamp) -> StoreResult<()> {
+    let id = repository.to_string();
+    diesel::delete(repository_locks::table.filter(repository_locks::repository_id.eq(&id))).execute(conn)?;
+    for lock in locks {
+        diesel::insert_into(repository_locks::table)
+            .values((
+                repository_locks::repository_id.eq(&id),
+                repository_locks::lock_id.eq(&lock.id),
+                repository_locks::record.eq(to_json("repository_locks.record", lock)?),
+                repository_locks::seen_at.eq(now.micros()),
+            ))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The locks of a repository as they were last seen, and when.
+///
+/// # Errors
+/// When the database fails.
+pub fn locks(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(LockRecord, Timestamp)>> {
+    let rows: Vec<(String, i64)> = repository_locks::table
+        .filter(repository_locks::repository_id.eq(repository.to_string()))
+        .order(repository_locks::lock_id)
+        .select((repository_locks::record, repository_locks::seen_at))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(text, at)| Ok((from_json("repository_locks.record", &text)?, Timestamp::from_micros(at))))
+        .collect()
+}

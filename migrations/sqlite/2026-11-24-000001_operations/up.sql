@@ -1,0 +1,88 @@
+-- Operations: maintenance, retention, locks, health, attested snapshots.
+ALTER TABLE repositories ADD COLUMN maintenance_host_id TEXT REFERENCES hosts (id) ON DELETE SET NULL;
+ALTER TABLE repositories ADD COLUMN plan TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE repositories ADD COLUMN quota_bytes BIGINT;
+ALTER TABLE repositories ADD COLUMN ca_pem TEXT;
+ALTER TABLE repositories ADD COLUMN rotation TEXT;
+ALTER TABLE repositories ADD COLUMN pending_password_sealed TEXT;
+CREATE INDEX repositories_by_maintenance_host ON repositories (maintenance_host_id);
+ALTER TABLE host_credentials ADD COLUMN url TEXT;
+ALTER TABLE host_credentials ADD COLUMN proof TEXT;
+ALTER TABLE host_credentials ADD COLUMN proof_at BIGINT;
+ALTER TABLE hosts ADD COLUMN frozen TEXT;
+ALTER TABLE hosts ADD COLUMN hooks TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN chore TEXT;
+ALTER TABLE jobs ADD COLUMN secrets_sealed TEXT;
+ALTER TABLE jobs ADD COLUMN outcome TEXT;
+ALTER TABLE jobs ADD COLUMN pids TEXT;
+-- One pending chore of a kind for a repository, however often it was due.
+CREATE UNIQUE INDEX jobs_one_chore ON jobs (repository_id, chore)
+    WHERE chore IS NOT NULL AND state IN ('queued', 'dispatched', 'running');
+CREATE INDEX jobs_open_of_repository ON jobs (repository_id, state) WHERE state IN ('queued', 'dispatched', 'running');
+CREATE INDEX jobs_by_repository_and_kind ON jobs (repository_id, kind, queued_at);
+-- A snapshot that was made outside belongs to no host that is known here. Nothing refers to this table, so it is made anew.
+CREATE TABLE snapshots_new (
+    repository_id TEXT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    snapshot_id TEXT NOT NULL,
+    host_id TEXT REFERENCES hosts (id) ON DELETE SET NULL,
+    schedule_id TEXT REFERENCES schedules (id) ON DELETE SET NULL,
+    job_id TEXT REFERENCES jobs (id) ON DELETE SET NULL,
+    time BIGINT NOT NULL,
+    record TEXT NOT NULL,
+    attested BOOLEAN NOT NULL DEFAULT FALSE,
+    listed_by TEXT,
+    first_seen_at BIGINT NOT NULL,
+    gone_at BIGINT,
+    PRIMARY KEY (repository_id, snapshot_id)
+);
+INSERT INTO snapshots_new (repository_id, snapshot_id, host_id, schedule_id, job_id, time, record, attested, first_seen_at, gone_at)
+    SELECT repository_id, snapshot_id, host_id, schedule_id, job_id, time, record, job_id IS NOT NULL, first_seen_at, gone_at
+    FROM snapshots;
+DROP TABLE snapshots;
+ALTER TABLE snapshots_new RENAME TO snapshots;
+CREATE INDEX snapshots_by_host ON snapshots (host_id, time, snapshot_id);
+CREATE INDEX snapshots_by_repository ON snapshots (repository_id, time, snapshot_id);
+CREATE INDEX snapshots_by_schedule ON snapshots (schedule_id, time, snapshot_id);
+CREATE INDEX snapshots_by_job ON snapshots (job_id);
+CREATE TABLE repository_samples (
+    repository_id TEXT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    at BIGINT NOT NULL,
+    sample TEXT NOT NULL,
+    PRIMARY KEY (repository_id, at)
+);
+CREATE TABLE repository_locks (
+    repository_id TEXT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    lock_id TEXT NOT NULL,
+    record TEXT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    PRIMARY KEY (repository_id, lock_id)
+);
+CREATE TABLE repository_chores (
+    repository_id TEXT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    chore TEXT NOT NULL,
+    followed_until BIGINT,
+    asked_by TEXT,
+    last_job_id TEXT,
+    last_state TEXT,
+    last_done_at BIGINT,
+    last_success_at BIGINT,
+    part INTEGER NOT NULL DEFAULT 0,
+    cycle_started_at BIGINT,
+    note TEXT,
+    PRIMARY KEY (repository_id, chore)
+);
+CREATE TABLE alerts (
+    id TEXT PRIMARY KEY NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    opened_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    acknowledged_at BIGINT,
+    acknowledged_by TEXT,
+    resolved_at BIGINT
+);
+CREATE UNIQUE INDEX alerts_open ON alerts (kind, subject) WHERE resolved_at IS NULL;
+CREATE INDEX alerts_by_time ON alerts (opened_at, id);
