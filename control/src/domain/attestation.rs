@@ -52,7 +52,7 @@ pub enum Attestation {
 
 /// Why a snapshot is not taken for ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(tag = "doubt", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Doubt {
     /// No job of ours reported it.
     Unknown,

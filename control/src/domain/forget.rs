@@ -26,6 +26,7 @@ pub struct Facts<'a> {
 /// What a run of forget may not do, whatever the policy says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = ForgetGuards)]
 pub struct Guards {
     /// So many attested snapshots stay at least, the newest first. Never less than one.
     #[schema(minimum = 1, maximum = 1000)]
@@ -46,6 +47,7 @@ impl Default for Guards {
 
 /// Why nothing of a schedule is removed for now, such as a tripwire that is up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = RetentionFreeze)]
 pub struct Freeze {
     /// In words.
     pub reason: String,
@@ -73,6 +75,7 @@ pub struct Question<'a> {
 /// Why a snapshot stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "because", rename_all = "snake_case")]
+#[schema(as = KeptBecause)]
 pub enum Because {
     /// A rule of the policy keeps it.
     Rule {
@@ -110,6 +113,7 @@ impl fmt::Display for Because {
 /// What is decided about a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
+#[schema(as = ForgetDecision)]
 pub enum Decision {
     /// It stays.
     Keep {
@@ -134,6 +138,7 @@ impl fmt::Display for Decision {
 
 /// A snapshot with what is decided about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ForgetEntry)]
 pub struct Entry {
     /// restic's id.
     pub id: String,
@@ -148,7 +153,8 @@ pub struct Entry {
 
 /// Whether a plan may be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(tag = "gate", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(as = ForgetGate)]
 pub enum Gate {
     /// There is nothing to remove.
     Nothing,
@@ -189,6 +195,7 @@ impl fmt::Display for Gate {
 /// Something that a person should be told of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[schema(as = ForgetEvent)]
 pub enum Event {
     /// There are snapshots that no job of ours made, or that lie about their time.
     Unattested {
@@ -206,6 +213,7 @@ pub enum Event {
 
 /// What a run of forget is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ForgetPlan)]
 pub struct Plan {
     /// Every snapshot of the schedule, newest first.
     pub entries: Vec<Entry>,
@@ -431,7 +439,7 @@ mod tests {
         let (newest, oldest) = (&made["entries"][0], &made["entries"][1]);
         assert_eq!((&newest["decision"], &newest["text"]), (&"keep".into(), &"last snapshot".into()));
         assert_eq!(newest["because"][0]["reason"]["slot"], "last");
-        assert_eq!((&oldest["decision"], &made["gate"]["gate"]), (&"forget".into(), &"open".into()));
+        assert_eq!((&oldest["decision"], &made["gate"]["kind"]), (&"forget".into(), &"open".into()));
     }
 
     proptest! {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 /// A lock as its file says. The holder writes it anew every five minutes, with another id and time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = RepositoryLock)]
 pub struct Lock {
     /// Its id, until it is refreshed.
     pub id: String,
@@ -39,7 +40,7 @@ pub struct Child {
     pub host_id: HostId,
     /// That host's name here.
     pub host: String,
-    /// The name that the host gives itself.
+    /// The name that the host gives itself today, as `unlock` will see it there. A lock that it made under another name is nobody's.
     pub hostname: String,
     /// The job.
     pub job_id: JobId,
@@ -62,6 +63,7 @@ const RESTIC_STALE: Duration = Duration::from_secs(25 * 60);
 
 /// The process that made a lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = LockHolder)]
 pub struct Holder {
     /// The host whose agent started it.
     pub host_id: HostId,
@@ -74,6 +76,7 @@ pub struct Holder {
 /// What is known about a lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
+#[schema(as = LockVerdict)]
 pub enum Verdict {
     /// A job that has not ended holds it.
     Held {
@@ -94,7 +97,8 @@ pub enum Verdict {
 
 /// Why it cannot be told whether a lock is dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(tag = "why", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(as = LockUnknown)]
 pub enum Unknown {
     /// No job of ours ran restic under this number at that time on a host of that name.
     NotOurs,
@@ -145,6 +149,7 @@ impl Verdict {
 
 /// A lock with what is known about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = JudgedLock)]
 pub struct Judged {
     /// The lock.
     pub lock: Lock,
@@ -196,6 +201,7 @@ fn verdict(lock: &Lock, children: &[Child]) -> Verdict {
 
 /// How the dead locks of a repository can be removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = LockCleanup)]
 pub struct Cleanup {
     /// Hosts on which a plain `restic unlock` removes at least one dead lock, and no other. The first choice.
     pub unlock_on: Vec<HostId>,
@@ -403,12 +409,14 @@ mod tests {
         #[test]
         fn nothing_alive_is_ever_removed(
             locks in prop::collection::vec(("[ab]", 1..4u32, 97_000..100_000i64), 1..5),
-            children in prop::collection::vec((1..4u128, "[ab]", 1..4u32, state(), any::<bool>()), 0..6),
+            children in prop::collection::vec((1..4u128, 1..4u32, state(), any::<bool>()), 0..6),
             idle: bool,
         ) {
             let locks: Vec<Lock> = locks.iter().map(|(name, pid, time)| lock(name, *pid, *time)).collect();
+            // Hosts 1 and 3 have one name.
+            let name = |n: u128| if n % 2 == 1 { "a" } else { "b" };
             let children: Vec<Child> =
-                children.iter().map(|(n, name, pid, state, gone)| child(*n, name, *pid, *state, *gone)).collect();
+                children.iter().map(|(n, pid, state, gone)| child(*n, name(*n), *pid, *state, *gone)).collect();
             let judged = judge(&locks, &children);
             for one in &judged {
                 let dead = one.verdict.dead();

@@ -66,6 +66,7 @@ impl Slot {
 /// Why a policy keeps a snapshot. As text in restic's own words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "rule", rename_all = "snake_case")]
+#[schema(as = KeepReason)]
 pub enum Reason {
     /// It has all tags of one of the lists.
     Tags {

@@ -221,7 +221,7 @@ impl utoipa::PartialSchema for Count {
 
 impl utoipa::ToSchema for Count {
     fn name() -> std::borrow::Cow<'static, str> {
-        std::borrow::Cow::Borrowed("Count")
+        std::borrow::Cow::Borrowed("KeepCount")
     }
 }
 

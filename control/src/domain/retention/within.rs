@@ -121,7 +121,7 @@ impl utoipa::PartialSchema for Within {
 
 impl utoipa::ToSchema for Within {
     fn name() -> std::borrow::Cow<'static, str> {
-        std::borrow::Cow::Borrowed("Within")
+        std::borrow::Cow::Borrowed("KeepWithin")
     }
 }
 

@@ -1,0 +1,317 @@
+//! How a repository is on the whole: every trouble that is found, each with its weight, and the heaviest of them as the verdict.
+
+use super::super::text_enum;
+use super::super::upkeep::Chore;
+use restic_manager_shared::time::Timestamp;
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+
+text_enum! {
+    /// How bad something is, in order.
+    Level {
+        /// Nothing to do.
+        Ok = "ok",
+        /// To be looked at soon.
+        Warning = "warning",
+        /// To be looked at now: data may be lost, or backups stop.
+        Critical = "critical",
+    }
+}
+
+text_enum! {
+    /// What a probe found out about a credential that should only be able to add.
+    AppendOnly {
+        /// It cannot delete.
+        Proven = "proven",
+        /// It can.
+        CanDelete = "can_delete",
+        /// The storage does not let it be seen.
+        CannotTell = "cannot_tell",
+        /// Nobody has looked yet, or too long ago.
+        NotProbed = "not_probed",
+    }
+}
+
+/// What is known about a repository.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// When it came to be known here.
+    pub known_since: Option<Timestamp>,
+    /// When a check last found no error.
+    pub checked_at: Option<Timestamp>,
+    /// Chores whose last run failed.
+    pub failed: Vec<Chore>,
+    /// Locks of jobs that have ended and whose process is gone.
+    pub dead_locks: usize,
+    /// Locks of which nobody knows whose they are.
+    pub unknown_locks: usize,
+    /// What is known of each host's append-only credential, with the host's name.
+    pub append_only: Vec<(String, AppendOnly)>,
+    /// In how many days it is full, if it grows.
+    pub full_in_days: Option<f64>,
+    /// Snapshots that no job of ours made.
+    pub unattested: usize,
+}
+
+/// From where on something is a trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A check should have succeeded within so many days; three times as long is critical.
+    pub check_days: u32,
+    /// Warn if it is full within so many days.
+    pub full_warning_days: u32,
+    /// It is critical within so many.
+    pub full_critical_days: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { check_days: 14, full_warning_days: 14, full_critical_days: 3 }
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[serde(tag = "trouble", rename_all = "snake_case")]
+#[schema(as = HealthTrouble)]
+pub enum Trouble {
+    /// No check has succeeded yet.
+    NeverChecked {
+        /// For so many days.
+        days: u64,
+    },
+    /// The last check that succeeded is long ago.
+    CheckOverdue {
+        /// So many days.
+        days: u64,
+    },
+    /// The last run of a chore failed.
+    ChoreFailed {
+        /// Which.
+        chore: Chore,
+    },
+    /// Dead processes of ours left locks behind.
+    DeadLocks {
+        /// So many.
+        count: usize,
+    },
+    /// Somebody that we do not know holds locks.
+    UnknownLocks {
+        /// So many.
+        count: usize,
+    },
+    /// Credentials that should only add can delete.
+    CanDelete {
+        /// Of these hosts.
+        hosts: Vec<String>,
+    },
+    /// It is not proven that credentials can only add.
+    AppendOnlyNotProven {
+        /// Of these hosts.
+        hosts: Vec<String>,
+    },
+    /// The room is used up soon.
+    Full {
+        /// In so many days, rounded down.
+        days: u64,
+    },
+    /// There are snapshots that no job of ours made.
+    Unattested {
+        /// So many.
+        count: usize,
+    },
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverChecked { days } => write!(f, "no check has succeeded in {days} days"),
+            Self::CheckOverdue { days } => write!(f, "the last check that succeeded was {days} days ago"),
+            Self::ChoreFailed { chore: Chore::Check | Chore::ReadData } => {
+                f.write_str("the last check failed: see its job for what is damaged")
+            }
+            Self::ChoreFailed { chore: chore @ (Chore::Snapshots | Chore::Forget | Chore::Prune | Chore::Stats) } => {
+                write!(f, "the last \"{}\" failed", chore.title())
+            }
+            Self::DeadLocks { count } => {
+                write!(f, "{count} left by processes that are gone: they will be removed", count = locks(*count))
+            }
+            Self::UnknownLocks { count } => write!(f, "{} of unknown holders", locks(*count)),
+            Self::CanDelete { hosts } => {
+                write!(f, "the append-only credential can delete on {}", hosts.join(", "))
+            }
+            Self::AppendOnlyNotProven { hosts } => {
+                write!(f, "it is not proven that the credential is append-only on {}", hosts.join(", "))
+            }
+            Self::Full { days: 0 } => f.write_str("the storage is full, or will be within a day"),
+            Self::Full { days } => write!(f, "the storage will be full in {days} days"),
+            Self::Unattested { count: 1 } => f.write_str("1 snapshot was not made by a job of ours"),
+            Self::Unattested { count } => write!(f, "{count} snapshots were not made by a job of ours"),
+        }
+    }
+}
+
+fn locks(count: usize) -> String {
+    if count == 1 { "1 lock".into() } else { format!("{count} locks") }
+}
+
+impl Trouble {
+    /// How bad it is.
+    #[must_use]
+    pub fn level(&self, limits: Limits) -> Level {
+        let overdue = u64::from(limits.check_days) * 3;
+        match self {
+            Self::NeverChecked { days } | Self::CheckOverdue { days } if *days < overdue => Level::Warning,
+            Self::NeverChecked { .. } | Self::CheckOverdue { .. } => Level::Critical,
+            Self::ChoreFailed { chore: Chore::Check | Chore::ReadData } => Level::Critical,
+            Self::ChoreFailed { chore: Chore::Snapshots | Chore::Forget | Chore::Prune | Chore::Stats } => {
+                Level::Warning
+            }
+            Self::DeadLocks { .. } | Self::UnknownLocks { .. } => Level::Warning,
+            Self::CanDelete { .. } => Level::Critical,
+            Self::AppendOnlyNotProven { .. } | Self::Unattested { .. } => Level::Warning,
+            Self::Full { days } if *days < u64::from(limits.full_critical_days) => Level::Critical,
+            Self::Full { .. } => Level::Warning,
+        }
+    }
+}
+
+/// A trouble with its weight and in words.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = WeighedTrouble)]
+pub struct Weighed {
+    /// What it is.
+    #[serde(flatten)]
+    pub trouble: Trouble,
+    /// How bad.
+    pub level: Level,
+    /// The same in words.
+    pub text: String,
+}
+
+/// How a repository is.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = RepositoryHealth)]
+pub struct Health {
+    /// On the whole: as its worst trouble.
+    pub level: Level,
+    /// Its troubles, the worst first.
+    pub troubles: Vec<Weighed>,
+}
+
+/// Weighs what is known about a repository.
+#[must_use]
+pub fn verdict(findings: &Findings, limits: Limits, now: Timestamp) -> Health {
+    let weigh = |trouble: Trouble| Weighed { level: trouble.level(limits), text: trouble.to_string(), trouble };
+    let mut troubles: Vec<Weighed> = troubles(findings, limits, now).into_iter().map(weigh).collect();
+    troubles.sort_by_key(|one| std::cmp::Reverse(one.level));
+    Health { level: troubles.first().map_or(Level::Ok, |worst| worst.level), troubles }
+}
+
+fn troubles(findings: &Findings, limits: Limits, now: Timestamp) -> Vec<Trouble> {
+    let count = |count: usize| (count > 0).then_some(count);
+    let failed = findings.failed.iter().map(|chore| Trouble::ChoreFailed { chore: *chore });
+    let mut found: Vec<Trouble> = failed.collect();
+    found.extend(unchecked(findings, limits, now));
+    found.extend(hosts(findings, &[AppendOnly::CanDelete]).map(|hosts| Trouble::CanDelete { hosts }));
+    let unproven = [AppendOnly::CannotTell, AppendOnly::NotProbed];
+    found.extend(hosts(findings, &unproven).map(|hosts| Trouble::AppendOnlyNotProven { hosts }));
+    let near = |days: &f64| *days <= f64::from(limits.full_warning_days);
+    found.extend(findings.full_in_days.filter(near).map(|days| Trouble::Full { days: days.max(0.0) as u64 }));
+    found.extend(count(findings.unknown_locks).map(|count| Trouble::UnknownLocks { count }));
+    found.extend(count(findings.dead_locks).map(|count| Trouble::DeadLocks { count }));
+    found.extend(count(findings.unattested).map(|count| Trouble::Unattested { count }));
+    found
+}
+
+/// A repository that is new here has as long for its first check as for any other.
+fn unchecked(findings: &Findings, limits: Limits, now: Timestamp) -> Option<Trouble> {
+    const DAY: u64 = 86_400;
+    let silent = now.since(findings.checked_at.or(findings.known_since)?);
+    let days = silent.as_secs() / DAY;
+    let late = silent > Duration::from_secs(u64::from(limits.check_days) * DAY);
+    late.then_some(match findings.checked_at {
+        Some(_) => Trouble::CheckOverdue { days },
+        None => Trouble::NeverChecked { days },
+    })
+}
+
+fn hosts(findings: &Findings, proofs: &[AppendOnly]) -> Option<Vec<String>> {
+    let named = findings.append_only.iter().filter(|(_, proof)| proofs.contains(proof));
+    let hosts: Vec<String> = named.map(|(host, _)| host.clone()).collect();
+    (!hosts.is_empty()).then_some(hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000 * 86_400);
+
+    fn days_ago(days: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_seconds((1_000 - days) * 86_400))
+    }
+
+    fn fine() -> Findings {
+        Findings { known_since: days_ago(500), checked_at: days_ago(7), ..Findings::default() }
+    }
+
+    fn of(proof: AppendOnly) -> Vec<(String, AppendOnly)> {
+        vec![("web".into(), AppendOnly::Proven), ("db".into(), proof)]
+    }
+
+    #[test]
+    fn each_trouble_has_its_weight() {
+        use Level::{Critical, Ok, Warning};
+        for (findings, level, text) in [
+            (fine(), Ok, ""),
+            (Findings { checked_at: days_ago(15), ..fine() }, Warning, "the last check that succeeded was 15 days ago"),
+            (Findings { checked_at: days_ago(42), ..fine() }, Critical, "42 days ago"),
+            (Findings { checked_at: None, known_since: days_ago(3), ..fine() }, Ok, ""),
+            (
+                Findings { checked_at: None, known_since: days_ago(20), ..fine() },
+                Warning,
+                "no check has succeeded in 20 days",
+            ),
+            (Findings { failed: vec![Chore::Prune], ..fine() }, Warning, "the last \"Prune\" failed"),
+            (Findings { failed: vec![Chore::ReadData], ..fine() }, Critical, "what is damaged"),
+            (Findings { dead_locks: 1, ..fine() }, Warning, "1 lock left"),
+            (Findings { unknown_locks: 2, ..fine() }, Warning, "2 locks of unknown"),
+            (Findings { append_only: of(AppendOnly::Proven), ..fine() }, Ok, ""),
+            (Findings { append_only: of(AppendOnly::CannotTell), ..fine() }, Warning, "append-only on db"),
+            (Findings { append_only: of(AppendOnly::NotProbed), ..fine() }, Warning, "append-only on db"),
+            (Findings { append_only: of(AppendOnly::CanDelete), ..fine() }, Critical, "can delete on db"),
+            (Findings { full_in_days: Some(14.5), ..fine() }, Ok, ""),
+            (Findings { full_in_days: Some(13.9), ..fine() }, Warning, "full in 13 days"),
+            (Findings { full_in_days: Some(2.0), ..fine() }, Critical, "full in 2 days"),
+            (Findings { full_in_days: Some(0.0), ..fine() }, Critical, "the storage is full"),
+            (Findings { unattested: 5, ..fine() }, Warning, "5 snapshots were not"),
+        ] {
+            let health = verdict(&findings, Limits::default(), NOW);
+            let said = health.troubles.first().map(|one| one.text.clone()).unwrap_or_default();
+            assert_eq!(health.level, level, "{findings:?}");
+            assert!(said.contains(text) && said.is_empty() == text.is_empty(), "{said:?} is not {text:?}");
+        }
+    }
+
+    #[test]
+    fn the_worst_comes_first() {
+        let findings = Findings { unattested: 1, append_only: of(AppendOnly::CanDelete), dead_locks: 1, ..fine() };
+        let health = verdict(&findings, Limits::default(), NOW);
+        let json = serde_json::to_value(&health).expect("json");
+        assert_eq!((&json["level"], &json["troubles"][0]["trouble"]), (&"critical".into(), &"can_delete".into()));
+        assert_eq!(health.troubles.len(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn waiting_never_makes_it_better(days in 0..100i64, more in 0..100u64, full in prop::option::of(0.0..40.0f64)) {
+            let findings = Findings { checked_at: days_ago(days), full_in_days: full, ..fine() };
+            let soon = verdict(&findings, Limits::default(), NOW);
+            let late = verdict(&findings, Limits::default(), NOW + Duration::from_secs(more * 86_400));
+            prop_assert!(late.level >= soon.level);
+        }
+    }
+}
