@@ -2,6 +2,7 @@
 //! is state and not a queue: what was due ten times while its host was away is due once.
 
 use super::backup_options::minute_of_day;
+use super::health::{Part, ReadCycle};
 use super::operation::JobKind;
 use super::task_input::check_prune;
 use super::text_enum;
@@ -227,10 +228,8 @@ pub struct ChoreState {
     pub last_done_at: Option<Timestamp>,
     /// When it last succeeded.
     pub last_success_at: Option<Timestamp>,
-    /// The part of the data that was read last in this cycle; 0 before the first.
-    pub part: u32,
-    /// When this cycle of reading began.
-    pub cycle_started_at: Option<Timestamp>,
+    /// How far the data is read; for the chore that reads it.
+    pub cycle: Option<ReadCycle>,
     /// What came of it, or what is in the way.
     pub note: Option<String>,
 }
@@ -247,8 +246,7 @@ impl ChoreState {
             last_state: None,
             last_done_at: None,
             last_success_at: None,
-            part: 0,
-            cycle_started_at: None,
+            cycle: None,
             note: None,
         }
     }
@@ -303,12 +301,34 @@ fn newest_fire(plan: &Plan, chore: Chore, after: Timestamp, now: Timestamp) -> O
     Some(newest)
 }
 
-/// The part of the data that is read next, and whether a new cycle begins with it.
+/// What a check reads next: the next part of the cycle, or everything if it is not divided.
 #[must_use]
-pub fn next_part(last: u32, of: u32) -> (ReadData, bool) {
-    let of = of.max(1);
-    let part = if last >= of { 1 } else { last + 1 };
-    (if of == 1 { ReadData::Everything } else { ReadData::Part { part, of } }, part == 1)
+pub fn read_next(cycle: &ReadCycle) -> ReadData {
+    let Part { n, of } = cycle.next();
+    if of == 1 { ReadData::Everything } else { ReadData::Part { part: n.into(), of: of.into() } }
+}
+
+/// The cycle as it goes on by the plan: divided anew if the plan says another number of parts.
+#[must_use]
+pub fn cycle_of(state: &ChoreState, plan: &Plan) -> Option<ReadCycle> {
+    let of = u16::try_from(plan.read_data_parts).ok()?;
+    match state.cycle.clone() {
+        Some(cycle) => cycle.divided(of).ok(),
+        None => ReadCycle::new(of).ok(),
+    }
+}
+
+/// The cycle after a check that read this much and found no error.
+#[must_use]
+pub fn cycle_after(cycle: ReadCycle, read: ReadData, at: Timestamp) -> ReadCycle {
+    match read {
+        ReadData::Everything => cycle.after_all(at),
+        ReadData::Part { part, of } => match (u16::try_from(part), u16::try_from(of)) {
+            (Ok(n), Ok(of)) => cycle.after(Part { n, of }, at),
+            _ => cycle,
+        },
+        ReadData::Nothing | ReadData::Percent { .. } => cycle,
+    }
 }
 
 #[cfg(test)]
@@ -370,19 +390,24 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_covers_every_part() {
-        let mut last = 0;
-        let mut seen = vec![];
-        for _ in 0..6 {
-            let (read, begins) = next_part(last, 3);
-            let ReadData::Part { part, .. } = read else { panic!("a part") };
-            assert_eq!(begins, part == 1);
-            seen.push(part);
-            last = part;
-        }
-        assert_eq!(seen, [1, 2, 3, 1, 2, 3]);
-        assert_eq!(next_part(5, 3).0, ReadData::Part { part: 1, of: 3 }, "fewer parts than before");
-        assert_eq!(next_part(0, 1).0, ReadData::Everything);
+    fn a_cycle_covers_every_part_and_begins_anew_when_it_is_divided_otherwise() {
+        let now = at("2026-01-01T00:00:00Z");
+        let mut state = ChoreState::new(Chore::ReadData);
+        let mut plan = Plan { read_data_parts: 3, ..plan() };
+        let mut read = |state: &mut ChoreState, plan: &Plan| {
+            let cycle = cycle_of(state, plan).expect("a cycle");
+            let next = read_next(&cycle);
+            state.cycle = Some(cycle_after(cycle, next, now));
+            next
+        };
+        let part = |part, of| ReadData::Part { part, of };
+        let seen: Vec<ReadData> = (0..4).map(|_| read(&mut state, &plan)).collect();
+        assert_eq!(seen, [part(1, 3), part(2, 3), part(3, 3), part(1, 3)]);
+        assert_eq!(state.cycle.as_ref().and_then(|c| c.completed_at), Some(now));
+        plan.read_data_parts = 2;
+        assert_eq!(read(&mut state, &plan), part(1, 2));
+        plan.read_data_parts = 1;
+        assert_eq!(read(&mut state, &plan), ReadData::Everything);
     }
 
     #[test]

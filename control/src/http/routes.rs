@@ -63,71 +63,88 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
     config
         .service(health::healthz)
         .service(health::readyz)
-        .service(
-            scope("/agent/v1")
-                .service(agent::enroll)
-                .service(agent::poll_host)
-                .service(agent::tell_fire)
-                .service(agent::claim_job)
-                .service(agent::report_chunk)
-                .service(agent::report_snapshots)
-                .service(agent::finish_job),
-        )
-        .service(
-            scope("/api/v1")
-                .service(api::hosts::list_hosts)
-                .service(api::hosts::get_host)
-                .service(api::hosts::update_host)
-                .service(api::hosts::delete_host)
-                .service(api::hosts::list_schedules)
-                .service(api::hosts::create_schedule)
-                .service(api::hosts::list_snapshots)
-                .service(api::hosts::list_host_jobs)
-                .service(api::hosts::run_host)
-                .service(api::hosts::put_credential)
-                .service(api::hosts::remove_credential)
-                .service(api::hosts::freeze_host)
-                .service(api::hosts::thaw_host)
-                .service(api::schedules::preview_schedule)
-                // Or other methods of this path would be taken for those of a schedule called "preview".
-                .route("/schedules/preview", web::to(|| ready(not_allowed("POST"))))
-                .service(api::schedules::get_schedule)
-                .service(api::schedules::update_schedule)
-                .service(api::schedules::delete_schedule)
-                .service(api::schedules::run_schedule)
-                .service(api::schedules::dry_run_schedule)
-                .service(api::repositories::list_repositories)
-                .service(api::repositories::create_repository)
-                .service(api::repositories::get_repository)
-                .service(api::repositories::update_repository)
-                .service(api::repositories::delete_repository)
-                .service(api::repositories::init_repository)
-                .service(api::repositories::refresh_snapshots)
-                .service(api::repositories::vouch_for_snapshots)
-                .service(api::repositories::list_repository_snapshots)
-                .service(api::repositories::list_credentials)
-                .service(api::repositories::list_backends)
-                .service(api::upkeep::get_maintenance)
-                .service(api::upkeep::put_maintenance)
-                .service(api::upkeep::run_maintenance)
-                .service(api::upkeep::list_locks)
-                .service(api::upkeep::preview_retention)
-                .service(api::upkeep::carry_out_retention)
-                .service(api::upkeep::rotate_password)
-                .service(api::upkeep::create_account)
-                .service(api::alerts::list_alerts)
-                .service(api::alerts::acknowledge_alert)
-                .service(api::enrollment::create_enrollment_token)
-                .service(api::jobs::list_jobs)
-                .service(api::jobs::request_job)
-                .service(api::jobs::list_operations)
-                .service(api::jobs::get_job)
-                .service(api::jobs::cancel_job)
-                .service(api::jobs::watch_job)
-                .service(api::admin::create_user)
-                .service(api::admin::create_api_token)
-                .service(api::admin::list_audit_events),
-        );
+        .service(scope("/agent/v1").configure(agents))
+        .service(scope("/api/v1").configure(fleet).configure(repositories).configure(work));
+}
+
+fn agents(config: &mut ServiceConfig<'_>) {
+    config
+        .service(agent::enroll)
+        .service(agent::poll_host)
+        .service(agent::tell_fire)
+        .service(agent::claim_job)
+        .service(agent::report_chunk)
+        .service(agent::report_snapshots)
+        .service(agent::finish_job);
+}
+
+/// Hosts and what they should do.
+fn fleet(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api::hosts::list_hosts)
+        .service(api::hosts::get_host)
+        .service(api::hosts::update_host)
+        .service(api::hosts::delete_host)
+        .service(api::hosts::list_schedules)
+        .service(api::hosts::create_schedule)
+        .service(api::hosts::list_snapshots)
+        .service(api::hosts::list_host_jobs)
+        .service(api::hosts::run_host)
+        .service(api::hosts::put_credential)
+        .service(api::hosts::remove_credential)
+        .service(api::hosts::freeze_host)
+        .service(api::hosts::thaw_host)
+        .service(api::schedules::preview_schedule)
+        // Or other methods of this path would be taken for those of a schedule called "preview".
+        .route("/schedules/preview", web::to(|| ready(not_allowed("POST"))))
+        .service(api::schedules::get_schedule)
+        .service(api::schedules::update_schedule)
+        .service(api::schedules::delete_schedule)
+        .service(api::schedules::run_schedule)
+        .service(api::schedules::dry_run_schedule)
+        .service(api::enrollment::create_enrollment_token);
+}
+
+/// Where backups go, and what is in there.
+fn repositories(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api::repositories::list_repositories)
+        .service(api::repositories::create_repository)
+        .service(api::repositories::get_repository)
+        .service(api::repositories::update_repository)
+        .service(api::repositories::delete_repository)
+        .service(api::repositories::init_repository)
+        .service(api::repositories::refresh_snapshots)
+        .service(api::repositories::vouch_for_snapshots)
+        .service(api::repositories::list_repository_snapshots)
+        .service(api::repositories::list_credentials)
+        .service(api::repositories::list_backends)
+        .service(api::upkeep::get_maintenance)
+        .service(api::upkeep::put_maintenance)
+        .service(api::upkeep::run_maintenance)
+        .service(api::upkeep::list_locks)
+        .service(api::upkeep::get_health)
+        .service(api::upkeep::list_samples)
+        .service(api::upkeep::preview_retention)
+        .service(api::upkeep::carry_out_retention)
+        .service(api::upkeep::rotate_password)
+        .service(api::upkeep::create_account);
+}
+
+/// What was done, what is to be known, and who may.
+fn work(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api::alerts::list_alerts)
+        .service(api::alerts::acknowledge_alert)
+        .service(api::jobs::list_jobs)
+        .service(api::jobs::request_job)
+        .service(api::jobs::list_operations)
+        .service(api::jobs::get_job)
+        .service(api::jobs::cancel_job)
+        .service(api::jobs::watch_job)
+        .service(api::admin::create_user)
+        .service(api::admin::create_api_token)
+        .service(api::admin::list_audit_events);
 }
 
 /// The OpenAPI document.

@@ -8,7 +8,7 @@ use super::{ActError, Noun, Refusal, Services, audit, retention};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::job::JobState;
 use crate::domain::permission::Actor;
-use crate::domain::upkeep::{Chore, ChoreState, Due, Plan, check_plan, due, next_part};
+use crate::domain::upkeep::{Chore, ChoreState, Due, Plan, check_plan, cycle_after, cycle_of, due, read_next};
 use crate::store::hosts::HostRecord;
 use crate::store::jobs::JobRecord;
 use crate::store::repositories::RepositoryRecord;
@@ -197,7 +197,7 @@ fn start(
         Some(label) => Request::system(&format!("maintenance, asked for by {label}"), now),
         None => Request::system("maintenance", now),
     };
-    let task = task(&record, due.chore, &mut state, now);
+    let task = task(&record, due.chore, &state);
     let ask = Ask { priority: BEHIND, chore: Some(due.chore.as_str().into()), ..Ask::of(host, task) };
     match queue(conn, &request, ask) {
         Ok(job) => state.last_job_id = Some(job.id),
@@ -228,7 +228,7 @@ fn host_for(
     choose_host(conn, &needs, None, online)
 }
 
-fn task(record: &RepositoryRecord, chore: Chore, state: &mut ChoreState, now: Timestamp) -> Task {
+fn task(record: &RepositoryRecord, chore: Chore, state: &ChoreState) -> Task {
     let repository_id = record.repository.id;
     let limit_download_kib = record.plan.limit_download_kib;
     match chore {
@@ -236,10 +236,7 @@ fn task(record: &RepositoryRecord, chore: Chore, state: &mut ChoreState, now: Ti
         Chore::Prune => Task::Prune { repository_id, options: record.plan.prune_options.clone() },
         Chore::Check => Task::Check { repository_id, read_data: ReadData::Nothing, limit_download_kib },
         Chore::ReadData => {
-            let (read_data, begins) = next_part(state.part, record.plan.read_data_parts);
-            if begins {
-                state.cycle_started_at = Some(now);
-            }
+            let read_data = cycle_of(state, &record.plan).map_or(ReadData::Everything, |cycle| read_next(&cycle));
             Task::Check { repository_id, read_data, limit_download_kib }
         }
         Chore::Stats => Task::Stats { repository_id, mode: StatsMode::RawData, snapshots: vec![] },
@@ -276,8 +273,9 @@ pub(super) fn chore_ended(
                     state.last_success_at = Some(now);
                 }
             }
-            (Chore::ReadData, Some(Task::Check { read_data: ReadData::Part { part, .. }, .. })) => {
-                state.part = *part;
+            (Chore::ReadData, Some(Task::Check { read_data, .. })) => {
+                let plan = load_repository(conn, repository)?.plan;
+                state.cycle = cycle_of(&state, &plan).map(|cycle| cycle_after(cycle, *read_data, now));
                 state.last_success_at = Some(now);
             }
             _ => state.last_success_at = Some(now),

@@ -91,7 +91,7 @@ diesel::table! {
     repository_chores (repository_id, chore) {
         repository_id -> Text, chore -> Text, followed_until -> Nullable<BigInt>, asked_by -> Nullable<Text>,
         last_job_id -> Nullable<Text>, last_state -> Nullable<Text>, last_done_at -> Nullable<BigInt>,
-        last_success_at -> Nullable<BigInt>, part -> Integer, cycle_started_at -> Nullable<BigInt>, note -> Nullable<Text>,
+        last_success_at -> Nullable<BigInt>, cycle -> Nullable<Text>, note -> Nullable<Text>,
     }
 }
 diesel::table! {

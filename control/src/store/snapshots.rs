@@ -268,6 +268,24 @@ pub fn vouch(conn: &mut Conn, repository: RepositoryId, id: &str) -> StoreResult
     Ok(diesel::update(there).set(snapshots::attested.eq(true)).execute(conn)? > 0)
 }
 
+/// The bytes that all snapshots of a repository stand for. None if one of them does not say: those from before restic 0.17.
+///
+/// # Errors
+/// When the database fails.
+pub fn total_size(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Option<u64>> {
+    let records: Vec<String> = snapshots::table
+        .filter(snapshots::repository_id.eq(repository.to_string()))
+        .filter(snapshots::gone_at.is_null())
+        .select(snapshots::record)
+        .load(conn)?;
+    let mut total = Some(0_u64);
+    for text in records {
+        let record: SnapshotRecord = from_json("snapshots.record", &text)?;
+        total = total.zip(record.summary.map(|s| s.total_bytes_processed)).map(|(a, b)| a.saturating_add(b));
+    }
+    Ok(total)
+}
+
 /// How many snapshots a repository has: all, and those that are not attested.
 ///
 /// # Errors

@@ -21,8 +21,7 @@ struct Row {
     last_state: Option<String>,
     last_done_at: Option<i64>,
     last_success_at: Option<i64>,
-    part: i32,
-    cycle_started_at: Option<i64>,
+    cycle: Option<String>,
     note: Option<String>,
 }
 
@@ -35,8 +34,7 @@ fn state(row: Row) -> StoreResult<ChoreState> {
         last_state: parse_opt("repository_chores.last_state", row.last_state.as_deref())?,
         last_done_at: time(row.last_done_at),
         last_success_at: time(row.last_success_at),
-        part: u32::try_from(row.part).unwrap_or(0),
-        cycle_started_at: time(row.cycle_started_at),
+        cycle: row.cycle.as_deref().map(|c| from_json("repository_chores.cycle", c)).transpose()?,
         note: row.note,
     })
 }
@@ -76,8 +74,11 @@ macro_rules! kept {
             repository_chores::last_state.eq($s.last_state.map(|x| x.as_str())),
             repository_chores::last_done_at.eq($s.last_done_at.map(Timestamp::micros)),
             repository_chores::last_success_at.eq($s.last_success_at.map(Timestamp::micros)),
-            repository_chores::part.eq(i32::try_from($s.part).unwrap_or(0)),
-            repository_chores::cycle_started_at.eq($s.cycle_started_at.map(Timestamp::micros)),
+            repository_chores::cycle.eq($s
+                .cycle
+                .as_ref()
+                .map(|c| to_json("repository_chores.cycle", c))
+                .transpose()?),
             repository_chores::note.eq($s.note.as_deref()),
         )
     };

@@ -67,8 +67,7 @@ CREATE TABLE repository_chores (
     last_state TEXT,
     last_done_at BIGINT,
     last_success_at BIGINT,
-    part INTEGER NOT NULL DEFAULT 0,
-    cycle_started_at BIGINT,
+    cycle TEXT,
     note TEXT,
     PRIMARY KEY (repository_id, chore)
 );

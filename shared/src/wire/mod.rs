@@ -1,6 +1,7 @@
 //! The wire contract between agent and control plane: JSON bodies of `/agent/v1`. Types only grow: a field may be added with a
 //! default, never renamed or removed, because agents of older versions are out there.
 
+pub mod cause;
 pub mod enroll;
 pub mod fire;
 pub mod job;

@@ -2,12 +2,14 @@
 
 use super::Errors;
 use super::jobs::{RunAnswer, run_answer};
+use crate::domain::health::Sample;
 use crate::domain::rotation::Rotation;
 use crate::domain::upkeep::{Chore, Plan};
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
 use crate::http::params::{IdempotencyKey, Input};
 use crate::http::problem::ApiError;
 use crate::service::accounts::{self, AccountInput};
+use crate::service::health::{self, HealthView};
 use crate::service::locks::{self, Locks};
 use crate::service::retention::{self, SchedulePlan};
 use crate::service::upkeep::{self, Upkeep};
@@ -184,4 +186,35 @@ pub async fn carry_out_retention(
     input: Input<RetentionInput>,
 ) -> Result<HttpResponse, ApiError> {
     Ok(run_answer(retention::carry_out(&s, &who.actor, *id, input.read()?.snapshots, key.0).await?))
+}
+
+/// Show a repository's health
+///
+/// Its newest figures, how it grows and when it is full, checks, proofs, locks, and what is not as it should be.
+#[utoipa::path(operation_id = "getRepositoryHealth", tag = "repositories", params(("id" = RepositoryId, Path)), responses((status = 200, body = HealthView), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/repositories/{id}/health")]
+pub async fn get_health(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+) -> Result<web::Json<HealthView>, ApiError> {
+    Ok(web::Json(health::of_repository(&s, *id).await?))
+}
+
+/// A repository's figures over time.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SampleList {
+    /// Oldest first; thinned with age.
+    pub items: Vec<Sample>,
+}
+
+/// List a repository's figures over time
+#[utoipa::path(operation_id = "listRepositorySamples", tag = "repositories", params(("id" = RepositoryId, Path)), responses((status = 200, body = SampleList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/repositories/{id}/health/history")]
+pub async fn list_samples(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+) -> Result<web::Json<SampleList>, ApiError> {
+    Ok(web::Json(SampleList { items: health::history(&s, *id).await? }))
 }
