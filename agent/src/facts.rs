@@ -32,8 +32,10 @@ fn first_line(path: &str) -> Option<String> {
     text.lines().map(str::trim).find(|l| !l.is_empty()).map(str::to_owned)
 }
 
+/// The machine's own name, as restic writes it into its locks.
 #[cfg(unix)]
-fn hostname() -> String {
+#[must_use]
+pub fn hostname() -> String {
     first_line("/proc/sys/kernel/hostname")
         .or_else(|| first_line("/etc/hostname"))
         .unwrap_or_else(|| "localhost".into())
@@ -58,8 +60,10 @@ fn first_output(program: &str, args: &[&str]) -> Option<String> {
     text.lines().map(str::trim).find(|l| !l.is_empty()).map(str::to_owned)
 }
 
+/// The machine's own name, as restic writes it into its locks.
 #[cfg(windows)]
-fn hostname() -> String {
+#[must_use]
+pub fn hostname() -> String {
     first_output("hostname", &[]).unwrap_or_else(|| "localhost".into())
 }
 

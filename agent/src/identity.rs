@@ -6,6 +6,8 @@ use base64::engine::general_purpose::STANDARD as B64;
 use restic_manager_shared::id::{ControlId, HostId};
 use restic_manager_shared::seal::{self, SealError, Sealed};
 use restic_manager_shared::secret::Secret;
+use restic_manager_shared::wire::job::Offer;
+use restic_manager_shared::wire::operation::{JobSecrets, job_seal_name};
 use restic_manager_shared::wire::state::{RepositorySecrets, RepositorySpec, seal_name};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -38,7 +40,7 @@ struct OnDisk {
     sealing_key: Secret,
 }
 
-/// A repository's secrets could not be had.
+/// The secrets of a repository or a job could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     /// The envelope does not open.
@@ -100,6 +102,17 @@ impl Identity {
     /// [`SecretsError`] if they are not for this host, not from its control plane, or empty.
     pub fn unseal(&self, repository: &RepositorySpec) -> Result<RepositorySecrets, SecretsError> {
         self.unseal_named(&seal_name(repository.id), &repository.secrets)
+    }
+
+    /// Opens a job's own secrets; none if it has none.
+    ///
+    /// # Errors
+    /// [`SecretsError`] if they are not for this host and job, or not from its control plane.
+    pub fn unseal_job(&self, offer: &Offer) -> Result<JobSecrets, SecretsError> {
+        let Some(sealed) = &offer.secrets else { return Ok(JobSecrets::default()) };
+        let name = job_seal_name(offer.id);
+        let plain = seal::open(&self.control_key, &self.sealing_key, self.host_id, &name, sealed)?;
+        serde_json::from_slice(&plain).map_err(|_| SecretsError::Shape)
     }
 
     fn unseal_named(&self, name: &str, sealed: &Sealed) -> Result<RepositorySecrets, SecretsError> {

@@ -1,6 +1,7 @@
 //! The agent: polls the control plane, drives the real restic, reports. It listens on no port and runs no command line that came
 //! over the wire.
 
+pub mod accounts;
 pub mod app;
 pub mod backoff;
 pub mod bundle;
@@ -13,6 +14,7 @@ pub mod due;
 pub mod enroll;
 pub mod facts;
 pub mod fires;
+pub mod hooks;
 pub mod identity;
 pub mod journal;
 pub mod outbox;

@@ -1,6 +1,22 @@
 //! What a job does, from its task to a judgement: policy, restic, secrets, pre-flight, the run itself. Knows neither the claim nor
-//! the journal; the runner does.
+//! the journal; the runner does. Here is what all jobs share; each kind of work has its own file.
 
+mod account;
+mod apart;
+mod backup;
+mod check;
+mod copy;
+mod forget;
+mod keys;
+mod limits;
+mod locks;
+mod look;
+mod parts;
+mod probe;
+mod prune;
+mod refuse;
+mod repair;
+mod replace;
 mod run;
 
 use crate::app::Agent;
@@ -8,27 +24,29 @@ use crate::deliver::Feed;
 use crate::policy::Policy;
 use crate::redact::Redactor;
 use crate::report::Done;
-use crate::restic::argv::Operation;
 use crate::restic::binary::{NoRestic, Restic};
-use crate::restic::env::{self, JobDir, Variables};
-use crate::restic::judge::{self, Command, Evidence, Verdict};
+use crate::restic::env::{self, HttpCredentials, JobDir, Variables};
+use crate::restic::judge::{self, Evidence, Verdict};
 use crate::restic::preflight::{self, Answer};
 use crate::restic::process::{Exit, Stop};
 use crate::restic::url::brings_its_own_settings;
 use crate::state_dir::StateError;
-use restic_manager_shared::restic::snapshot::{is_whole_id, parse_list};
-use restic_manager_shared::wire::job::{
-    BackupSummary, CauseCode, End, Offer, SnapshotRecord, Task, job_tag, schedule_tag,
-};
+use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::wire::job::{CauseCode, End, Offer, Task};
+use restic_manager_shared::wire::operation::{JobSecrets, Outcome};
 use restic_manager_shared::wire::progress::LogLevel;
-use restic_manager_shared::wire::state::{BackupSpec, RepositorySecrets, RepositorySpec};
+use restic_manager_shared::wire::state::{DesiredState, RepositorySecrets, RepositorySpec};
 use run::Run;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Does the job.
 pub async fn perform(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop) -> Done {
     match Work::prepare(agent, offer, feed, stop).await {
-        Ok(mut work) => {
-            let done = work.task().await;
+        Ok(work) => {
+            let done = match &work.repository {
+                Some(repository) => work.on(repository).await,
+                None => work.apart().await,
+            };
             work.cleaned(done)
         }
         Err(verdict) => verdict.into(),
@@ -40,66 +58,59 @@ struct Work<'a> {
     offer: &'a Offer,
     feed: &'a Feed,
     stop: Stop,
+    policy: Policy,
     restic: Restic,
-    repository: RepositorySpec,
-    host: String,
-    secrets: RepositorySecrets,
+    state: Arc<DesiredState>,
+    repository: Option<Repository>,
+    secrets: JobSecrets,
     redactor: Redactor,
     dir: JobDir,
+    /// What restic is given that concerns no repository.
     vars: Variables,
+    /// The processes that ran.
+    pids: Mutex<Vec<u32>>,
+}
+
+/// A repository with all that opens it.
+struct Repository {
+    spec: RepositorySpec,
+    secrets: RepositorySecrets,
+    vars: Variables,
+    /// The one to copy from.
+    source: Option<(RepositorySpec, RepositorySecrets)>,
 }
 
 impl<'a> Work<'a> {
     async fn prepare(agent: &'a Agent, offer: &'a Offer, feed: &'a Feed, stop: Stop) -> Result<Self, Verdict> {
-        let policy = Policy::load(&agent.dir).map_err(|e| Verdict::failed(CauseCode::Unknown, e.to_string()))?;
-        policy.allow(&offer.task).map_err(|e| Verdict::failed(CauseCode::Unknown, e.to_string()))?;
-        let restic = agent.finder.find().await.map_err(|e| {
-            let code = if matches!(e, NoRestic::TooOld { .. }) {
-                CauseCode::ResticTooOld
-            } else {
-                CauseCode::ResticUnavailable
-            };
-            Verdict::failed(code, e.to_string())
-        })?;
+        let forbids = |e: String| Verdict::failed(CauseCode::PolicyForbids, e);
+        let policy = Policy::load(&agent.dir).map_err(|e| forbids(e.to_string()))?;
+        policy.allow(&offer.task).map_err(|e| forbids(e.to_string()))?;
+        let restic = agent.finder.find().await.map_err(|e| no_restic(&e))?;
         let state = agent.desired.get();
-        let id = offer.task.repository_id();
-        let repository = state.repositories.iter().find(|r| r.id == id).cloned().ok_or_else(|| {
-            Verdict::failed(CauseCode::CredentialMissing, "this host has no credential for the repository")
-        })?;
-        if brings_its_own_settings(&repository.url) {
-            return Err(Verdict::failed(
-                CauseCode::ResticFailed,
-                "this host takes rclone remotes only by a name that is configured on it",
-            ));
-        }
-        let secrets = agent
-            .identity
-            .unseal(&repository)
-            .map_err(|e| Verdict::failed(CauseCode::CredentialMissing, e.to_string()))?;
+        let credential = |e: String| Verdict::failed(CauseCode::CredentialMissing, e);
+        let secrets = agent.identity.unseal_job(offer).map_err(|e| credential(e.to_string()))?;
         let disk = |e: StateError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
         let dir = JobDir::make(&agent.dir, offer.id).map_err(disk)?;
-        let vars = env::prepare(&dir, &agent.dir, &agent.surroundings, &repository.url, &secrets, restic.version)
-            .map_err(disk)?;
-        let redactor = Redactor::of(&secrets);
-        let work = Self {
-            agent,
-            offer,
-            feed,
-            stop,
-            restic,
-            repository,
-            host: state.host_name.clone(),
-            secrets,
-            redactor,
-            dir,
-            vars,
+        let vars = env::surroundings(&agent.dir, &agent.surroundings);
+        let repository = match offer.task.repository_id() {
+            Some(id) => Some(Repository::open(agent, &offer.task, &state, id, &dir, &vars, &restic)?),
+            None => None,
         };
+        let known = repository.iter().flat_map(|r| {
+            let of_source = r.source.iter().flat_map(|(_, secrets)| secrets.values());
+            r.secrets.values().into_iter().chain(of_source)
+        });
+        let redactor = Redactor::new(known.chain(secrets.values()));
+        let pids = Mutex::default();
+        let work =
+            Self { agent, offer, feed, stop, policy, restic, state, repository, secrets, redactor, dir, vars, pids };
         work.warn_of_dropped_variables();
         Ok(work)
     }
 
     fn warn_of_dropped_variables(&self) {
-        for name in self.secrets.env.keys().filter(|n| !env::is_allowed(n)) {
+        let names = self.repository.iter().flat_map(|r| r.secrets.env.keys());
+        for name in names.filter(|n| !env::is_allowed(n)) {
             self.say(
                 LogLevel::Warning,
                 &format!("the variable {name} is not passed to restic: it is no setting of a backend"),
@@ -111,161 +122,108 @@ impl<'a> Work<'a> {
         self.feed.log(self.agent.client.now(), level, &self.redactor.clean(text));
     }
 
-    async fn task(&mut self) -> Done {
-        let mut known_missing = false;
-        match preflight::ask(&self.repository.url, &self.secrets, &self.agent.surroundings).await {
-            Answer::Hopeless(code, why) => return self.failed(code, &why),
-            Answer::Missing => known_missing = true,
-            Answer::Ready | Answer::Unknown => {}
+    /// Works on a repository.
+    async fn on(&self, repository: &Repository) -> Done {
+        if let Err(verdict) = refuse::check(&self.offer.task, repository.spec.mode) {
+            return self.failed(verdict);
         }
-        let offer = self.offer;
-        match &offer.task {
-            Task::Init { .. } => self.init().await,
-            Task::Backup { backup, .. } => self.backup(backup, known_missing).await,
-            Task::Snapshots { .. } if known_missing => self.missing(),
-            Task::Snapshots { .. } => self.snapshots().await,
+        // These look for themselves whether the storage answers, or do not need it.
+        match &self.offer.task {
+            Task::Probe { .. } => self.probe(repository).await,
+            Task::WriteAccount { user, .. } => self.write_account(user),
+            task => self.open_and_do(repository, task).await,
         }
     }
 
-    fn failed(&self, code: CauseCode, why: &str) -> Done {
-        self.say(LogLevel::Error, why);
-        Verdict::failed(code, why).into()
+    async fn open_and_do(&self, repository: &Repository, task: &Task) -> Done {
+        let known_missing = match self.reach(repository).await {
+            Ok(there) => !there,
+            Err(verdict) => return self.failed(verdict),
+        };
+        match task {
+            Task::Backup { backup, dry_run, .. } => self.backup(repository, backup, *dry_run, known_missing).await,
+            Task::Init { .. } => self.init(repository).await,
+            _ if known_missing => self.missing(),
+            task => self.look_or_maintain(repository, task).await,
+        }
+    }
+
+    /// Asks the storage, and that of the source, before restic does. Whether there is a repository, as far as it says.
+    async fn reach(&self, repository: &Repository) -> Result<bool, Verdict> {
+        let around = &self.agent.surroundings;
+        if let Some((spec, secrets)) = &repository.source {
+            match preflight::ask(&spec.url, secrets, around).await {
+                Answer::Hopeless(code, why) => return Err(Verdict::failed(code, format!("the source: {why}"))),
+                Answer::Missing => {
+                    return Err(Verdict::failed(CauseCode::RepositoryMissing, "the source: there is no repository"));
+                }
+                Answer::Ready | Answer::Unknown => {}
+            }
+        }
+        match preflight::ask(&repository.spec.url, &repository.secrets, around).await {
+            Answer::Hopeless(code, why) => Err(Verdict::failed(code, why)),
+            Answer::Missing => Ok(false),
+            Answer::Ready | Answer::Unknown => Ok(true),
+        }
+    }
+
+    async fn look_or_maintain(&self, r: &Repository, task: &Task) -> Done {
+        match task {
+            Task::Snapshots { all_hosts, .. } => self.snapshots(r, *all_hosts).await,
+            Task::Ls { snapshot, path, recursive, .. } => self.ls(r, snapshot, path, *recursive).await,
+            Task::Find { pattern, snapshots, ignore_case, .. } => self.find(r, pattern, snapshots, *ignore_case).await,
+            Task::Stats { mode, snapshots, .. } => self.stats(r, *mode, snapshots).await,
+            Task::Diff { from, to, metadata, .. } => self.diff(r, from, to, *metadata).await,
+            Task::Check { read_data, limit_download_kib, .. } => self.check(r, *read_data, *limit_download_kib).await,
+            Task::Forget { snapshots, dry_run, .. } => self.forget(r, snapshots, *dry_run).await,
+            Task::Prune { options, .. } => self.prune(r, options).await,
+            Task::Unlock { dead, remove_all, .. } => self.unlock(r, dead, *remove_all).await,
+            Task::Locks { .. } => self.locks(r).await,
+            Task::Copy { from, .. } => self.copy(r, from).await,
+            Task::Tag { snapshots, change, .. } => self.tag(r, snapshots, change).await,
+            Task::Rewrite { snapshots, excludes, forget, dry_run, .. } => {
+                self.rewrite(r, snapshots, excludes, *forget, *dry_run).await
+            }
+            Task::RepairIndex { read_all_packs, .. } => self.repair_index(r, *read_all_packs).await,
+            Task::RepairPacks { packs, .. } => self.repair_packs(r, packs).await,
+            Task::RepairSnapshots { snapshots, forget, dry_run, .. } => {
+                self.repair_snapshots(r, snapshots, *forget, *dry_run).await
+            }
+            Task::KeyList { .. } => self.key_list(r).await,
+            Task::KeyAdd { .. } => self.key_add(r).await,
+            Task::KeyRemove { key, .. } => self.key_remove(r, key).await,
+            // Done before it came here.
+            Task::Backup { .. } | Task::Init { .. } | Task::Probe { .. } | Task::WriteAccount { .. } => self.missing(),
+            Task::CacheCleanup {} | Task::Version {} => self.apart().await,
+        }
+    }
+
+    fn failed(&self, verdict: Verdict) -> Done {
+        if let Some(cause) = &verdict.cause {
+            self.say(LogLevel::Error, &cause.message);
+        }
+        verdict.into()
     }
 
     fn missing(&self) -> Done {
-        self.failed(
+        self.failed(Verdict::failed(
             CauseCode::RepositoryMissing,
             "there is no repository at the address yet; it has to be made (init) first",
-        )
+        ))
     }
 
-    async fn init(&mut self) -> Done {
-        match self.run(Command::Init, Operation::Init).await {
-            Ok(run) => self.done(&run),
-            Err(verdict) => verdict.into(),
-        }
-    }
-
-    async fn backup(&mut self, spec: &BackupSpec, known_missing: bool) -> Done {
-        let may_init = self.repository.init_if_missing;
-        if known_missing {
-            if !may_init {
-                return self.missing();
-            }
-            if let Some(failed) = self.init_first().await {
-                return failed;
-            }
-        }
-        let done = self.backup_once(spec).await;
-        let is_missing = done.verdict.code() == Some(CauseCode::RepositoryMissing);
-        if !is_missing || known_missing || !may_init {
-            return done;
-        }
-        match self.init_first().await {
-            Some(failed) => failed,
-            None => self.backup_once(spec).await,
-        }
-    }
-
-    /// Makes the repository; gives what came of it unless it is there now.
-    async fn init_first(&mut self) -> Option<Done> {
-        self.say(LogLevel::Info, "there is no repository at the address yet: making it");
-        let done = self.init().await;
-        let is_there = done.verdict.end == End::Succeeded || done.verdict.code() == Some(CauseCode::RepositoryExists);
-        (!is_there).then_some(done)
-    }
-
-    async fn backup_once(&mut self, spec: &BackupSpec) -> Done {
-        let tags: Vec<String> =
-            self.offer.schedule_id.map(schedule_tag).into_iter().chain([job_tag(self.offer.id)]).collect();
-        let run = match self.run(Command::Backup, Operation::Backup { spec, tags: &tags }).await {
-            Ok(run) => run,
-            Err(verdict) => return verdict.into(),
-        };
-        let mut done = self.done(&run);
-        done.summary = run.transcript.summary().map(BackupSummary::from);
-        if matches!(done.verdict.end, End::Succeeded | End::Warning) {
-            done.snapshots = self.made(spec, &tags, &run, done.summary.as_mut()).await;
-            done.snapshots.iter().for_each(|s| self.say(LogLevel::Info, &format!("made snapshot {}", s.id)));
-        }
-        done
-    }
-
-    /// The snapshot that a backup made. Old versions say only the beginning of its id, and have to be asked again.
-    async fn made(
-        &mut self,
-        spec: &BackupSpec,
-        tags: &[String],
-        run: &Run,
-        summary: Option<&mut BackupSummary>,
-    ) -> Vec<SnapshotRecord> {
-        let Some(summary) = summary else { return Vec::new() };
-        let Some(id) = summary.snapshot_id.clone() else { return Vec::new() };
-        if !is_whole_id(&id) {
-            summary.snapshot_id = None;
-            let mut found = self.list(std::slice::from_ref(&id)).await.1.unwrap_or_default();
-            found.retain(|s| s.id.starts_with(&id));
-            found.truncate(1);
-            for record in &mut found {
-                summary.snapshot_id = Some(record.id.clone());
-                record.summary = Some(summary.clone());
-            }
-            return found;
-        }
-        let gone =
-            |path: &String| run.transcript.items().0.iter().any(|i| i.item == *path && i.message == "does not exist");
-        let split = spec.tags.iter().chain(tags).flat_map(|t| t.split(',')).map(str::to_owned);
-        vec![SnapshotRecord {
-            id,
-            time: run.transcript.summary().and_then(|s| s.started()).unwrap_or_else(|| self.agent.client.now()),
-            hostname: self.host.clone(),
-            username: None,
-            paths: spec.paths.iter().filter(|p| !gone(p)).map(|p| tidy_path(p)).collect(),
-            tags: split.filter(|t| !t.is_empty()).collect(),
-            parent: None,
-            summary: Some(summary.clone()),
-        }]
-    }
-
-    async fn snapshots(&mut self) -> Done {
-        let (mut done, list) = self.list(&[]).await;
-        if let Some(list) = list {
-            done.snapshots = list;
-            done.snapshots_complete = done.verdict.end == End::Succeeded;
-        }
-        done
-    }
-
-    async fn list(&mut self, ids: &[String]) -> (Done, Option<Vec<SnapshotRecord>>) {
-        let run = match self.run(Command::Snapshots, Operation::Snapshots { ids }).await {
-            Ok(run) => run,
-            Err(verdict) => return (verdict.into(), None),
-        };
-        let done = self.done(&run);
-        if done.verdict.end != End::Succeeded {
-            return (done, None);
-        }
-        let list = parse_list(run.transcript.list().unwrap_or_default())
-            .and_then(|list| list.into_iter().map(SnapshotRecord::try_from).collect::<Result<Vec<_>, _>>());
-        match list {
-            Ok(list) => (done, Some(list)),
-            Err(e) => (self.failed(CauseCode::ResticFailed, &e.to_string()), None),
-        }
-    }
-
+    /// What a run amounts to.
     fn done(&self, run: &Run) -> Done {
         let t = &run.transcript;
+        let ended_well = matches!(run.ended.exit, Exit::Code(0));
         let verdict = judge::judge(&Evidence {
             version: self.restic.version,
             command: run.command,
             exit: run.ended.exit,
             stopped: run.ended.stopped,
-            result: match run.command {
-                Command::Backup => t.summary().is_some(),
-                // Not every version says so in JSON.
-                Command::Init => t.initialized() || run.ended.exit == Exit::Code(0),
-                Command::Snapshots => t.list().is_some(),
-            },
+            killed: run.ended.killed,
+            result: t.result(run.command).unwrap_or(ended_well),
+            unknown_ids: t.unknown_ids(),
             missing_paths: t.missing_paths(),
             last_words: &t.last_words(),
             all_words: &t.all_words(),
@@ -283,7 +241,7 @@ impl<'a> Work<'a> {
         done
     }
 
-    /// Takes the secrets out of everything that leaves the host.
+    /// Takes the secrets out of everything that leaves the host. Names of files and ids are the repository's own and stay.
     fn cleaned(&self, mut done: Done) -> Done {
         let clean = |text: &mut String| *text = self.redactor.clean(text);
         done.verdict.cause.iter_mut().for_each(|c| clean(&mut c.message));
@@ -291,14 +249,79 @@ impl<'a> Work<'a> {
             clean(&mut item.item);
             clean(&mut item.message);
         }
+        match &mut done.outcome {
+            Some(Outcome::Check(report)) => report.messages.iter_mut().for_each(clean),
+            Some(Outcome::Probe(report)) => report.evidence.iter_mut().for_each(clean),
+            Some(Outcome::Cache { said }) => said.iter_mut().for_each(clean),
+            Some(_) | None => {}
+        }
         done.command = self.redactor.clean_maybe(done.command);
         done.restic_version.get_or_insert_with(|| self.restic.version.to_string());
+        done.pids.clone_from(&self.pids.lock().unwrap_or_else(PoisonError::into_inner));
         done
     }
 }
 
-/// As restic writes it into the snapshot: without a slash at the end.
-fn tidy_path(path: &str) -> String {
-    let short = path.trim_end_matches('/');
-    if short.is_empty() { "/".to_owned() } else { short.to_owned() }
+impl Repository {
+    fn open(
+        agent: &Agent,
+        task: &Task,
+        state: &DesiredState,
+        id: RepositoryId,
+        dir: &JobDir,
+        vars: &Variables,
+        restic: &Restic,
+    ) -> Result<Self, Verdict> {
+        let disk = |e: StateError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
+        let (spec, secrets) = Self::credential(agent, state, id)?;
+        let mut vars = vars.clone();
+        let (http, from) = match task {
+            Task::Copy { from, .. } => (HttpCredentials::Address, Some(from.repository_id)),
+            // The hook inherits the variables.
+            Task::Backup { backup, .. } if backup.options.stdin.is_some() => (HttpCredentials::Address, None),
+            _ => (HttpCredentials::for_version(restic.version), None),
+        };
+        env::target(&mut vars, dir, &spec.url, &secrets, http).map_err(disk)?;
+        let source = from.map(|id| Self::credential(agent, state, id)).transpose()?;
+        if let Some((spec, secrets)) = &source {
+            env::source(&mut vars, dir, &spec.url, secrets).map_err(disk)?.map_err(|name| {
+                let message =
+                    format!("the two repositories need different values of {name}, and restic takes only one");
+                Verdict::failed(CauseCode::CredentialMissing, message)
+            })?;
+        }
+        Ok(Self { spec, secrets, vars, source })
+    }
+
+    fn credential(
+        agent: &Agent,
+        state: &DesiredState,
+        id: RepositoryId,
+    ) -> Result<(RepositorySpec, RepositorySecrets), Verdict> {
+        let spec = state.repositories.iter().find(|r| r.id == id).cloned().ok_or_else(|| {
+            Verdict::failed(CauseCode::CredentialMissing, "this host has no credential for the repository")
+        })?;
+        if brings_its_own_settings(&spec.url) {
+            return Err(Verdict::failed(
+                CauseCode::ResticFailed,
+                "this host takes rclone remotes only by a name that is configured on it",
+            ));
+        }
+        let secrets = agent.identity.unseal(&spec);
+        let secrets = secrets.map_err(|e| Verdict::failed(CauseCode::CredentialMissing, e.to_string()))?;
+        Ok((spec, secrets))
+    }
+}
+
+fn no_restic(error: &NoRestic) -> Verdict {
+    let code = match error {
+        NoRestic::TooOld { .. } => CauseCode::ResticTooOld,
+        NoRestic::NotFound | NoRestic::DoesNotRun { .. } => CauseCode::ResticUnavailable,
+    };
+    Verdict::failed(code, error.to_string())
+}
+
+/// Whether something was done that can be told of.
+fn worked(done: &Done) -> bool {
+    matches!(done.verdict.end, End::Succeeded | End::Warning)
 }

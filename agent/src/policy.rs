@@ -4,6 +4,7 @@
 use crate::state_dir::{StateDir, StateError};
 use restic_manager_shared::wire::job::Task;
 use serde::Deserialize;
+use std::path::PathBuf;
 
 const FILE: &str = "policy.toml";
 
@@ -18,24 +19,64 @@ pub enum Mode {
     BackupOnly,
 }
 
-/// The host's policy. Without a file everything is allowed.
+/// The host's policy. Without a file everything is allowed but writing accounts, which needs the name of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// How much is allowed.
-    #[serde(default)]
     pub mode: Mode,
+    /// The kinds of jobs that are allowed, if not all are; the words of [`KINDS`].
+    pub operations: Option<Vec<String>>,
+    /// The storage's file of accounts (`.htpasswd`) that a job may write a line into.
+    pub accounts_file: Option<PathBuf>,
+    /// Where the programs lie whose output may be backed up, instead of `hooks` in the state folder.
+    pub hooks_dir: Option<PathBuf>,
 }
 
 /// The host's own policy says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this host does not allow it: its policy.toml says mode = \"backup-only\", and a job of kind \"{kind}\" is not a backup"
-)]
-pub struct Forbidden {
-    /// The kind of job that was asked for.
-    pub kind: &'static str,
+pub enum Forbidden {
+    /// Only backups are allowed.
+    #[error(
+        "this host does not allow it: its policy.toml says mode = \"backup-only\", and a job of kind \"{0}\" is not a backup"
+    )]
+    NotABackup(&'static str),
+    /// This kind is not among those that are allowed.
+    #[error("this host does not allow it: \"{0}\" is not among the operations in its policy.toml")]
+    NotListed(&'static str),
+    /// No file is named.
+    #[error("this host does not allow it: its policy.toml names no accounts_file")]
+    NoAccountsFile,
 }
+
+/// The words for the kinds of tasks.
+pub const KINDS: [&str; 25] = [
+    "backup",
+    "init",
+    "snapshots",
+    "ls",
+    "find",
+    "stats",
+    "diff",
+    "check",
+    "forget",
+    "prune",
+    "unlock",
+    "locks",
+    "copy",
+    "tag",
+    "rewrite",
+    "repair_index",
+    "repair_packs",
+    "repair_snapshots",
+    "key_list",
+    "key_add",
+    "key_remove",
+    "cache_cleanup",
+    "version",
+    "probe",
+    "write_account",
+];
 
 /// The word for a task.
 #[must_use]
@@ -44,6 +85,28 @@ pub const fn kind(task: &Task) -> &'static str {
         Task::Backup { .. } => "backup",
         Task::Init { .. } => "init",
         Task::Snapshots { .. } => "snapshots",
+        Task::Ls { .. } => "ls",
+        Task::Find { .. } => "find",
+        Task::Stats { .. } => "stats",
+        Task::Diff { .. } => "diff",
+        Task::Check { .. } => "check",
+        Task::Forget { .. } => "forget",
+        Task::Prune { .. } => "prune",
+        Task::Unlock { .. } => "unlock",
+        Task::Locks { .. } => "locks",
+        Task::Copy { .. } => "copy",
+        Task::Tag { .. } => "tag",
+        Task::Rewrite { .. } => "rewrite",
+        Task::RepairIndex { .. } => "repair_index",
+        Task::RepairPacks { .. } => "repair_packs",
+        Task::RepairSnapshots { .. } => "repair_snapshots",
+        Task::KeyList { .. } => "key_list",
+        Task::KeyAdd { .. } => "key_add",
+        Task::KeyRemove { .. } => "key_remove",
+        Task::CacheCleanup {} => "cache_cleanup",
+        Task::Version {} => "version",
+        Task::Probe { .. } => "probe",
+        Task::WriteAccount { .. } => "write_account",
     }
 }
 
@@ -56,18 +119,30 @@ impl Policy {
         let Some(bytes) = dir.read(FILE)? else { return Ok(Self::default()) };
         let corrupt = |reason: String| StateError::Corrupt { path: dir.file(FILE), reason };
         let text = String::from_utf8(bytes).map_err(|_| corrupt("it is not UTF-8".into()))?;
-        toml::from_str(&text).map_err(|e| corrupt(e.to_string()))
+        let policy: Self = toml::from_str(&text).map_err(|e| corrupt(e.to_string()))?;
+        let unknown = policy.operations.iter().flatten().find(|o| !KINDS.contains(&o.as_str()));
+        match unknown {
+            Some(word) => Err(corrupt(format!("there is no operation \"{word}\"; there are {}", KINDS.join(", ")))),
+            None => Ok(policy),
+        }
     }
 
     /// Whether the task may run here.
     ///
     /// # Errors
     /// [`Forbidden`] if not.
-    pub const fn allow(&self, task: &Task) -> Result<(), Forbidden> {
-        match (self.mode, task) {
-            (Mode::Full, _) | (Mode::BackupOnly, Task::Backup { .. }) => Ok(()),
-            (Mode::BackupOnly, Task::Init { .. } | Task::Snapshots { .. }) => Err(Forbidden { kind: kind(task) }),
+    pub fn allow(&self, task: &Task) -> Result<(), Forbidden> {
+        let kind = kind(task);
+        if self.mode == Mode::BackupOnly && !matches!(task, Task::Backup { .. }) {
+            return Err(Forbidden::NotABackup(kind));
         }
+        if self.operations.as_ref().is_some_and(|allowed| !allowed.iter().any(|o| o == kind)) {
+            return Err(Forbidden::NotListed(kind));
+        }
+        if matches!(task, Task::WriteAccount { .. }) && self.accounts_file.is_none() {
+            return Err(Forbidden::NoAccountsFile);
+        }
+        Ok(())
     }
 }
 
@@ -77,18 +152,41 @@ mod tests {
     use restic_manager_shared::id::RepositoryId;
     use restic_manager_shared::wire::state::BackupSpec;
 
-    #[test]
-    fn backup_only_is_deaf_to_all_but_backups() {
+    fn loaded(text: &str) -> Result<Policy, StateError> {
         let tmp = tempfile::tempdir().expect("dir");
         let dir = StateDir::open(tmp.path()).expect("opens");
-        assert_eq!(Policy::load(&dir).expect("none").mode, Mode::Full);
-        dir.replace(FILE, b"mode = \"backup-only\"\n").expect("writes");
-        let policy = Policy::load(&dir).expect("reads");
+        dir.replace(FILE, text.as_bytes()).expect("writes");
+        Policy::load(&dir)
+    }
+
+    #[test]
+    fn the_file_decides_and_a_bad_one_allows_nothing() {
+        let tmp = tempfile::tempdir().expect("dir");
+        let none = Policy::load(&StateDir::open(tmp.path()).expect("opens")).expect("no file");
         let repository_id = RepositoryId::new();
-        assert_eq!(policy.allow(&Task::Backup { repository_id, backup: BackupSpec::default() }), Ok(()));
-        assert_eq!(policy.allow(&Task::Snapshots { repository_id }), Err(Forbidden { kind: "snapshots" }));
-        assert_eq!(policy.allow(&Task::Init { repository_id }), Err(Forbidden { kind: "init" }));
-        dir.replace(FILE, b"mode = \"everything\"\n").expect("writes");
-        assert!(Policy::load(&dir).is_err());
+        let backup = Task::Backup { repository_id, backup: BackupSpec::default(), dry_run: false };
+        let list = Task::Snapshots { repository_id, all_hosts: false };
+        let account = Task::WriteAccount { repository_id, user: "u".into() };
+        assert_eq!(none.allow(&list), Ok(()));
+        assert_eq!(none.allow(&account), Err(Forbidden::NoAccountsFile));
+        let only = loaded("mode = \"backup-only\"\n").expect("reads");
+        assert_eq!(only.allow(&backup), Ok(()));
+        assert_eq!(only.allow(&list), Err(Forbidden::NotABackup("snapshots")));
+        let some =
+            loaded("operations = [\"snapshots\", \"write_account\"]\naccounts_file = \"/srv/x\"\n").expect("reads");
+        assert_eq!(some.allow(&list), Ok(()));
+        assert_eq!(some.allow(&account), Ok(()));
+        assert_eq!(some.allow(&backup), Err(Forbidden::NotListed("backup")));
+        for bad in ["mode = \"everything\"\n", "operations = [\"snapshot\"]\n", "operation = []\n"] {
+            assert!(loaded(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_words_are_those_of_the_wire() {
+        let task = Task::RepairIndex { repository_id: RepositoryId::new(), read_all_packs: false };
+        let json = serde_json::to_value(&task).expect("json");
+        assert_eq!(json["kind"], kind(&task));
+        assert!(KINDS.contains(&kind(&task)));
     }
 }

@@ -5,6 +5,7 @@ use crate::app::Agent;
 use crate::backoff::{self, Backoff};
 use crate::client::ClientError;
 use crate::facts::AGENT_VERSION;
+use crate::hooks;
 use crate::reconcile::{Held, Plan, reconcile};
 use crate::restic::process::StopReason;
 use crate::runner;
@@ -140,6 +141,7 @@ impl Poller<'_> {
             spooled: self.agent.journal.waiting().unwrap_or(0),
             agent_version: AGENT_VERSION.to_owned(),
             restic_version: self.agent.finder.last_version().map(|v| v.to_string()),
+            hooks: Some(hooks::names(&self.agent.dir)),
             hold,
         }
     }

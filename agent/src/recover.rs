@@ -68,7 +68,8 @@ async fn abandoned(agent: &Agent, entry: &Entry) -> FinishReport {
     );
     tracing::warn!(job = %entry.offer.id, "{message}");
     let now = agent.client.now();
-    let done = Done::from(Verdict::failed(CauseCode::AgentRestarted, message));
+    let pids = entry.child.iter().map(|(pid, _)| *pid).collect();
+    let done = Done { pids, ..Done::from(Verdict::failed(CauseCode::AgentRestarted, message)) };
     report::build(entry.offer.attempt, done, entry.started_at.unwrap_or(now), now)
 }
 

@@ -5,6 +5,7 @@ use crate::restic::judge::Verdict;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::MAX_BODY;
 use restic_manager_shared::wire::job::{BackupSummary, FinishReport, ItemError, MAX_ITEM_ERRORS, SnapshotRecord};
+use restic_manager_shared::wire::operation::Outcome;
 
 /// Room for the HTTP side of things.
 const LARGEST: usize = MAX_BODY - 16 * 1024;
@@ -30,6 +31,10 @@ pub struct Done {
     pub command: Option<String>,
     /// restic's version.
     pub restic_version: Option<String>,
+    /// What came of an operation.
+    pub outcome: Option<Outcome>,
+    /// The restic processes that ran, all of them gone.
+    pub pids: Vec<u32>,
 }
 
 impl From<Verdict> for Done {
@@ -44,6 +49,8 @@ impl From<Verdict> for Done {
             items_omitted: 0,
             command: None,
             restic_version: None,
+            outcome: None,
+            pids: Vec::new(),
         }
     }
 }
@@ -65,6 +72,8 @@ pub fn build(attempt: i32, done: Done, started_at: Timestamp, finished_at: Times
         item_errors_omitted: done.items_omitted,
         command: done.command.map(|c| fit_line(&c)),
         restic_version: done.restic_version,
+        outcome: done.outcome,
+        pids: done.pids,
     };
     if let Some(cause) = &mut report.cause {
         cause.message = fit_line(&cause.message);
@@ -93,11 +102,63 @@ fn fit(mut report: FinishReport, largest: usize) -> FinishReport {
             // restic lists the oldest first.
             report.snapshots.drain(..report.snapshots.len().div_ceil(4));
             report.snapshots_complete = false;
-        } else {
+        } else if !report.outcome.as_mut().is_some_and(shorten) {
             break;
         }
     }
     report
+}
+
+/// Leaves out the last quarter of an outcome's longest list; false if there is nothing left that could be left out.
+fn shorten(outcome: &mut Outcome) -> bool {
+    fn cut<T>(list: &mut Vec<T>) -> u64 {
+        let gone = if list.len() > 1 { list.len().div_ceil(4) } else { 0 };
+        list.truncate(list.len() - gone);
+        gone as u64
+    }
+    let gone = match outcome {
+        Outcome::Ls { entries, omitted } | Outcome::Find { entries, omitted } => {
+            let gone = cut(entries);
+            *omitted += gone;
+            gone
+        }
+        Outcome::Diff { changes, omitted, .. } => {
+            let gone = cut(changes);
+            *omitted += gone;
+            gone
+        }
+        Outcome::Check(report) => {
+            cut(&mut report.messages) + cut(&mut report.broken_snapshots) + cut(&mut report.broken_packs)
+        }
+        Outcome::Forget { removed, left, .. } => {
+            if removed.len() > left.len() {
+                cut(removed)
+            } else {
+                cut(left)
+            }
+        }
+        Outcome::Locks { removed, left } => {
+            if removed.len() > left.len() {
+                cut(removed)
+            } else {
+                cut(left)
+            }
+        }
+        Outcome::Tag { replaced } | Outcome::Rewrite { replaced, .. } | Outcome::Repair { replaced, .. } => {
+            cut(replaced)
+        }
+        Outcome::Keys { keys, .. } => cut(keys),
+        Outcome::Cache { said } => cut(said),
+        Outcome::Probe(report) => cut(&mut report.evidence),
+        Outcome::Snapshots { .. }
+        | Outcome::Stats(_)
+        | Outcome::Prune(_)
+        | Outcome::Copy { .. }
+        | Outcome::Version { .. }
+        | Outcome::Account { .. }
+        | Outcome::Unknown => 0,
+    };
+    gone > 0
 }
 
 fn size(report: &FinishReport) -> usize {
@@ -107,7 +168,8 @@ fn size(report: &FinishReport) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use restic_manager_shared::wire::job::CauseCode;
+    use restic_manager_shared::wire::job::{CauseCode, End};
+    use restic_manager_shared::wire::operation::Entry;
 
     fn snapshot(n: i64) -> SnapshotRecord {
         SnapshotRecord {
@@ -134,6 +196,26 @@ mod tests {
         assert_eq!(report.item_errors.len() as u64 + report.item_errors_omitted, 500);
         assert!(!report.snapshots_complete && report.snapshots.len() > 1000);
         assert_eq!(report.snapshots.last().map(|s| s.time), Some(Timestamp::from_seconds(8999)), "the newest stay");
+    }
+
+    #[test]
+    fn a_long_listing_is_cut_and_counted() {
+        let entry = |n: u64| Entry {
+            path: format!("/{n}/{}", "x".repeat(4000)),
+            kind: "file".into(),
+            size: None,
+            mtime: None,
+            permissions: String::new(),
+            snapshot: None,
+        };
+        let mut done = Done::from(Verdict { end: End::Succeeded, cause: None });
+        done.outcome = Some(Outcome::Ls { entries: (0..2000).map(entry).collect(), omitted: 7 });
+        let now = Timestamp::from_seconds(1);
+        let report = build(1, done, now, now);
+        assert!(size(&report) <= LARGEST);
+        let Some(Outcome::Ls { entries, omitted }) = report.outcome else { panic!("no listing") };
+        assert_eq!(entries.len() as u64 + omitted, 2007);
+        assert!(entries.len() > 150);
     }
 
     #[test]

@@ -120,9 +120,12 @@ impl Roster {
         self.len() == 0
     }
 
-    /// Waits for the repository's turn and then for a free slot.
-    pub async fn turn(&self, repository: RepositoryId) -> Turn {
-        let lane = self.lane(repository).lock_owned().await;
+    /// Waits for the repository's turn, if the job works on one, and then for a free slot.
+    pub async fn turn(&self, repository: Option<RepositoryId>) -> Turn {
+        let lane = match repository {
+            Some(repository) => Some(self.lane(repository).lock_owned().await),
+            None => None,
+        };
         // Never closed, so there is always a slot to come.
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         Turn { _lane: lane, _slot: slot }
@@ -137,7 +140,7 @@ impl Roster {
 /// A job's right to run; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    _lane: OwnedMutexGuard<()>,
+    _lane: Option<OwnedMutexGuard<()>>,
     _slot: Option<OwnedSemaphorePermit>,
 }
 

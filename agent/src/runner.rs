@@ -44,7 +44,7 @@ pub async fn run(agent: Arc<Agent>, mut offer: Offer, mut stop: Stop, refusal: O
             // It never ran here: the control plane hears of its end all the same.
             StopReason::Cancelled => None,
             // It stays in the journal and is claimed after the restart.
-            StopReason::AgentStops | StopReason::Unreachable => return,
+            StopReason::AgentStops | StopReason::Unreachable | StopReason::FeederFailed => return,
         },
     };
     let Some(attempt) = claim(&agent, offer.id, &mut stop).await else { return };
@@ -96,14 +96,16 @@ async fn tries(
             turn = agent.roster.turn(offer.task.repository_id()) => Some(turn),
             reason = pressed(&mut stop) => match reason {
                 StopReason::Cancelled => None,
-                StopReason::AgentStops | StopReason::Unreachable if tried == 0 => return None,
-                StopReason::AgentStops | StopReason::Unreachable => None,
+                StopReason::AgentStops | StopReason::Unreachable | StopReason::FeederFailed if tried == 0 => return None,
+                StopReason::AgentStops | StopReason::Unreachable | StopReason::FeederFailed => None,
             },
         };
         agent.roster.set_phase(offer.id, HeldPhase::Running);
         if tried == 0 {
             *started_at = agent.client.now();
-            reach::wait_for_name(agent, offer.task.repository_id(), stop.clone()).await;
+            if let Some(repository) = offer.task.repository_id() {
+                reach::wait_for_name(agent, repository, stop.clone()).await;
+            }
         }
         let done = start(agent, offer, feed, stop.clone(), *started_at).await;
         drop(turn);

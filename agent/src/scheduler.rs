@@ -111,7 +111,7 @@ fn report(
     let goes_on = agent.roster.of_schedule(spec.id);
     let outcome = match (blocked_by(spec.firing.overlap, &goes_on), spec.repository_id) {
         (None, Some(repository_id)) => {
-            FireOutcome::Run { task: Task::Backup { repository_id, backup: spec.backup.clone() } }
+            FireOutcome::Run { task: Task::Backup { repository_id, backup: spec.backup.clone(), dry_run: false } }
         }
         (blocked, _) => FireOutcome::Skipped { because_of: blocked.unwrap_or(JobId::of_fire(spec.id, due)) },
     };
@@ -144,6 +144,7 @@ fn act(agent: &Arc<Agent>, fire: FireReport) {
             schedule_id: Some(fire.schedule_id),
             state_version: fire.state_version,
             task: task.clone(),
+            secrets: None,
         }),
         FireOutcome::Skipped { .. } => None,
     };

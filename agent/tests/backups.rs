@@ -19,14 +19,18 @@ use std::time::{Duration, Instant};
 
 fn backup(repository_id: RepositoryId, path: &Path) -> Task {
     let paths = vec![path.to_string_lossy().into_owned()];
-    Task::Backup { repository_id, backup: BackupSpec { paths, tags: vec!["daily".into()], ..BackupSpec::default() } }
+    Task::Backup {
+        repository_id,
+        backup: BackupSpec { paths, tags: vec!["daily".into()], ..BackupSpec::default() },
+        dry_run: false,
+    }
 }
 
 /// Slow enough to be caught in the middle.
 fn slow_backup(repository_id: RepositoryId, path: &Path) -> Task {
     let paths = vec![path.to_string_lossy().into_owned()];
     let options = BackupOptions { limit_upload_kib: Some(1024), ..BackupOptions::default() };
-    Task::Backup { repository_id, backup: BackupSpec { paths, options, ..BackupSpec::default() } }
+    Task::Backup { repository_id, backup: BackupSpec { paths, options, ..BackupSpec::default() }, dry_run: false }
 }
 
 fn code(report: &FinishReport) -> Option<CauseCode> {
@@ -66,7 +70,7 @@ fn a_first_backup_makes_the_repository_and_reports_the_snapshot_as_restic_lists_
         assert!(control.lines(job).iter().any(|l| l.contains("restic backup --json --host web1")), "{v}");
         assert_eq!(report.command.as_deref().map(|c| c.starts_with("restic backup --json")), Some(true));
 
-        let report = control.end_of(control.offer(Task::Snapshots { repository_id: repository }));
+        let report = control.end_of(control.offer(Task::Snapshots { repository_id: repository, all_hosts: false }));
         assert!(report.snapshots_complete && report.end == End::Succeeded, "{v}: {report:?}");
         assert_eq!(report.snapshots.iter().map(|s| &s.id).collect::<Vec<_>>(), [&ours.id], "{v}");
         nothing_leaked(&control, &agent, &report);
@@ -123,7 +127,7 @@ fn troubles(restic: &Restic) {
         paths: [files.path(), &gone].map(|p| p.to_string_lossy().into_owned()).into(),
         ..BackupSpec::default()
     };
-    let partly = Task::Backup { repository_id: there, backup: partly };
+    let partly = Task::Backup { repository_id: there, backup: partly, dry_run: false };
     assert_eq!(ended(partly), (End::Warning, Some(CauseCode::SourceUnreadable)));
 }
 

@@ -1,8 +1,8 @@
-//! Requests to the control plane. One of the two places that know the HTTP library; the other is the pre-flight, which borrows the
-//! setup from here. Signs each request with the agent's own short-lived token, and keeps the difference to the server's clock.
+//! Requests to the control plane, and the few that go to a storage. The only place that knows the HTTP library. Signs each request with the agent's own short-lived token, and keeps the difference to the server's clock.
 
 mod error;
 pub mod setup;
+pub mod storage;
 
 pub use error::{ClientError, Refusal};
 
@@ -15,6 +15,7 @@ use restic_manager_shared::wire::MAX_BODY;
 use restic_manager_shared::wire::enroll::EnrollResponse;
 use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport};
+use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
 use serde::Serialize;
@@ -96,6 +97,14 @@ impl Client {
     /// [`ClientError`]; without one the server has stored it.
     pub async fn finish(&self, job: JobId, body: &FinishReport) -> Result<(), ClientError> {
         self.post::<_, Option<IgnoredAny>>(&format!("/agent/v1/jobs/{job}/finish"), body, PATIENCE).await.map(drop)
+    }
+
+    /// Sends a part of a long list of snapshots, before the job's end.
+    ///
+    /// # Errors
+    /// [`ClientError`]; without one the server has stored it.
+    pub async fn snapshots(&self, job: JobId, body: &SnapshotsPart) -> Result<(), ClientError> {
+        self.post::<_, Option<IgnoredAny>>(&format!("/agent/v1/jobs/{job}/snapshots"), body, PATIENCE).await.map(drop)
     }
 
     async fn post<B, A>(&self, path: &str, body: &B, patience: Duration) -> Result<A, ClientError>

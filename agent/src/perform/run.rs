@@ -1,8 +1,11 @@
 //! One run of restic inside a job: its command line into being, its output heard as it comes, and the buttons that stop it.
 
-use super::Work;
-use crate::restic::argv::{self, Operation};
-use crate::restic::judge::{Command, Verdict};
+use super::{Repository, Work};
+use crate::restic::argv::{self, Context, Operation};
+use crate::restic::command::Command;
+use crate::restic::env::Variables;
+use crate::restic::gather::Gathered;
+use crate::restic::judge::Verdict;
 use crate::restic::output::{Said, Transcript};
 use crate::restic::process::{self, Ended, Launch, Output, StopReason};
 use crate::restic::signal;
@@ -10,6 +13,9 @@ use crate::roster::pressed;
 use restic_manager_shared::wire::job::{CauseCode, End};
 use restic_manager_shared::wire::progress::{LogLevel, Phase};
 use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -25,37 +31,60 @@ pub(super) struct Run {
 }
 
 impl Work<'_> {
-    pub(super) async fn run(&self, command: Command, operation: Operation<'_>) -> Result<Run, Verdict> {
+    /// Runs restic on the repository.
+    pub(super) async fn run(&self, repository: &Repository, operation: Operation<'_>) -> Result<Run, Verdict> {
+        self.run_in(self.dir.path(), &repository.vars, operation, None).await
+    }
+
+    /// Runs restic in a folder, with these variables, and perhaps with the output of a program as its input.
+    pub(super) async fn run_in(
+        &self,
+        dir: &Path,
+        vars: &Variables,
+        operation: Operation<'_>,
+        feeder: Option<PathBuf>,
+    ) -> Result<Run, Verdict> {
         if let Some(reason) = *self.stop.borrow() {
             return Err(stopped_before(reason));
         }
-        let line = argv::build(operation, &self.host, self.dir.path(), self.agent.surroundings.ca.as_deref());
+        if let Some(lack) = operation.lacks(self.restic.version) {
+            return Err(Verdict::failed(CauseCode::ResticTooOld, lack.lack(self.restic.version)));
+        }
+        let line = argv::build(operation, self.context());
         for file in &line.files {
             let written = self.dir.write(file.name, &file.bytes);
             written.map_err(|e| Verdict::failed(CauseCode::AgentDisk, e.to_string()))?;
         }
         self.say(LogLevel::Info, &line.shown);
-        let launch = Launch {
-            program: self.restic.path.clone(),
-            args: line.args,
-            vars: self.vars.clone(),
-            dir: self.dir.path().to_owned(),
-        };
-        let mut transcript = Transcript::default();
+        line.left_out.iter().for_each(|what| self.say(LogLevel::Warning, &format!("left out: {what}")));
+        let program = self.restic.path.clone();
+        let launch = Launch { program, args: line.args, vars: vars.clone(), dir: dir.to_owned(), feeder };
+        let mut transcript = Transcript::new(Gathered::of(&operation));
         transcript.set_phase(Phase::Starting);
         self.feed.report(transcript.progress());
         let ended = self.listen(launch, &mut transcript).await;
         let ended =
             ended.map_err(|e| Verdict::failed(CauseCode::ResticUnavailable, format!("restic cannot be run: {e}")))?;
-        Ok(Run { command, ended, transcript, shown: line.shown })
+        Ok(Run { command: operation.command(), ended, transcript, shown: line.shown })
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            host: &self.state.host_name,
+            dir: self.dir.path(),
+            ca: self.agent.surroundings.ca.as_deref(),
+            version: self.restic.version,
+        }
     }
 
     /// Runs restic and hears it out, stopping it when somebody wants that or it is stuck.
     async fn listen(&self, launch: Launch, transcript: &mut Transcript) -> io::Result<Ended> {
         let (lines, mut heard) = mpsc::channel(256);
         let (press, stop) = watch::channel(None);
-        let (agent, job) = (self.agent, self.offer.id);
-        let run = process::run(launch, lines, stop, process::GRACE, move |pid| {
+        let (agent, job, child) = (self.agent, self.offer.id, AtomicU32::new(0));
+        let run = process::run(launch, lines, stop, process::GRACE, |pid| {
+            child.store(pid, Ordering::Relaxed);
+            self.pids.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
             if let Err(e) = agent.journal.child(job, pid, signal::birth(pid).as_deref()) {
                 tracing::warn!(%job, error = %e, "cannot note the process in the journal");
             }
@@ -75,6 +104,11 @@ impl Work<'_> {
                     press.send_replace(Some(reason));
                 }
                 _ = tick.tick(), if !stopping => {
+                    let pid = Some(child.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
+                    if transcript.progress().pid != pid {
+                        transcript.set_pid(pid);
+                        self.report(transcript);
+                    }
                     if transcript.is_stuck(self.agent.client.now(), STUCK) {
                         stopping = true;
                         press.send_replace(Some(StopReason::Unreachable));
@@ -85,6 +119,8 @@ impl Work<'_> {
         while let Ok(line) = heard.try_recv() {
             self.hear(transcript, line, stopping);
         }
+        transcript.set_pid(None);
+        self.report(transcript);
         ended
     }
 
@@ -92,6 +128,8 @@ impl Work<'_> {
         let said = match line {
             Output::Out(line) => transcript.stdout(&line),
             Output::Err(line) => transcript.stderr(&line, self.agent.client.now()),
+            Output::Begin => return transcript.begin(),
+            Output::Element(element) => return transcript.element(&element),
         };
         if let Said::Log(level, text) = &said {
             self.say(*level, text);
@@ -100,10 +138,15 @@ impl Work<'_> {
             if stopping {
                 transcript.set_phase(Phase::Stopping);
             }
-            let mut progress = transcript.progress().clone();
-            progress.current_files.iter_mut().for_each(|f| *f = self.redactor.clean(f));
-            self.feed.report(&progress);
+            self.report(transcript);
         }
+    }
+
+    fn report(&self, transcript: &Transcript) {
+        let mut progress = transcript.progress().clone();
+        progress.current_files.iter_mut().for_each(|f| *f = self.redactor.clean(f));
+        progress.step = self.redactor.clean_maybe(progress.step);
+        self.feed.report(&progress);
     }
 }
 
@@ -116,5 +159,6 @@ fn stopped_before(reason: StopReason) -> Verdict {
             Verdict::failed(CauseCode::AgentRestarted, "the agent was stopped before restic started")
         }
         StopReason::Unreachable => Verdict::failed(CauseCode::RepositoryUnreachable, "the storage does not answer"),
+        StopReason::FeederFailed => Verdict::failed(CauseCode::SourceUnreadable, "the hook failed"),
     }
 }

@@ -8,7 +8,7 @@ use restic_manager_shared::id::JobId;
 use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::wire::state::RepositorySecrets;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// `RESTIC_REST_USERNAME` was seen to work from here on; before, the credentials stand in the address.
@@ -74,35 +74,92 @@ impl Drop for JobDir {
 /// The variables of one run.
 pub type Variables = BTreeMap<OsString, OsString>;
 
-/// Writes the secret files and gives the variables.
+/// The variables that are the same for every repository.
+#[must_use]
+pub fn surroundings(state: &StateDir, around: &Surroundings) -> Variables {
+    let mut vars = base(state, &around.inherited);
+    network(&mut vars, around);
+    vars
+}
+
+/// Where a rest-server's credentials go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpCredentials {
+    /// Into variables of restic's own.
+    Variables,
+    /// Into the address, which is in a file: for restic versions that know no such variables, for a run with two repositories, and for one
+    /// that starts another program, which would inherit them.
+    Address,
+}
+
+impl HttpCredentials {
+    /// For this version, unless the run itself asks for something else.
+    #[must_use]
+    pub fn for_version(version: Version) -> Self {
+        if version >= REST_VARIABLES { Self::Variables } else { Self::Address }
+    }
+}
+
+/// Writes the secret files of the repository to work on and adds its variables.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn prepare(
+pub fn target(
+    vars: &mut Variables,
     dir: &JobDir,
-    state: &StateDir,
-    around: &Surroundings,
     url: &str,
     secrets: &RepositorySecrets,
-    version: Version,
-) -> Result<Variables, StateError> {
-    let mut vars = base(state, &around.inherited);
-    network(&mut vars, around);
-    for (name, value) in secrets.env.iter().filter(|(name, _)| is_allowed(name)) {
-        vars.insert(name.into(), value.reveal().into());
-    }
+    http: HttpCredentials,
+) -> Result<(), StateError> {
+    backend(vars, secrets);
     let mut address = Location::parse(url).plain();
     if let (Some(user), Some(password)) = (&secrets.rest_username, &secrets.rest_password) {
-        if version >= REST_VARIABLES {
-            vars.insert("RESTIC_REST_USERNAME".into(), user.into());
-            vars.insert("RESTIC_REST_PASSWORD".into(), password.reveal().into());
-        } else {
-            address = Location::parse(url).with_credentials(user, password.reveal());
+        match http {
+            HttpCredentials::Variables => {
+                vars.insert("RESTIC_REST_USERNAME".into(), user.into());
+                vars.insert("RESTIC_REST_PASSWORD".into(), password.reveal().into());
+            }
+            HttpCredentials::Address => address = Location::parse(url).with_credentials(user, password.reveal()),
         }
     }
     vars.insert("RESTIC_REPOSITORY_FILE".into(), dir.write("repository", address.as_bytes())?.into());
     vars.insert("RESTIC_PASSWORD_FILE".into(), dir.write("password", secrets.password.reveal().as_bytes())?.into());
-    Ok(vars)
+    Ok(())
+}
+
+/// Writes the secret files of the repository to copy from and adds its variables. `Err` of a name: both repositories need that variable,
+/// with different values, and restic has only one of it.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn source(
+    vars: &mut Variables,
+    dir: &JobDir,
+    url: &str,
+    secrets: &RepositorySecrets,
+) -> Result<Result<(), String>, StateError> {
+    for (name, value) in secrets.env.iter().filter(|(name, _)| is_allowed(name)) {
+        if vars.get(OsStr::new(name)).is_some_and(|held| held != value.reveal()) {
+            return Ok(Err(name.clone()));
+        }
+    }
+    backend(vars, secrets);
+    let location = Location::parse(url);
+    let address = match (&secrets.rest_username, &secrets.rest_password) {
+        (Some(user), Some(password)) => location.with_credentials(user, password.reveal()),
+        (Some(_), None) | (None, _) => location.plain(),
+    };
+    let address = dir.write("from-repository", address.as_bytes())?;
+    let password = dir.write("from-password", secrets.password.reveal().as_bytes())?;
+    vars.insert("RESTIC_FROM_REPOSITORY_FILE".into(), address.into());
+    vars.insert("RESTIC_FROM_PASSWORD_FILE".into(), password.into());
+    Ok(Ok(()))
+}
+
+fn backend(vars: &mut Variables, secrets: &RepositorySecrets) {
+    for (name, value) in secrets.env.iter().filter(|(name, _)| is_allowed(name)) {
+        vars.insert(name.into(), value.reveal().into());
+    }
 }
 
 fn base(state: &StateDir, inherited: &Inherited) -> Variables {
@@ -172,7 +229,9 @@ mod tests {
         let state = StateDir::open(tmp.path()).expect("opens");
         let dir = JobDir::make(&state, JobId::new()).expect("makes");
         let around = Surroundings { proxy: Some("http://p".into()), ..Surroundings::default() };
-        let vars = prepare(&dir, &state, &around, "rest:http://h/r", &secrets(), version).expect("prepares");
+        let mut vars = surroundings(&state, &around);
+        let http = HttpCredentials::for_version(version);
+        target(&mut vars, &dir, "rest:http://h/r", &secrets(), http).expect("prepares");
         let file = vars.get(&OsString::from("RESTIC_REPOSITORY_FILE")).expect("set");
         (vars.clone(), std::fs::read_to_string(file).expect("there"))
     }
@@ -192,6 +251,23 @@ mod tests {
         let (old, address) = run(Version::new(0, 14, 0));
         assert_eq!(address, "rest:http://al:p%2Fw@h/r/");
         assert_eq!(get(&old, "RESTIC_REST_PASSWORD"), None);
+    }
+
+    #[test]
+    fn two_repositories_share_no_variable_with_two_values() {
+        let tmp = tempfile::tempdir().expect("dir");
+        let state = StateDir::open(tmp.path()).expect("opens");
+        let dir = JobDir::make(&state, JobId::new()).expect("makes");
+        let mut vars = surroundings(&state, &Surroundings::default());
+        target(&mut vars, &dir, "rest:http://h/r", &secrets(), HttpCredentials::Address).expect("prepares");
+        assert_eq!(source(&mut vars, &dir, "rest:http://g/s", &secrets()).expect("prepares"), Ok(()));
+        let file = vars.get(OsStr::new("RESTIC_FROM_REPOSITORY_FILE")).expect("set");
+        assert_eq!(std::fs::read_to_string(file).expect("there"), "rest:http://al:p%2Fw@g/s/");
+        assert!(!vars.contains_key(OsStr::new("RESTIC_REST_PASSWORD")));
+        let other = [("AWS_ACCESS_KEY_ID".to_owned(), Secret::new("other"))].into();
+        let other = RepositorySecrets { env: other, ..secrets() };
+        let clash = source(&mut vars, &dir, "s3:h/b", &other).expect("prepares");
+        assert_eq!(clash, Err("AWS_ACCESS_KEY_ID".to_owned()));
     }
 
     #[test]

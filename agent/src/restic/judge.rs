@@ -1,20 +1,10 @@
 //! How a run ended and why, from all that is known about it. Pure. restic's exit status alone does not say: its meaning differs by
 //! version and command, and before 0.17 nearly everything is 1 and only the words tell.
 
+use super::command::Command;
 use super::process::{Exit, StopReason};
 use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::wire::job::{Cause, CauseCode, End};
-
-/// Which command ran.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// `backup`.
-    Backup,
-    /// `init`.
-    Init,
-    /// `snapshots`.
-    Snapshots,
-}
 
 /// All that is known.
 #[derive(Clone, Debug)]
@@ -27,8 +17,12 @@ pub struct Evidence<'a> {
     pub exit: Exit,
     /// Why it was stopped from outside, if it was.
     pub stopped: Option<StopReason>,
+    /// It had to be killed.
+    pub killed: bool,
     /// It said what it did: the summary of a backup, the list of snapshots, the word of a new repository.
     pub result: bool,
+    /// Ids of snapshots that it was given and did not find.
+    pub unknown_ids: &'a [String],
     /// Given paths that were not there.
     pub missing_paths: u64,
     /// Its last words.
@@ -83,8 +77,14 @@ pub fn judge(e: &Evidence<'_>) -> Verdict {
 fn stopped(e: &Evidence<'_>, reason: StopReason) -> Verdict {
     match reason {
         StopReason::Cancelled => {
-            Verdict::because(End::Cancelled, CauseCode::Cancelled, "cancelled; restic was stopped and made no snapshot")
+            let left = if e.killed { ". It had to be killed, and a lock of it may have stayed" } else { "" };
+            let message = format!("cancelled; {}{left}", e.command.when_stopped());
+            Verdict::because(End::Cancelled, CauseCode::Cancelled, message)
         }
+        StopReason::FeederFailed => Verdict::failed(
+            CauseCode::SourceUnreadable,
+            format!("the hook failed, so no snapshot was made: {}", or(e.last_words, "it said nothing")),
+        ),
         StopReason::AgentStops => Verdict::failed(
             CauseCode::AgentRestarted,
             "the agent was stopped while the job ran, and stopped restic with it",
@@ -100,6 +100,10 @@ fn stopped(e: &Evidence<'_>, reason: StopReason) -> Verdict {
 fn by_status(e: &Evidence<'_>, status: i32) -> Verdict {
     match status {
         0 => done(e),
+        // Since 0.19; before, only a look afterwards tells.
+        3 if e.command == Command::Forget => {
+            Verdict::failed(CauseCode::RemovalRefused, or(e.last_words, "the storage refused to remove snapshots"))
+        }
         3 if e.command == Command::Backup && e.result => Verdict::because(
             End::Warning,
             CauseCode::SourceUnreadable,
@@ -112,7 +116,9 @@ fn by_status(e: &Evidence<'_>, status: i32) -> Verdict {
         130 => Verdict::failed(CauseCode::ResticFailed, "restic was interrupted, but not by this agent"),
         _ => {
             let words = if e.all_words.is_empty() { e.last_words } else { e.all_words };
-            let code = by_words(e.last_words).or_else(|| by_words(words)).unwrap_or(CauseCode::ResticFailed);
+            let last = if e.command == Command::Check { None } else { by_words(e.last_words) };
+            let missing = misses_a_snapshot(words).then_some(CauseCode::SnapshotMissing);
+            let code = last.or(missing).or_else(|| by_words(words)).unwrap_or(CauseCode::ResticFailed);
             Verdict::failed(code, or(e.last_words, &format!("restic ended with status {status} and said nothing")))
         }
     }
@@ -120,6 +126,11 @@ fn by_status(e: &Evidence<'_>, status: i32) -> Verdict {
 
 /// Status 0 counts only together with what restic says it did.
 fn done(e: &Evidence<'_>) -> Verdict {
+    // To remove one that is gone already is no trouble.
+    if !e.unknown_ids.is_empty() && e.command != Command::Forget {
+        let message = format!("not in the repository (any more): {}", e.unknown_ids.join(", "));
+        return Verdict::failed(CauseCode::SnapshotMissing, message);
+    }
     if !e.result {
         return Verdict::failed(CauseCode::ResticFailed, "restic ended with status 0 but did not say what it did");
     }
@@ -164,12 +175,30 @@ const WORDS: &[(&str, CauseCode)] = &[
     ("unable to open config file", CauseCode::RepositoryMissing),
     ("all source directories/files do not exist", CauseCode::SourceMissing),
     ("all target directories/files do not exist", CauseCode::SourceMissing),
+    ("failed to start command:", CauseCode::SourceUnreadable),
+    ("command failed:", CauseCode::SourceUnreadable),
+    // Last, because a storage that cannot be reached makes restic say so too.
+    ("repository contains errors", CauseCode::RepositoryDamaged),
+    ("ciphertext verification failed", CauseCode::RepositoryDamaged),
+    ("invalid data returned", CauseCode::RepositoryDamaged),
+    ("not found in repository", CauseCode::RepositoryDamaged),
+    ("packs from index missing in repo", CauseCode::RepositoryDamaged),
+    ("index is not complete", CauseCode::RepositoryDamaged),
 ];
 
 /// The kind of trouble that the words tell of.
 #[must_use]
 pub fn by_words(words: &str) -> Option<CauseCode> {
     WORDS.iter().find(|(needle, _)| words.contains(needle)).map(|(_, code)| *code)
+}
+
+/// Whether a snapshot that was named is not there. What cannot be read for another reason is another trouble.
+fn misses_a_snapshot(words: &str) -> bool {
+    let gone = ["no such file", "not exist", "(404)", "cannot find the file", "NoSuchKey"];
+    words.lines().any(|l| {
+        l.contains("no matching ID found for prefix")
+            || (l.contains("failed to load snapshot") && gone.iter().any(|g| l.contains(g)))
+    })
 }
 
 fn died_by(signal: i32, words: &str) -> String {

@@ -1,8 +1,12 @@
 //! The judge's table of truth, and its judgement of every recorded run.
 
+use super::super::argv::Operation;
+use super::super::gather::Gathered;
 use super::super::output::Transcript;
 use super::*;
+use restic_manager_shared::restic::array::{Cutter, Piece};
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::operation::PruneOptions;
 use std::path::{Path, PathBuf};
 
 const V14: Version = Version::new(0, 14, 0);
@@ -14,7 +18,9 @@ fn evidence(version: Version, command: Command, exit: Exit, words: &str) -> Evid
         command,
         exit,
         stopped: None,
+        killed: false,
         result: false,
+        unknown_ids: &[],
         missing_paths: 0,
         last_words: words,
         all_words: words,
@@ -72,7 +78,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tests/fixtures/restic")
 }
 
-fn replay(version: &str, case: &str) -> (Transcript, Exit) {
+fn replay(version: &str, case: &str, gathered: Gathered) -> (Transcript, Exit) {
     let dir = fixtures().join(version).join(case);
     let read = |name: &str| {
         String::from_utf8_lossy(
@@ -80,26 +86,43 @@ fn replay(version: &str, case: &str) -> (Transcript, Exit) {
         )
         .into_owned()
     };
-    let mut transcript = Transcript::default();
-    read("stdout").lines().for_each(|l| drop(transcript.stdout(l)));
+    let mut transcript = Transcript::new(gathered);
+    let mut cutter = Cutter::new(1 << 24);
+    let mut hear = |piece| match piece {
+        Piece::Line(line) => drop(transcript.stdout(&String::from_utf8_lossy(&line))),
+        Piece::Begin => transcript.begin(),
+        Piece::Element(element) => transcript.element(&String::from_utf8_lossy(&element)),
+    };
+    cutter.feed(read("stdout").as_bytes(), &mut hear);
+    cutter.end(&mut hear);
     read("stderr").lines().for_each(|l| drop(transcript.stderr(l, Timestamp::from_seconds(0))));
     let code: i32 = read("exit").trim().parse().expect("a number");
     (transcript, if code < 0 { Exit::Signal(-code) } else { Exit::Code(code) })
 }
 
 fn judged(version: &str, case: &str, command: Command, stopped: Option<StopReason>) -> Verdict {
-    let (transcript, exit) = replay(version, case);
+    let prune = PruneOptions::default();
+    let gathered = match command {
+        Command::Snapshots => Gathered::Snapshots(Default::default()),
+        Command::Check => Gathered::Check(Default::default()),
+        Command::Prune => Gathered::of(&Operation::Prune { options: &prune }),
+        Command::Tag | Command::Copy | Command::Rewrite => Gathered::Replaced(Default::default()),
+        Command::KeyList => Gathered::of(&Operation::KeyList),
+        _ => Gathered::Words,
+    };
+    let (transcript, exit) = replay(version, case, gathered);
     let result = match command {
-        Command::Backup => transcript.summary().is_some(),
         Command::Init => transcript.initialized(),
-        Command::Snapshots => transcript.list().is_some(),
+        _ => transcript.result(command).unwrap_or(exit == Exit::Code(0)),
     };
     judge(&Evidence {
         version: version.parse().expect("version"),
         command,
         exit,
         stopped,
+        killed: false,
         result,
+        unknown_ids: transcript.unknown_ids(),
         missing_paths: transcript.missing_paths(),
         last_words: &transcript.last_words(),
         all_words: &transcript.all_words(),

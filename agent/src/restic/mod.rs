@@ -3,8 +3,11 @@
 
 pub mod argv;
 pub mod binary;
+pub mod command;
 pub mod env;
+pub mod gather;
 pub mod judge;
+pub mod needs;
 pub mod output;
 pub mod preflight;
 pub mod process;

@@ -1,7 +1,10 @@
 //! What a run of restic has said so far: lines in, progress and log lines out, and at the end what the judge needs. Texts are still
 //! restic's own here; the redactor comes after.
 
+use super::command::Command;
+use super::gather::Gathered;
 use restic_manager_shared::restic::message::{ExitError, ItemFault, Line, Message, Status, Summary, plain_words};
+use restic_manager_shared::restic::text::{self, Counter};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{ItemError, MAX_ITEM_ERRORS};
 use restic_manager_shared::wire::progress::{LogLevel, Phase, Progress};
@@ -12,6 +15,10 @@ use std::time::Duration;
 const TAIL: usize = 64 * 1024;
 /// More item errors than this are counted but not logged one by one.
 const LOGGED_ITEMS: u64 = 1000;
+/// More lines of standard output than this are not logged.
+const LOGGED_LINES: u64 = 2000;
+/// So many of them are kept.
+const KEPT_LINES: usize = 100;
 /// How many of the files being read are shown.
 const SHOWN_FILES: usize = 4;
 
@@ -36,28 +43,94 @@ pub struct Transcript {
     items_seen: u64,
     tail: VecDeque<String>,
     tail_bytes: usize,
-    list: Option<String>,
+    gathered: Gathered,
+    said: Vec<String>,
+    logged: u64,
     initialized: bool,
     missing_paths: u64,
+    unknown_ids: Vec<String>,
     retrying_since: Option<Timestamp>,
     moved: bool,
 }
 
 impl Transcript {
+    /// For a run whose result is gathered so.
+    #[must_use]
+    pub fn new(gathered: Gathered) -> Self {
+        Self { gathered, ..Self::default() }
+    }
+
     /// Hears a line of standard output.
     pub fn stdout(&mut self, line: &str) -> Said {
-        if line.trim_start().starts_with('[') {
-            self.list = Some(line.to_owned());
+        if self.gathered.line(line) {
             return Said::Nothing;
         }
         match Line::parse(line) {
             Line::Message(message) => self.message(message, line),
             Line::Text(text) if text.is_empty() => Said::Nothing,
-            Line::Text(text) => {
-                self.initialized |= text.starts_with("created restic repository");
-                Said::Log(LogLevel::Info, text)
-            }
+            Line::Text(text) => self.text(text),
         }
+    }
+
+    /// Standard output begins a list.
+    pub fn begin(&mut self) {
+        self.gathered.begin();
+    }
+
+    /// Hears an element of a list on standard output.
+    pub fn element(&mut self, text: &str) {
+        self.gathered.element(text);
+    }
+
+    fn text(&mut self, text: String) -> Said {
+        if let Some(counter) = Counter::parse(&text) {
+            self.count(counter);
+            return Said::Progress;
+        }
+        self.initialized |= text.starts_with("created restic repository");
+        if text::waits_for_lock(&text) {
+            self.progress.phase = Phase::WaitingForLock;
+        } else if let Some(step) = text::step(&text) {
+            self.step(step.to_owned());
+        }
+        if self.said.len() < KEPT_LINES {
+            self.said.push(text.clone());
+        }
+        self.logged += 1;
+        match self.logged.cmp(&LOGGED_LINES) {
+            std::cmp::Ordering::Less => Said::Log(LogLevel::Info, text),
+            std::cmp::Ordering::Equal => Said::Log(LogLevel::Info, "restic says more than is kept here".into()),
+            std::cmp::Ordering::Greater => Said::Progress,
+        }
+    }
+
+    /// restic goes on to something else: nothing is known of it yet.
+    fn step(&mut self, step: String) {
+        self.moves();
+        let p = &mut self.progress;
+        (p.step, p.percent, p.unit, p.units_done, p.units_total) = (Some(step), None, None, None, None);
+    }
+
+    fn count(&mut self, counter: Counter) {
+        self.moves();
+        let p = &mut self.progress;
+        // A step that counts one thing and then another is two steps.
+        if p.unit.as_ref().is_some_and(|unit| *unit != counter.unit) {
+            let whole = p.step.as_deref().unwrap_or_default();
+            let name = whole.split_once(" (").map_or(whole, |(name, _)| name);
+            p.step = Some(format!("{name} ({})", counter.unit));
+            (p.percent, p.units_done) = (None, None);
+        }
+        p.percent = counter.share.map(|s| s.max(p.percent.unwrap_or(0.0)));
+        p.units_done = Some(counter.done.max(p.units_done.unwrap_or(0)));
+        p.units_total = counter.total;
+        p.unit = Some(counter.unit);
+    }
+
+    fn moves(&mut self) {
+        self.moved = true;
+        self.retrying_since = None;
+        self.progress.phase = Phase::Running;
     }
 
     /// Hears a line of standard error.
@@ -66,6 +139,7 @@ impl Transcript {
             Line::Message(message) => self.message(message, line),
             Line::Text(text) if text.is_empty() => Said::Nothing,
             Line::Text(text) => {
+                self.gathered.error(line);
                 self.remember(&text);
                 self.words(text, now)
             }
@@ -172,6 +246,9 @@ impl Transcript {
             }
             return Said::Log(LogLevel::Warning, text);
         }
+        if let Some(id) = text.strip_prefix("Ignoring \"").and_then(|rest| rest.split('"').next()) {
+            self.unknown_ids.push(id.to_owned());
+        }
         let level = if text.starts_with("Fatal:") { LogLevel::Error } else { LogLevel::Warning };
         let level = if text.contains("signal") && text.contains("cleaning up") { LogLevel::Info } else { level };
         Said::Log(level, text)
@@ -208,16 +285,47 @@ impl Transcript {
         self.summary.as_ref()
     }
 
-    /// The JSON array that was printed.
+    /// The first lines of standard output that were neither progress nor a result.
     #[must_use]
-    pub fn list(&self) -> Option<&str> {
-        self.list.as_deref()
+    pub fn said(&self) -> &[String] {
+        &self.said
+    }
+
+    /// What was gathered.
+    #[must_use]
+    pub const fn gathered(&self) -> &Gathered {
+        &self.gathered
+    }
+
+    /// What was gathered, to keep.
+    pub fn take_gathered(&mut self) -> Gathered {
+        std::mem::take(&mut self.gathered)
+    }
+
+    /// The process that restic is, while it runs.
+    pub fn set_pid(&mut self, pid: Option<u32>) {
+        self.progress.pid = pid;
+    }
+
+    /// Ids of snapshots that restic was given and did not find.
+    #[must_use]
+    pub fn unknown_ids(&self) -> &[String] {
+        &self.unknown_ids
     }
 
     /// Whether restic said that it made a repository.
     #[must_use]
     pub const fn initialized(&self) -> bool {
         self.initialized
+    }
+
+    /// Whether the result that the command should print is there; none for a command that prints none.
+    #[must_use]
+    pub fn result(&self, command: Command) -> Option<bool> {
+        match command {
+            Command::Backup => Some(self.summary.is_some()),
+            _ => self.gathered.is_whole(),
+        }
     }
 
     /// How many of the given paths were not there.

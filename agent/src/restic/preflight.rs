@@ -2,13 +2,10 @@
 //! would retry in silence for a quarter of an hour. Only for rest-servers; other backends are left to restic and a watchdog.
 
 use super::env::Surroundings;
-use super::url::Location;
-use crate::client::{ClientError, setup};
+use crate::client::ClientError;
+use crate::client::storage::Storage;
 use restic_manager_shared::wire::job::CauseCode;
 use restic_manager_shared::wire::state::RepositorySecrets;
-use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the storage answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,32 +22,14 @@ pub enum Answer {
 
 /// Asks.
 pub async fn ask(url: &str, secrets: &RepositorySecrets, around: &Surroundings) -> Answer {
-    let Location::Rest(mut url) = Location::parse(url) else { return Answer::Unknown };
-    // The credentials go into a header, never into an error message.
-    let _ = (url.set_username(""), url.set_password(None));
-    let Ok(config) = url.join("config") else { return Answer::Unknown };
-    let proxy = around.proxy.as_deref().filter(|_| !is_loopback(&config));
-    let http = match setup::storage_client(proxy, around.ca.as_deref()) {
-        Ok(http) => http,
+    let storage = match Storage::rest(url, secrets, around.proxy.as_deref(), around.ca.as_deref()) {
+        Ok(Some(storage)) => storage,
+        Ok(None) => return Answer::Unknown,
         Err(e) => return Answer::Hopeless(CauseCode::StorageTls, e.to_string()),
     };
-    let mut request = http.head(config).timeout(PATIENCE);
-    if let (Some(user), Some(password)) = (&secrets.rest_username, &secrets.rest_password) {
-        request = request.basic_auth(user, Some(password.reveal()));
-    }
-    match request.send().await {
-        Ok(response) => by_status(response.status().as_u16()),
-        Err(e) => by_error(&ClientError::from_reqwest(&e)),
-    }
-}
-
-/// As Go's own rule, which restic follows: nothing on this machine goes through a proxy.
-fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
+    match storage.head_config().await {
+        Ok(status) => by_status(status),
+        Err(e) => by_error(&e),
     }
 }
 

@@ -1,20 +1,23 @@
 //! One run of a program: in a group of its own, both pipes drained to the end, stopped softly and then hard. Knows nothing of restic
-//! but how long it may need to clean up.
+//! but how long it may need to clean up, and that a list is one line however long it is.
+
+mod feeder;
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
+use restic_manager_shared::restic::array::{Cutter, Piece};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// How long a softly stopped restic may take: with the storage away it tries for 60 s to remove its lock.
 pub const GRACE: Duration = Duration::from_secs(75);
-/// What a longer line has beyond this is dropped.
+/// What a longer line, or element of a list, has beyond this is dropped.
 pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
 /// A grandchild may hold a pipe open after the child has gone.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -30,6 +33,8 @@ pub struct Launch {
     pub vars: BTreeMap<OsString, OsString>,
     /// Where it runs.
     pub dir: PathBuf,
+    /// A program whose output is its input, instead of none.
+    pub feeder: Option<PathBuf>,
 }
 
 /// A line of output, without its end.
@@ -37,6 +42,10 @@ pub struct Launch {
 pub enum Output {
     /// From standard output.
     Out(String),
+    /// Standard output begins a JSON array.
+    Begin,
+    /// An element of it.
+    Element(String),
     /// From standard error.
     Err(String),
 }
@@ -50,6 +59,8 @@ pub enum StopReason {
     AgentStops,
     /// The storage did not answer while restic opened the repository.
     Unreachable,
+    /// The program whose output is backed up failed.
+    FeederFailed,
 }
 
 /// How the process ended.
@@ -91,9 +102,13 @@ pub async fn run(
     if let Some(pid) = pid {
         started(pid);
     }
-    let drains =
-        [drain(child.stdout().take(), lines.clone(), Output::Out), drain(child.stderr().take(), lines, Output::Err)];
-    let ended = wait(&mut *child, &mut stop, grace).await;
+    let drains = [
+        drain(child.stdout().take(), Cutter::new(LONGEST_LINE), lines.clone(), of_stdout),
+        drain(child.stderr().take(), Cutter::lines(LONGEST_LINE), lines.clone(), of_stderr),
+    ];
+    let mut input = child.stdin().take();
+    let feeding = feeder::feed(&launch, &mut input, lines);
+    let ended = wait(&mut *child, &mut stop, grace, feeding).await;
     if let (Some(pid), Ok(Ended { stopped: Some(_), .. })) = (pid, &ended) {
         // Helpers that it started, such as ssh or rclone, do not outlive a stop.
         super::signal::end_group(pid, true);
@@ -110,7 +125,8 @@ pub async fn run(
 fn spawn(launch: &Launch) -> io::Result<Box<dyn ChildWrapper>> {
     let mut command = tokio::process::Command::new(&launch.program);
     command.args(&launch.args).env_clear().envs(&launch.vars).current_dir(&launch.dir);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(if launch.feeder.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut wrap = CommandWrap::from(command);
     #[cfg(unix)]
     wrap.wrap(process_wrap::tokio::ProcessGroup::leader());
@@ -124,7 +140,15 @@ fn spawn(launch: &Launch) -> io::Result<Box<dyn ChildWrapper>> {
     wrap.spawn()
 }
 
-async fn wait(child: &mut dyn ChildWrapper, stop: &mut Stop, grace: Duration) -> io::Result<Ended> {
+/// `feeding` ends only when the feeder failed; it holds the input open until it is dropped, so that restic never takes half of the input
+/// for the whole.
+async fn wait(
+    child: &mut dyn ChildWrapper,
+    stop: &mut Stop,
+    grace: Duration,
+    feeding: impl Future<Output = ()>,
+) -> io::Result<Ended> {
+    tokio::pin!(feeding);
     let pressed = async {
         let reason = stop.wait_for(Option::is_some).await.ok().and_then(|r| *r);
         if reason.is_none() {
@@ -136,6 +160,7 @@ async fn wait(child: &mut dyn ChildWrapper, stop: &mut Stop, grace: Duration) ->
     let stopped = tokio::select! {
         status = child.wait() => return Ok(Ended { exit: exit(status?), stopped: None, killed: false }),
         reason = pressed => reason,
+        () = &mut feeding => Some(StopReason::FeederFailed),
     };
     interrupt(child);
     match tokio::time::timeout(grace, child.wait()).await {
@@ -174,38 +199,51 @@ fn exit(status: ExitStatus) -> Exit {
     status.code().map_or(Exit::Signal(0), Exit::Code)
 }
 
-fn drain<R>(pipe: Option<R>, lines: mpsc::Sender<Output>, wrap: fn(String) -> Output) -> Option<JoinHandle<()>>
+fn of_stdout(piece: Piece) -> Option<Output> {
+    Some(match piece {
+        Piece::Line(line) => Output::Out(text(&line)),
+        Piece::Begin => Output::Begin,
+        Piece::Element(element) => Output::Element(text(&element)),
+    })
+}
+
+/// Nothing on standard error is a list.
+fn of_stderr(piece: Piece) -> Option<Output> {
+    match piece {
+        Piece::Line(line) | Piece::Element(line) => Some(Output::Err(text(&line))),
+        Piece::Begin => None,
+    }
+}
+
+fn drain<R>(
+    pipe: Option<R>,
+    mut cutter: Cutter,
+    lines: mpsc::Sender<Output>,
+    wrap: fn(Piece) -> Option<Output>,
+) -> Option<JoinHandle<()>>
 where
     R: AsyncRead + Unpin + Send + 'static,
 {
-    let mut reader = BufReader::with_capacity(64 * 1024, pipe?);
+    let mut pipe = pipe?;
     Some(tokio::spawn(async move {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut pieces = Vec::new();
         // A receiver that went away must not stop the reading: a closed pipe would kill restic.
-        while let Ok(Some(line)) = read_line(&mut reader, LONGEST_LINE).await {
-            let _ = lines.send(wrap(line)).await;
+        loop {
+            let read = pipe.read(&mut buffer).await.unwrap_or(0);
+            if read == 0 {
+                cutter.end(|p| pieces.push(p));
+            } else {
+                cutter.feed(buffer.get(..read).unwrap_or_default(), |p| pieces.push(p));
+            }
+            for output in pieces.drain(..).filter_map(wrap) {
+                let _ = lines.send(output).await;
+            }
+            if read == 0 {
+                return;
+            }
         }
     }))
-}
-
-/// The next line without its end; what goes beyond `limit` bytes is dropped. None at the end of the stream.
-async fn read_line<R: AsyncBufRead + Unpin>(reader: &mut R, limit: usize) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
-    let mut any = false;
-    loop {
-        let buffer = reader.fill_buf().await?;
-        if buffer.is_empty() {
-            return Ok(any.then(|| text(&line)));
-        }
-        any = true;
-        let end = buffer.iter().position(|b| *b == b'\n');
-        let taken = end.unwrap_or(buffer.len());
-        let room = limit.saturating_sub(line.len()).min(taken);
-        line.extend_from_slice(&buffer[..room]);
-        reader.consume(end.map_or(taken, |e| e + 1));
-        if end.is_some() {
-            return Ok(Some(text(&line)));
-        }
-    }
 }
 
 fn text(line: &[u8]) -> String {

@@ -9,6 +9,7 @@ fn shell(script: &str) -> Launch {
         args: vec!["-c".into(), script.into()],
         vars: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
         dir: "/".into(),
+        feeder: None,
     }
 }
 
@@ -67,4 +68,46 @@ async fn lines_are_cut_at_the_limit_and_the_rest_is_dropped() {
         lines.push(line);
     }
     assert_eq!(lines, ["012345", "", "xy"]);
+}
+
+#[tokio::test]
+async fn a_list_is_heard_element_by_element() {
+    let (ended, seen) =
+        stopped_when_ready(r#"echo '[{"a":1},{"b":"x]"}]'; echo '[0:01] 1 / 2 packs'; echo '[{' >&2"#, GRACE).await;
+    assert_eq!(ended.exit, Exit::Code(0));
+    let element = |text: &str| Output::Element(text.into());
+    let out: Vec<_> = seen.iter().filter(|o| !matches!(o, Output::Err(_))).cloned().collect();
+    let lines = ["", "[0:01] 1 / 2 packs"].map(|l| Output::Out(l.into()));
+    assert_eq!(out, [vec![Output::Begin, element(r#"{"a":1}"#), element(r#"{"b":"x]"}"#)], lines.to_vec()].concat());
+    assert!(seen.contains(&Output::Err("[{".into())));
+}
+
+/// Runs `cat` with this program's output as its input.
+async fn fed(script: &str) -> (Ended, Vec<Output>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let tmp = tempfile::tempdir().expect("dir");
+    let hook = tmp.path().join("hook");
+    std::fs::write(&hook, format!("#!/bin/sh\n{script}\n")).expect("writes");
+    std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o700)).expect("sets");
+    let (tx, mut rx) = mpsc::channel(4);
+    let (_press, stop) = watch::channel(None);
+    let launch = Launch { feeder: Some(hook), ..shell("cat; echo whole") };
+    let run = tokio::spawn(run(launch, tx, stop, GRACE, |_| {}));
+    let mut seen = Vec::new();
+    while let Some(line) = rx.recv().await {
+        seen.push(line);
+    }
+    (run.await.expect("joins").expect("runs"), seen)
+}
+
+#[tokio::test]
+async fn what_a_feeder_prints_is_the_input_and_its_failure_is_no_end_of_input() {
+    let (ended, seen) = fed("echo one; echo two").await;
+    assert_eq!((ended.exit, ended.stopped), (Exit::Code(0), None));
+    assert_eq!(seen, ["one", "two", "whole"].map(|l| Output::Out(l.into())));
+    let (ended, seen) = fed("echo one; echo no >&2; exit 7").await;
+    assert_eq!(ended.stopped, Some(StopReason::FeederFailed));
+    assert!(!seen.contains(&Output::Out("whole".into())), "it saw an end: {seen:?}");
+    assert!(seen.contains(&Output::Err("no".into())));
+    assert!(seen.contains(&Output::Err("Fatal: the hook failed: exit status: 7".into())), "{seen:?}");
 }

@@ -1,6 +1,10 @@
 //! A repository's address: which backend it is, and how HTTP credentials are put into it for restic versions that know no other way.
 
+use std::path::PathBuf;
 use url::Url;
+
+/// What stands before the colon of an address that is no folder.
+const BACKENDS: [&str; 10] = ["rest", "s3", "sftp", "b2", "azure", "gs", "swift", "rclone", "http", "https"];
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,29 @@ impl Location {
                 Self::Rest(url)
             }
             Some(_) | None => Self::Other(text.to_owned()),
+        }
+    }
+
+    /// The folder of a repository that lies on this machine.
+    #[must_use]
+    pub fn local(&self) -> Option<PathBuf> {
+        let Self::Other(text) = self else { return None };
+        if let Some(path) = text.strip_prefix("local:") {
+            return Some(path.into());
+        }
+        // One letter before a colon is a drive.
+        let backend = text.split_once(':').map(|(scheme, _)| scheme).filter(|s| s.len() > 1);
+        let elsewhere = backend.is_some_and(|s| BACKENDS.contains(&s));
+        (!elsewhere && !text.is_empty()).then(|| text.into())
+    }
+
+    /// The name of the backend.
+    #[must_use]
+    pub fn backend(&self) -> &str {
+        match self {
+            Self::Rest(_) => "rest",
+            Self::Other(_) if self.local().is_some() => "local",
+            Self::Other(text) => text.split_once(':').map_or("local", |(scheme, _)| scheme),
         }
     }
 
@@ -89,6 +116,22 @@ mod tests {
             ("/srv/r", false),
         ] {
             assert_eq!(brings_its_own_settings(address), want, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_told_from_a_backend() {
+        for (address, backend, local) in [
+            ("/srv/r", "local", Some("/srv/r")),
+            ("local:/srv/r", "local", Some("/srv/r")),
+            ("C:\\backups", "local", Some("C:\\backups")),
+            ("/srv/a:b", "local", Some("/srv/a:b")),
+            ("s3:https://h/b", "s3", None),
+            ("rest:http://h/r", "rest", None),
+            ("sftp:u@h:/x", "sftp", None),
+        ] {
+            let location = Location::parse(address);
+            assert_eq!((location.backend(), location.local()), (backend, local.map(PathBuf::from)), "{address}");
         }
     }
 

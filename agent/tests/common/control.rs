@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as B64;
 use restic_manager_shared::id::{ControlId, HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{FinishReport, Offer, Task};
+use restic_manager_shared::wire::operation::{JobSecrets, SnapshotsPart, job_seal_name};
 use restic_manager_shared::wire::poll::{HeldPhase, PollRequest};
 use restic_manager_shared::wire::progress::ChunkRequest;
 use restic_manager_shared::wire::state::{CredentialMode, DesiredState, RepositorySecrets, RepositorySpec, seal_name};
@@ -27,6 +28,12 @@ pub struct Memory {
     pub claims: Vec<(JobId, i32)>,
     pub chunks: BTreeMap<JobId, Vec<ChunkRequest>>,
     pub finished: BTreeMap<JobId, FinishReport>,
+    /// Long lists of snapshots, part by part.
+    pub parts: BTreeMap<JobId, Vec<SnapshotsPart>>,
+    /// So many parts are refused with 503 before one is stored.
+    pub refuse_parts: u32,
+    /// What the last poll said of the host's hooks.
+    pub hooks: Option<Vec<String>>,
     pub finish_calls: u32,
     pub polls: u32,
     pub state: Option<DesiredState>,
@@ -103,6 +110,21 @@ impl Control {
 
     /// Gives the host a repository.
     pub fn repository(&self, url: &str, init_if_missing: bool, secrets: &RepositorySecrets) -> RepositoryId {
+        self.repository_with(url, init_if_missing, secrets, CredentialMode::AppendOnly)
+    }
+
+    /// Gives the host a repository and the means to do everything with it.
+    pub fn full(&self, url: &str, secrets: &RepositorySecrets) -> RepositoryId {
+        self.repository_with(url, true, secrets, CredentialMode::Full)
+    }
+
+    fn repository_with(
+        &self,
+        url: &str,
+        init_if_missing: bool,
+        secrets: &RepositorySecrets,
+        mode: CredentialMode,
+    ) -> RepositoryId {
         let id = RepositoryId::new();
         let mut memory = self.memory();
         let sealed = seal::seal(
@@ -117,7 +139,7 @@ impl Control {
             id,
             name: "r".into(),
             url: url.into(),
-            mode: CredentialMode::AppendOnly,
+            mode,
             init_if_missing,
             secrets: sealed.expect("seals"),
         };
@@ -131,11 +153,33 @@ impl Control {
     pub fn offer(&self, task: Task) -> JobId {
         let mut memory = self.memory();
         let state_version = memory.state.as_ref().map_or(0, |s| s.version);
-        let offer = Offer { id: JobId::new(), attempt: 1, schedule_id: Some(ScheduleId::new()), state_version, task };
+        let offer = Offer {
+            id: JobId::new(),
+            attempt: 1,
+            schedule_id: Some(ScheduleId::new()),
+            state_version,
+            task,
+            secrets: None,
+        };
         memory.offers.push(offer.clone());
         drop(memory);
         self.shared.changed.notify_all();
         offer.id
+    }
+
+    /// Offers a job with secrets of its own.
+    pub fn offer_with(&self, task: Task, secrets: &JobSecrets) -> JobId {
+        let mut memory = self.memory();
+        let state_version = memory.state.as_ref().map_or(0, |s| s.version);
+        let id = JobId::new();
+        let name = job_seal_name(id);
+        let json = secrets.to_json();
+        let sealed = seal::seal(&self.shared.key, &memory.sealing_key, self.shared.host, &name, json.as_bytes());
+        let secrets = Some(sealed.expect("seals"));
+        memory.offers.push(Offer { id, attempt: 1, schedule_id: None, state_version, task, secrets });
+        drop(memory);
+        self.shared.changed.notify_all();
+        id
     }
 
     /// Waits for a job's end.
@@ -185,6 +229,7 @@ impl Control {
         Some(match parts.next()? {
             "claim" => self.claim(job, body),
             "chunks" => self.chunk(job, body),
+            "snapshots" => self.part(job, body),
             _ => self.finish(job, body),
         })
     }
@@ -207,6 +252,7 @@ impl Control {
         let end = Instant::now() + Duration::from_secs(request.hold.min(5).into());
         let mut memory = self.memory();
         memory.polls += 1;
+        memory.hooks.clone_from(&request.hooks);
         self.shared.changed.notify_all();
         loop {
             if memory.away {
@@ -254,6 +300,17 @@ impl Control {
         let stored = chunks.last().map_or(0, |c| c.seq);
         self.shared.changed.notify_all();
         (200, json!({"stored": stored, "cancel": false}))
+    }
+
+    fn part(&self, job: JobId, body: &[u8]) -> (u16, Value) {
+        let part: SnapshotsPart = serde_json::from_slice(body).expect("a part");
+        let mut memory = self.memory();
+        if memory.refuse_parts > 0 {
+            memory.refuse_parts -= 1;
+            return (503, problem(503, "busy", None));
+        }
+        memory.parts.entry(job).or_default().push(part);
+        (200, json!({}))
     }
 
     fn finish(&self, job: JobId, body: &[u8]) -> (u16, Value) {
