@@ -3,7 +3,8 @@
 
 use super::job::JobState;
 use super::operation::Sharing;
-use restic_manager_shared::id::{HostId, JobId, RepositoryId};
+use super::place::Place;
+use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::poll::{HeldJob, HeldPhase};
 use serde::Serialize;
@@ -24,8 +25,8 @@ pub struct Open {
     pub state: JobState,
     /// Whether somebody asked for it to stop.
     pub cancel: bool,
-    /// The repository that it works on.
-    pub repository: Option<RepositoryId>,
+    /// The restic repository that it works on.
+    pub place: Option<Place>,
     /// How it gets on with others there.
     pub sharing: Sharing,
     /// Larger goes first.
@@ -88,7 +89,7 @@ pub enum WaitsFor {
 /// What a job waits for in its repository, among all open jobs there; none if it may go.
 #[must_use]
 pub fn waits_for(job: &Open, others: &[Open], now: Timestamp) -> Option<WaitsFor> {
-    let same = |o: &&Open| o.id != job.id && o.repository.is_some() && o.repository == job.repository;
+    let same = |o: &&Open| o.id != job.id && o.place.is_some() && o.place == job.place;
     let out: Vec<&Open> = others.iter().filter(same).filter(|o| o.is_out()).collect();
     if let Some(turn) = out.iter().find(|o| o.host == job.host) {
         return Some(WaitsFor::Turn { job: turn.id });
@@ -162,6 +163,7 @@ pub fn plan(open: &[Open], others: &[Open], held: &[HeldJob], room: Room, now: T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use restic_manager_shared::id::RepositoryId;
 
     fn job(state: JobState) -> Open {
         Open {
@@ -169,11 +171,15 @@ mod tests {
             host: HostId::new(),
             state,
             cancel: false,
-            repository: None,
+            place: None,
             sharing: Sharing::Shared,
             priority: 0,
             queued_at: Timestamp::from_seconds(0),
         }
+    }
+
+    fn somewhere() -> Option<Place> {
+        Some(Place { repository: RepositoryId::new(), host: None })
     }
 
     const ROOM: Room = Room { agent: 9, fleet: 9 };
@@ -208,12 +214,12 @@ mod tests {
 
     #[test]
     fn run_now_goes_first_and_a_repository_takes_one_job_of_a_host_at_a_time() {
-        let (host, repository) = (HostId::new(), Some(RepositoryId::new()));
-        let base = Open { host, repository, ..job(JobState::Queued) };
+        let (host, place) = (HostId::new(), somewhere());
+        let base = Open { host, place, ..job(JobState::Queued) };
         let chore = Open { id: JobId::new(), priority: -10, ..base };
         let first = Open { id: JobId::new(), queued_at: Timestamp::from_seconds(5), ..base };
         let second = Open { id: JobId::new(), queued_at: Timestamp::from_seconds(6), ..base };
-        let elsewhere = Open { id: JobId::new(), repository: Some(RepositoryId::new()), ..second };
+        let elsewhere = Open { id: JobId::new(), place: somewhere(), ..second };
         let open = [chore, first, second, elsewhere];
         assert_eq!(plan(&open, &open, &[], ROOM, now()).offer, [first.id, elsewhere.id]);
         assert_eq!(plan(&open, &open, &[], Room { agent: 9, fleet: 1 }, now()).offer, [first.id]);
@@ -226,12 +232,12 @@ mod tests {
 
     #[test]
     fn exclusive_work_waits_for_others_and_they_for_it() {
-        let repository = Some(RepositoryId::new());
-        let backup = Open { repository, ..job(JobState::Running) };
-        let queued = Open { repository, ..job(JobState::Queued) };
-        let prune = Open { repository, sharing: Sharing::Exclusive, ..job(JobState::Queued) };
+        let place = somewhere();
+        let backup = Open { place, ..job(JobState::Running) };
+        let queued = Open { place, ..job(JobState::Queued) };
+        let prune = Open { place, sharing: Sharing::Exclusive, ..job(JobState::Queued) };
         let pruning = Open { state: JobState::Running, ..prune };
-        let look = Open { repository, sharing: Sharing::Free, ..job(JobState::Queued) };
+        let look = Open { place, sharing: Sharing::Free, ..job(JobState::Queued) };
         let late = Timestamp::from_seconds(3600);
         let others = Some(WaitsFor::Others { job: backup.id, host: backup.host, count: 1 });
         let exclusive = Some(WaitsFor::Exclusive { job: prune.id, host: prune.host });
@@ -248,7 +254,7 @@ mod tests {
         ] {
             assert_eq!(waits_for(it, around, when), want, "{it:?} among {around:?}");
         }
-        let foreign = Open { repository: Some(RepositoryId::new()), ..prune };
+        let foreign = Open { place: somewhere(), ..prune };
         assert_eq!(waits_for(&foreign, &[backup], now()), None);
     }
 }

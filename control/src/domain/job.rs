@@ -2,6 +2,7 @@
 
 use super::delivery::WaitsFor;
 pub use super::operation::JobKind;
+use super::place::Place;
 use super::schedule::Schedule;
 use super::text_enum;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
@@ -83,6 +84,8 @@ pub struct Job {
     pub schedule_id: Option<ScheduleId>,
     /// The repository that it works on.
     pub repository_id: Option<RepositoryId>,
+    /// Whose own repository it works on, where the repository's address holds `{host}`.
+    pub of_host_id: Option<HostId>,
     /// The operation.
     pub kind: JobKind,
     /// Where it is in its life.
@@ -115,6 +118,14 @@ pub struct Job {
     pub outcome: Option<Outcome>,
     /// What it waits for, while it is queued.
     pub waits_for: Option<WaitsFor>,
+}
+
+impl Job {
+    /// The restic repository that it works on, if it works on one.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.repository_id.map(|repository| Place { repository, host: self.of_host_id })
+    }
 }
 
 /// Fires that were slept through and that one run makes up for.

@@ -16,6 +16,7 @@ pub mod locks;
 pub mod missed;
 pub mod operation;
 pub mod permission;
+pub mod place;
 pub mod reading;
 pub mod repository;
 pub mod retention;

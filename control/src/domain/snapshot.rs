@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub repository_id: RepositoryId,
     /// The host whose data it is; none if restic's host name of it is no host here.
     pub host_id: Option<HostId>,
+    /// Whose own repository holds it, where the repository's address holds `{host}`.
+    pub of_host_id: Option<HostId>,
     /// The schedule that made it, if one of ours did.
     pub schedule_id: Option<ScheduleId>,
     /// The job that made it, if one of ours did.

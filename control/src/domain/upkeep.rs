@@ -9,6 +9,7 @@ use super::text_enum;
 use chrono::{TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
+use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::{PruneOptions, ReadData};
 use restic_manager_shared::wire::problem::FieldError;
@@ -216,12 +217,14 @@ pub fn check_plan(plan: &Plan) -> Vec<FieldError> {
 pub struct ChoreState {
     /// Which.
     pub chore: Chore,
+    /// Whose own repository, where the address holds `{host}`.
+    pub of_host_id: Option<HostId>,
     /// Up to which instant its fires were acted on.
     pub followed_until: Option<Timestamp>,
     /// A person asked for it.
     pub asked_by: Option<String>,
     /// The job that did it last, or does it now.
-    pub last_job_id: Option<restic_manager_shared::id::JobId>,
+    pub last_job_id: Option<JobId>,
     /// How that ended; none while it goes on.
     pub last_state: Option<super::job::JobState>,
     /// When it last ended.
@@ -240,6 +243,7 @@ impl ChoreState {
     pub const fn new(chore: Chore) -> Self {
         Self {
             chore,
+            of_host_id: None,
             followed_until: None,
             asked_by: None,
             last_job_id: None,

@@ -3,10 +3,11 @@
 use super::{ActError, Noun, Services};
 use crate::domain::job::{JobState, StandsFor};
 use crate::domain::missed::{Judgement, judge, next_owed};
+use crate::domain::place::Place;
 use crate::domain::schedule::Schedule;
 use crate::store::fires::{self, NewFire};
 use crate::store::{Conn, repositories, schedules};
-use restic_manager_shared::id::{HostId, JobId, ScheduleId};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::LEASE;
 use restic_manager_shared::wire::fire::{FireLedger, FireOutcome, FireReport, MAX_STOOD_FOR};
@@ -68,19 +69,18 @@ fn store(conn: &mut Conn, host: HostId, fire: &FireReport, now: Timestamp) -> Re
         FireOutcome::Skipped { .. } => (None, JobState::Skipped),
     };
     // Schedule and repository may have been deleted while the host was away.
-    let repository = match task {
-        Some(task) => match task.repository_id() {
-            Some(id) => repositories::get(conn, id)?.map(|r| r.repository.id),
-            None => None,
-        },
+    let named = match task {
+        Some(task) => task.repository_id(),
         None => schedule.as_ref().and_then(|s| s.repository_id),
     };
+    let place = place_of(conn, named, host)?;
     let stands_for = StandsFor { fires: fire.stands_for.clone(), more: fire.stands_for_more };
     let new = NewFire {
         id: fire.id,
         host_id: host,
         schedule_id: schedule.map(|s| s.id),
-        repository_id: repository,
+        repository_id: place.map(|p| p.repository),
+        of_host_id: place.and_then(|p| p.host),
         task,
         state,
         due: fire.due,
@@ -92,6 +92,12 @@ fn store(conn: &mut Conn, host: HostId, fire: &FireReport, now: Timestamp) -> Re
     };
     fires::put(conn, &new, &first_line(fire))?;
     Ok(())
+}
+
+/// The restic repository that a fire of this host works on, unless it was forgotten meanwhile.
+fn place_of(conn: &mut Conn, repository: Option<RepositoryId>, host: HostId) -> Result<Option<Place>, ActError> {
+    let Some(id) = repository else { return Ok(None) };
+    Ok(repositories::get(conn, id)?.map(|r| Place::of(id, &r.repository.url, host)))
 }
 
 fn first_line(fire: &FireReport) -> LogLine {
@@ -151,6 +157,7 @@ fn record_missed(conn: &mut Conn, schedule: &Schedule, owed: &[Timestamp], now: 
     let known = fires::known_since(conn, schedule.id, *first)?;
     let there: HashSet<Timestamp> = known.iter().map(|(due, _)| *due).collect();
     let stood_for = |due: Timestamp| known.iter().any(|(_, s)| s.as_ref().is_some_and(|s| s.covers(due)));
+    let place = place_of(conn, schedule.repository_id, schedule.host_id)?;
     let mut missed = 0;
     for due in owed.iter().copied().filter(|due| !there.contains(due) && !stood_for(*due)) {
         let text = format!("missed: due at {due}, and the host did not run it");
@@ -159,7 +166,8 @@ fn record_missed(conn: &mut Conn, schedule: &Schedule, owed: &[Timestamp], now: 
             id: JobId::of_fire(schedule.id, due),
             host_id: schedule.host_id,
             schedule_id: Some(schedule.id),
-            repository_id: schedule.repository_id,
+            repository_id: place.map(|p| p.repository),
+            of_host_id: place.and_then(|p| p.host),
             task: None,
             state: JobState::Missed,
             due,

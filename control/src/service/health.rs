@@ -6,19 +6,23 @@ use crate::domain::health::{
     AppendOnly, Findings, Full, Health, Limits, Ratios, ReadCycle, Sample, full, growth_per_day, ratios, thin, verdict,
 };
 use crate::domain::locks::Verdict;
+use crate::domain::place::Place;
 use crate::domain::upkeep::{Chore, ChoreState};
 use crate::store::{Conn, credentials, hosts, snapshots, upkeep};
-use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::{DeleteVerdict, StatsMode, StatsReport};
 use restic_manager_shared::wire::state::CredentialMode;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The growth is taken from so many days.
 const GROWTH_DAYS: u32 = 30;
 /// Of more snapshots than this the sum of their sizes is not taken: it would hold up the writer.
 const SUMMED: i64 = 20_000;
+/// Chores that are shown at most.
+const SHOWN: usize = 300;
 /// How long a proof of what a credential can do is believed.
 const PROOF_HOLDS: Duration = Duration::from_secs(3 * 24 * 3600);
 
@@ -40,13 +44,13 @@ pub struct HealthView {
     pub growth_per_day: Option<f64>,
     /// When the quota is used up at that rate.
     pub full: Full,
-    /// How far the data is read back in this cycle.
-    pub cycle: Option<ReadCycle>,
-    /// The same in percent.
+    /// How much of the data was read back in this cycle, in percent.
     pub read_percent: Option<f64>,
-    /// When a check last found no error.
+    /// When all of it was last read.
+    pub whole_at: Option<Timestamp>,
+    /// When a check last found no error; where each host has a repository of its own, the one for which that is longest ago.
     pub checked_at: Option<Timestamp>,
-    /// Each chore that was done.
+    /// Each chore that was done, those that failed first, at most some hundreds.
     pub chores: Vec<ChoreState>,
     /// Hosts with an append-only credential, and with a full one.
     pub credentials: CredentialCounts,
@@ -81,15 +85,13 @@ fn view(
     now: Timestamp,
 ) -> Result<HealthView, ActError> {
     let record = load_repository(conn, id)?;
-    let samples = upkeep::samples(conn, id)?;
-    let sample = samples.last().copied();
-    let growth = growth_per_day(&samples, GROWTH_DAYS, now);
-    let free = record.repository.quota_bytes.zip(sample).map(|(quota, s)| quota.saturating_sub(s.raw_size));
-    let full = full(free, growth, now);
+    let figures = figures(&upkeep::samples(conn, id)?, now);
+    let free = record.repository.quota_bytes.zip(figures.sample).map(|(quota, s)| quota.saturating_sub(s.raw_size));
+    let full = full(free, figures.growth, now);
     let chores = upkeep::chores(conn, id)?;
     let (all, unattested) = snapshots::count_of_repository(conn, id)?;
     let (append_only, credentials) = proofs(conn, id, now)?;
-    let checked_at = newest_check(&chores);
+    let checked_at = checked_at(&chores);
     let findings = Findings {
         // A repository that holds nothing yet needs no check.
         known_since: (all > 0).then_some(record.repository.created_at),
@@ -101,19 +103,22 @@ fn view(
         full_in_days: full.days(),
         unattested: usize::try_from(unattested).unwrap_or(0),
     };
-    let cycle = chores.iter().find(|c| c.chore == Chore::ReadData).and_then(|c| c.cycle.clone());
+    let cycles: Vec<&ReadCycle> = chores.iter().filter_map(|c| c.cycle.as_ref()).collect();
+    let read_percent =
+        (!cycles.is_empty()).then(|| cycles.iter().map(|c| c.percent()).sum::<f64>() / cycles.len() as f64);
+    let whole_at = cycles.iter().map(|c| c.completed_at).min().flatten();
     Ok(HealthView {
         health: verdict(&findings, Limits::default(), now),
         snapshots: u64::try_from(all).unwrap_or(0),
         unattested: u64::try_from(unattested).unwrap_or(0),
-        ratios: sample.as_ref().map(ratios).unwrap_or_default(),
-        sample,
-        growth_per_day: growth,
+        ratios: figures.sample.as_ref().map(ratios).unwrap_or_default(),
+        sample: figures.sample,
+        growth_per_day: figures.growth,
         full,
-        read_percent: cycle.as_ref().map(ReadCycle::percent),
-        cycle,
+        read_percent,
+        whole_at,
         checked_at,
-        chores,
+        chores: shown(chores),
         credentials,
     })
 }
@@ -123,9 +128,61 @@ const fn failed(state: crate::domain::job::JobState) -> bool {
     matches!(state, JobState::Failed | JobState::Lost)
 }
 
-fn newest_check(chores: &[ChoreState]) -> Option<Timestamp> {
-    let checks = chores.iter().filter(|c| matches!(c.chore, Chore::Check | Chore::ReadData));
-    checks.filter_map(|c| c.last_success_at).max()
+/// The newest check of each place, and of these the oldest. None if a place was never checked.
+fn checked_at(chores: &[ChoreState]) -> Option<Timestamp> {
+    let mut newest: BTreeMap<Option<HostId>, Option<Timestamp>> = BTreeMap::new();
+    for chore in chores {
+        let at = newest.entry(chore.of_host_id).or_default();
+        if matches!(chore.chore, Chore::Check | Chore::ReadData) {
+            *at = (*at).max(chore.last_success_at);
+        }
+    }
+    newest.into_values().min().flatten()
+}
+
+/// Those that a person wants to see first.
+fn shown(mut chores: Vec<ChoreState>) -> Vec<ChoreState> {
+    chores.sort_by_key(|c| (!c.last_state.is_some_and(failed), c.chore, c.of_host_id));
+    chores.truncate(SHOWN);
+    chores
+}
+
+/// The figures of all places of a repository together.
+#[derive(Default)]
+struct Figures {
+    sample: Option<Sample>,
+    growth: Option<f64>,
+}
+
+fn figures(samples: &[(Place, Sample)], now: Timestamp) -> Figures {
+    let mut places: BTreeMap<Place, Vec<Sample>> = BTreeMap::new();
+    for (place, sample) in samples {
+        places.entry(*place).or_default().push(*sample);
+    }
+    let mut sum = Figures::default();
+    for history in places.values() {
+        let growth = growth_per_day(history, GROWTH_DAYS, now);
+        sum.growth = match (sum.growth, growth) {
+            (Some(a), Some(b)) => Some(a + b),
+            (known, other) => known.or(other),
+        };
+        sum.sample = match (sum.sample, history.last()) {
+            (Some(all), Some(one)) => Some(together(all, *one)),
+            (known, other) => known.or(other.copied()),
+        };
+    }
+    sum
+}
+
+fn together(a: Sample, b: Sample) -> Sample {
+    let both = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.saturating_add(b));
+    Sample {
+        at: a.at.max(b.at),
+        raw_size: a.raw_size.saturating_add(b.raw_size),
+        uncompressed_size: both(a.uncompressed_size, b.uncompressed_size),
+        restore_size: both(a.restore_size, b.restore_size),
+        snapshots: a.snapshots.saturating_add(b.snapshots),
+    }
 }
 
 /// What is proven of each append-only credential, by the host's name, and how many there are of each kind.
@@ -157,30 +214,35 @@ fn proofs(
     Ok((found, counts))
 }
 
-/// A repository's figures over time, oldest first.
+/// A repository's figures over time, oldest first. Where each host has a repository of its own, what was counted on one day is summed.
 ///
 /// # Errors
 /// When there is no such repository.
 pub async fn history(s: &Services, id: RepositoryId) -> Result<Vec<Sample>, ActError> {
-    s.db.read(move |conn| {
-        load_repository(conn, id)?;
-        Ok(upkeep::samples(conn, id)?)
-    })
-    .await
+    let samples =
+        s.db.read(move |conn| {
+            load_repository(conn, id)?;
+            Ok::<_, ActError>(upkeep::samples(conn, id)?)
+        })
+        .await?;
+    if samples.iter().all(|(place, _)| place.host.is_none()) {
+        return Ok(samples.into_iter().map(|(_, sample)| sample).collect());
+    }
+    let mut days: BTreeMap<i64, BTreeMap<Place, Sample>> = BTreeMap::new();
+    for (place, sample) in samples {
+        days.entry(sample.at.seconds().div_euclid(86_400)).or_default().insert(place, sample);
+    }
+    Ok(days.into_values().filter_map(|day| day.into_values().reduce(together)).collect())
 }
 
 /// Keeps what was counted, and thins what is old.
-pub(super) fn counted(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    stats: &StatsReport,
-    now: Timestamp,
-) -> Result<(), ActError> {
+pub(super) fn counted(conn: &mut Conn, place: Place, stats: &StatsReport, now: Timestamp) -> Result<(), ActError> {
     if stats.mode != StatsMode::RawData {
         return Ok(());
     }
-    let (count, _) = snapshots::count_of_repository(conn, repository)?;
-    let restore_size = if count <= SUMMED { snapshots::total_size(conn, repository)? } else { None };
+    let counts = snapshots::count_by_place(conn, place.repository)?;
+    let count = counts.iter().find(|(at, _)| *at == place).map_or(0, |(_, count)| *count);
+    let restore_size = if count <= SUMMED { snapshots::total_size(conn, place)? } else { None };
     let sample = Sample {
         at: now,
         raw_size: stats.total_size,
@@ -188,9 +250,10 @@ pub(super) fn counted(
         restore_size,
         snapshots: stats.snapshots_count.unwrap_or_else(|| u64::try_from(count).unwrap_or(0)),
     };
-    upkeep::put_sample(conn, repository, &sample)?;
-    let at: Vec<Timestamp> = upkeep::samples(conn, repository)?.iter().map(|s| s.at).collect();
+    upkeep::put_sample(conn, place, &sample)?;
+    let all = upkeep::samples(conn, place.repository)?;
+    let at: Vec<Timestamp> = all.iter().filter(|(of, _)| *of == place).map(|(_, s)| s.at).collect();
     let stays = thin(&at, now);
     let goes: Vec<Timestamp> = at.iter().zip(stays).filter(|(_, stays)| !stays).map(|(at, _)| *at).collect();
-    Ok(upkeep::drop_samples(conn, repository, &goes)?)
+    Ok(upkeep::drop_samples(conn, place, &goes)?)
 }

@@ -66,6 +66,8 @@ pub(super) struct Ask<'a> {
     pub(super) host: HostId,
     pub(super) schedule: Option<&'a Schedule>,
     pub(super) task: Task,
+    /// Whose own repository is meant, where the address holds `{host}`; the host's itself if none.
+    pub(super) of: Option<HostId>,
     /// Larger goes first.
     pub(super) priority: i32,
     /// The chore of the repository that it does.
@@ -77,7 +79,7 @@ pub(super) struct Ask<'a> {
 impl Ask<'_> {
     /// What a person asks for.
     pub(super) fn of(host: HostId, task: Task) -> Self {
-        Self { id: JobId::new(), host, schedule: None, task, priority: 0, chore: None, secrets_sealed: None }
+        Self { id: JobId::new(), host, schedule: None, task, of: None, priority: 0, chore: None, secrets_sealed: None }
     }
 }
 
@@ -152,11 +154,13 @@ pub(super) fn queue(conn: &mut Conn, request: &Request, ask: Ask<'_>) -> Result<
     }
     super::operations::check_host(conn, &record, &ask.task)?;
     let kind = JobKind::from(&ask.task);
+    let of_host_id = super::operations::place_of(conn, &ask.task, ask.of.unwrap_or(ask.host))?.and_then(|p| p.host);
     let new = NewJob {
         id: ask.id,
         host_id: ask.host,
         schedule_id: ask.schedule.map(|s| s.id),
         task: ask.task,
+        of_host_id,
         state_version: record.schedule_version,
         requested_by: request.actor.label(),
         idempotency_key: request.key.clone(),

@@ -3,10 +3,11 @@
 
 use super::ActError;
 use crate::domain::attestation::{Report, SLACK, attest};
+use crate::domain::place::Place;
 use crate::store::jobs::JobRecord;
 use crate::store::snapshots::{self, Origin};
 use crate::store::{Conn, hosts, schedules};
-use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
+use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{FinishReport, SnapshotRecord, Task, schedule_tag};
 use std::collections::HashMap;
@@ -19,15 +20,15 @@ pub(super) fn of_report(
     now: Timestamp,
 ) -> Result<(), ActError> {
     // The repository may have been forgotten while the job ran; then there is nothing to tie snapshots to.
-    let Some(repository) = record.job.repository_id else { return Ok(()) };
+    let Some(place) = record.job.place() else { return Ok(()) };
     if matches!(record.task, Some(Task::Backup { .. })) {
-        return made(conn, repository, record, report, now);
+        return made(conn, place, record, report, now);
     }
     part(conn, record, &report.snapshots, now)?;
     if let (Some(Task::Snapshots { all_hosts, .. }), true) = (&record.task, report.snapshots_complete) {
         let host = (!all_hosts).then_some(record.job.host_id);
         let since = record.job.started_at.unwrap_or(record.job.queued_at);
-        snapshots::mark_unlisted_gone(conn, repository, host, record.job.id, since, now)?;
+        snapshots::mark_unlisted_gone(conn, place, host, record.job.id, since, now)?;
     }
     Ok(())
 }
@@ -35,7 +36,7 @@ pub(super) fn of_report(
 /// A backup's own snapshots. The job vouches for one whose time lies in the job's own.
 fn made(
     conn: &mut Conn,
-    repository_id: RepositoryId,
+    place: Place,
     record: &JobRecord,
     report: &FinishReport,
     now: Timestamp,
@@ -46,7 +47,7 @@ fn made(
     let vouches = report.snapshots.len() == 1;
     for snapshot in &report.snapshots {
         let origin = Origin {
-            repository_id,
+            place,
             host_id: Some(job.host_id),
             schedule_id: job.schedule_id,
             job_id: Some(job.id),
@@ -65,19 +66,13 @@ pub(super) fn part(
     list: &[SnapshotRecord],
     now: Timestamp,
 ) -> Result<(), ActError> {
-    let Some(repository_id) = record.job.repository_id else { return Ok(()) };
+    let Some(place) = record.job.place() else { return Ok(()) };
     let mut names = Names::default();
     for snapshot in list {
         let host_id = names.host(conn, &snapshot.hostname)?;
         let schedule_id = names.schedule(conn, host_id, &snapshot.tags)?;
-        let origin = Origin {
-            repository_id,
-            host_id,
-            schedule_id,
-            job_id: None,
-            attested: false,
-            listed_by: Some(record.job.id),
-        };
+        let origin =
+            Origin { place, host_id, schedule_id, job_id: None, attested: false, listed_by: Some(record.job.id) };
         snapshots::put(conn, origin, snapshot, now)?;
     }
     Ok(())

@@ -2,10 +2,12 @@
 //! agent that ran it finds the process gone. Age proves nothing.
 
 use super::jobs::{Ask, Request, queue};
+use super::outcomes::subject;
 use super::repositories::load as load_repository;
 use super::{ActError, Services};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::locks::{Child, Cleanup, Judged, Lock, Unknown, Verdict, cleanup, judge};
+use crate::domain::place::Place;
 use crate::store::jobs::JobRecord;
 use crate::store::{Conn, StoreError, alerts, hosts, jobs, upkeep};
 use restic_manager_shared::id::RepositoryId;
@@ -47,7 +49,7 @@ pub(super) fn clean_after(
     let dead = report.pids.iter().map(|pid| DeadProcess { pid: *pid, from, until }).collect();
     let task = Task::Unlock { repository_id, dead, remove_all: false };
     let request = Request::system("locks", now);
-    let ask = Ask { priority: FIRST, ..Ask::of(record.job.host_id, task) };
+    let ask = Ask { priority: FIRST, of: record.job.of_host_id, ..Ask::of(record.job.host_id, task) };
     match queue(conn, &request, ask) {
         Ok(_) => Ok(()),
         Err(ActError::Store(StoreError::Duplicate(_))) => Ok(()),
@@ -65,20 +67,15 @@ fn micros(duration: Duration) -> i64 {
 }
 
 /// Keeps which locks there are. One that nothing known explains is an alert.
-pub(super) fn seen(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    locks: &[LockRecord],
-    now: Timestamp,
-) -> Result<(), ActError> {
-    upkeep::put_locks(conn, repository, locks, now)?;
-    let children = children(conn, repository)?;
+pub(super) fn seen(conn: &mut Conn, place: Place, locks: &[LockRecord], now: Timestamp) -> Result<(), ActError> {
+    upkeep::put_locks(conn, place, locks, now)?;
+    let children = children(conn, place.repository)?;
     let judged = judge(&locks.iter().map(lock).collect::<Vec<_>>(), &children);
     let foreign: Vec<&Judged> = judged
         .iter()
         .filter(|j| matches!(j.verdict, Verdict::Unknown { why: Unknown::NotOurs | Unknown::Ambiguous { .. } }))
         .collect();
-    let about = (AlertKind::ForeignLock, &*format!("repository:{repository}"));
+    let about = (AlertKind::ForeignLock, &*subject(place));
     match foreign.first() {
         None => {
             alerts::resolve(conn, about, now)?;
@@ -143,8 +140,8 @@ pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<Locks, ActE
     s.db.read(move |conn| {
         load_repository(conn, id)?;
         let locks = upkeep::locks(conn, id)?;
-        let seen_at = locks.iter().map(|(_, at)| *at).max();
-        let locks: Vec<Lock> = locks.iter().map(|(record, _)| lock(record)).collect();
+        let seen_at = locks.iter().map(|(_, _, at)| *at).max();
+        let locks: Vec<Lock> = locks.iter().map(|(_, record, _)| lock(record)).collect();
         let items = judge(&locks, &children(conn, id)?);
         let idle = jobs::open_of_repositories(conn, &[id])?.is_empty();
         Ok(Locks { cleanup: cleanup(&items, idle, Timestamp::now()), items, seen_at })

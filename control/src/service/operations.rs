@@ -4,10 +4,12 @@
 use super::jobs::{Ask, Queued, Request, queue, queued};
 use super::{ActError, Noun, Refusal, Services};
 use crate::domain::delivery::{Open, WaitsFor, waits_for as in_the_way};
-use crate::domain::fleet::{HostState, host_state};
+use crate::domain::fleet::{HostState, Lifecycle, host_state};
 use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::operation::{Candidate, Unfit, destruction, fit, pick_host};
 use crate::domain::permission::Actor;
+use crate::domain::place::{Place, is_per_host};
+use crate::domain::repository::url_for;
 use crate::domain::task_input::check_task;
 use crate::store::hosts::HostRecord;
 use crate::store::jobs::JobRecord;
@@ -25,6 +27,9 @@ pub struct JobInput {
     /// The host that does it; left out, the repository's maintenance host, or one that can.
     #[serde(default)]
     pub host_id: Option<HostId>,
+    /// Whose own repository is meant, where the repository's address holds `{host}`; left out, that of the host that does it.
+    #[serde(default)]
+    pub of_host_id: Option<HostId>,
     /// What to do.
     pub task: Task,
     /// Must be true for what takes something away for good; the refusal without it says what that is.
@@ -52,15 +57,16 @@ pub async fn request(s: &Services, actor: &Actor, input: JobInput, key: Option<S
     }
     let subject = input.task.repository_id().map_or_else(String::new, |id| id.to_string());
     let request = Request::new(actor, &format!("{kind}:{subject}"), key)?;
-    let JobInput { host_id, task, .. } = input;
+    let JobInput { host_id, of_host_id, task, .. } = input;
     let online = online_now(s);
     let job =
         s.db.write(move |conn| {
             if let Some(job) = request.known(conn)? {
                 return Ok(job);
             }
-            let host = choose_host(conn, &task, host_id, &online)?;
-            queue(conn, &request, Ask::of(host, task))
+            let of = of_host_id.or(host_id);
+            let host = choose_host(conn, &task, host_id, of, &online)?;
+            queue(conn, &request, Ask { of, ..Ask::of(host, task) })
         })
         .await?;
     queued(s, job).await
@@ -76,11 +82,13 @@ pub(super) fn online_now(s: &Services) -> impl Fn(&HostRecord) -> bool + Send + 
     }
 }
 
-/// The host that does a task: the one that was named, or the best that can.
+/// The host that does a task: the one that was named, or the best that can. `of` says whose own repository is meant, where each host has
+/// one: then only that host and those that may reach all of them come into question.
 pub(super) fn choose_host(
     conn: &mut Conn,
     task: &Task,
     named: Option<HostId>,
+    of: Option<HostId>,
     online: &impl Fn(&HostRecord) -> bool,
 ) -> Result<HostId, ActError> {
     if let Some(host) = named {
@@ -90,20 +98,41 @@ pub(super) fn choose_host(
         return Err(ActError::field("/host_id", "name the host: this works on no repository"));
     };
     let record = repositories::get(conn, repository)?.ok_or(ActError::NotFound(Noun::Repository))?;
+    let per_host = is_per_host(&record.repository.url);
+    if per_host && of.is_none() {
+        return Err(ActError::field("/of_host_id", "each host has a repository of its own there: name whose is meant"));
+    }
     let mut candidates = vec![];
     for credential in credentials::of_repository(conn, repository)? {
-        let Some(host) = hosts::get(conn, credential.host_id)? else { continue };
-        if host.lifecycle != crate::domain::fleet::Lifecycle::Enrolled {
+        let maintains = record.repository.maintenance_host_id == Some(credential.host_id);
+        let reaches = !per_host || maintains || of == Some(credential.host_id);
+        let Some(host) = hosts::get(conn, credential.host_id)?.filter(|h| h.lifecycle == Lifecycle::Enrolled) else {
             continue;
+        };
+        if reaches {
+            candidates.push(Candidate { host: host.id, mode: credential.mode, online: online(&host), maintains });
         }
-        candidates.push(Candidate {
-            host: host.id,
-            mode: credential.mode,
-            online: online(&host),
-            maintains: record.repository.maintenance_host_id == Some(host.id),
-        });
     }
     pick_host(task, &candidates).ok_or_else(|| Refusal::NoHostCan.into())
+}
+
+/// The restic repository that a task of this host works on.
+pub(super) fn place_of(conn: &mut Conn, task: &Task, of: HostId) -> Result<Option<Place>, ActError> {
+    let Some(id) = task.repository_id() else { return Ok(None) };
+    let record = repositories::get(conn, id)?.ok_or(ActError::NotFound(Noun::Repository))?;
+    Ok(Some(Place::of(id, &record.repository.url, of)))
+}
+
+/// The address of the repository for a job, where it is not the host's own.
+pub(super) fn address_for(conn: &mut Conn, job: &Job) -> Result<Option<String>, ActError> {
+    let (Some(repository), Some(of)) = (job.repository_id, job.of_host_id.filter(|of| *of != job.host_id)) else {
+        return Ok(None);
+    };
+    let (Some(record), Some(host)) = (repositories::get(conn, repository)?, hosts::get(conn, of)?) else {
+        return Ok(None);
+    };
+    let own = credentials::get(conn, job.host_id, repository)?.and_then(|c| c.url);
+    Ok(Some(url_for(own.as_deref().unwrap_or(&record.repository.url), &host.name)))
 }
 
 /// Whether this host can do the task: its credential, its restic.
@@ -143,7 +172,7 @@ pub(super) fn open_of(record: &JobRecord) -> Open {
         host: job.host_id,
         state: job.state,
         cancel: job.cancel_requested_at.is_some(),
-        repository: job.repository_id,
+        place: job.place(),
         sharing: job.kind.operation().sharing,
         priority: record.priority,
         queued_at: job.queued_at,
@@ -152,7 +181,7 @@ pub(super) fn open_of(record: &JobRecord) -> Open {
 
 /// All open jobs of the repositories of these.
 pub(super) fn around(conn: &mut Conn, open: &[Open]) -> Result<Vec<Open>, ActError> {
-    let mut repositories: Vec<RepositoryId> = open.iter().filter_map(|o| o.repository).collect();
+    let mut repositories: Vec<RepositoryId> = open.iter().filter_map(|o| Some(o.place?.repository)).collect();
     repositories.sort_unstable();
     repositories.dedup();
     if repositories.is_empty() {

@@ -5,6 +5,7 @@ use super::{ActError, locks, rotation, upkeep};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::job::JobState;
 use crate::domain::operation::Sharing;
+use crate::domain::place::Place;
 use crate::store::jobs::JobRecord;
 use crate::store::{Conn, alerts, credentials, jobs, snapshots};
 use restic_manager_shared::id::{HostId, RepositoryId};
@@ -22,14 +23,14 @@ pub(super) fn settle(
 ) -> Result<Vec<HostId>, ActError> {
     let job = &record.job;
     let state = JobState::from(report.end);
-    let Some(repository) = job.repository_id else { return Ok(vec![]) };
-    keep(conn, record, repository, report, now)?;
+    let Some(place) = job.place() else { return Ok(vec![]) };
+    keep(conn, record, place, report, now)?;
     if left_a_lock(record, report) {
         locks::clean_after(conn, record, report, now)?;
     }
-    rotation::step_ended(conn, record, repository, report, now)?;
-    let mut wake = upkeep::chore_ended(conn, record, repository, state, report, now)?;
-    wake.extend(jobs::waiting_hosts(conn, repository)?);
+    rotation::step_ended(conn, record, place.repository, report, now)?;
+    let mut wake = upkeep::chore_ended(conn, record, place, state, report, now)?;
+    wake.extend(jobs::waiting_hosts(conn, place.repository)?);
     Ok(wake)
 }
 
@@ -50,10 +51,11 @@ fn left_a_lock(record: &JobRecord, report: &FinishReport) -> bool {
 fn keep(
     conn: &mut Conn,
     record: &JobRecord,
-    repository: RepositoryId,
+    place: Place,
     report: &FinishReport,
     now: Timestamp,
 ) -> Result<(), ActError> {
+    let repository = place.repository;
     match (&report.outcome, &record.task) {
         (Some(Outcome::Forget { dry_run: false, removed, .. }), _) => {
             snapshots::mark_gone(conn, repository, removed, now)?;
@@ -65,9 +67,9 @@ fn keep(
         (Some(Outcome::Repair { dry_run: false, replaced }), Some(Task::RepairSnapshots { forget, .. })) => {
             replace(conn, repository, replaced, *forget, now)?;
         }
-        (Some(Outcome::Locks { left, .. }), _) => locks::seen(conn, repository, left, now)?,
-        (Some(Outcome::Check(check)), _) => checked(conn, repository, check, now)?,
-        (Some(Outcome::Stats(stats)), _) => super::health::counted(conn, repository, stats, now)?,
+        (Some(Outcome::Locks { left, .. }), _) => locks::seen(conn, place, left, now)?,
+        (Some(Outcome::Check(check)), _) => checked(conn, place, check, now)?,
+        (Some(Outcome::Stats(stats)), _) => super::health::counted(conn, place, stats, now)?,
         (Some(Outcome::Probe(probe)), _) => proven(conn, record.job.host_id, repository, probe, now)?,
         (None, Some(Task::Probe { .. })) => {
             // It could not even be asked: that is known now, and asked again tomorrow.
@@ -97,8 +99,8 @@ fn replace(
     Ok(())
 }
 
-fn checked(conn: &mut Conn, repository: RepositoryId, check: &CheckReport, now: Timestamp) -> Result<(), ActError> {
-    let about = (AlertKind::RepositoryDamaged, &*format!("repository:{repository}"));
+fn checked(conn: &mut Conn, place: Place, check: &CheckReport, now: Timestamp) -> Result<(), ActError> {
+    let about = (AlertKind::RepositoryDamaged, &*subject(place));
     if check.errors == 0 {
         alerts::resolve(conn, about, now)?;
         return Ok(());
@@ -111,6 +113,14 @@ fn checked(conn: &mut Conn, repository: RepositoryId, check: &CheckReport, now: 
     );
     alerts::raise(conn, about, Severity::Critical, &detail, now)?;
     Ok(())
+}
+
+/// What an alert about a place is about.
+pub(super) fn subject(place: Place) -> String {
+    match place.host {
+        Some(host) => format!("repository:{}/host:{host}", place.repository),
+        None => format!("repository:{}", place.repository),
+    }
 }
 
 /// Keeps what a probe found. A credential that is meant to append only and can delete is an alert.

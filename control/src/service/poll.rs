@@ -1,6 +1,6 @@
 //! The long poll: answered at once when something differs, otherwise parked until something does or the hold ends.
 
-use super::operations::{around, open_of};
+use super::operations::{address_for, around, open_of};
 use super::{ActError, Refusal, Services, fires, random, state};
 use crate::domain::delivery::{Delivery, Open, Room, plan};
 use crate::domain::job::JobState;
@@ -12,6 +12,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Offer;
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::{MAX_HOLD, OLDEST_PROTOCOL};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Holds end up to this much early, so that agents that came at once do not come back at once.
@@ -30,6 +31,8 @@ struct Look {
     around: Vec<Open>,
     /// How many more the fleet may run.
     fleet: usize,
+    /// Addresses of repositories that are not the host's own, by job.
+    addresses: HashMap<JobId, String>,
 }
 
 /// Answers a poll.
@@ -104,7 +107,7 @@ async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Optio
     let room = Room { agent: request.free_slots.try_into().unwrap_or(usize::MAX), fleet: found.fleet };
     let Delivery { offer, mut cancel } = plan(&open, &found.around, &request.jobs, room, Timestamp::now());
     cancel.retain(|id| s.presence.tell_cancel(host, *id));
-    let offers = dispatch(s, &found.host, found.open, offer).await?;
+    let offers = dispatch(s, &found, offer).await?;
     let state = found.state.map(|plain| state::seal_to(s, plain)).transpose()?;
     if state.is_none() && offers.is_empty() && cancel.is_empty() {
         return Ok(None);
@@ -126,15 +129,16 @@ fn look_at(conn: &mut Conn, host: HostId, held: i64, limit: Option<u32>) -> Resu
         }
         _ => usize::MAX,
     };
-    Ok(Look { host: record, state, open, around, fleet })
+    let mut addresses = HashMap::new();
+    for record in &open {
+        if let Some(address) = address_for(conn, &record.job)? {
+            addresses.insert(record.job.id, address);
+        }
+    }
+    Ok(Look { host: record, state, open, around, fleet, addresses })
 }
 
-async fn dispatch(
-    s: &Services,
-    host: &HostRecord,
-    open: Vec<JobRecord>,
-    ids: Vec<JobId>,
-) -> Result<Vec<Offer>, ActError> {
+async fn dispatch(s: &Services, found: &Look, ids: Vec<JobId>) -> Result<Vec<Offer>, ActError> {
     if ids.is_empty() {
         return Ok(vec![]);
     }
@@ -152,16 +156,18 @@ async fn dispatch(
         .await?;
     let mut offers = vec![];
     for (id, attempt) in numbered {
-        let Some(record) = open.iter().find(|r| r.job.id == id) else { continue };
+        let Some(record) = found.open.iter().find(|r| r.job.id == id) else { continue };
         let Some(task) = record.task.clone() else { continue };
         s.hub.jobs.wake(id);
-        let secrets = record.secrets_sealed.as_deref().map(|text| state::seal_job(s, host, id, text)).transpose()?;
+        let secrets =
+            record.secrets_sealed.as_deref().map(|text| state::seal_job(s, &found.host, id, text)).transpose()?;
         offers.push(Offer {
             id,
             attempt,
             schedule_id: record.job.schedule_id,
             state_version: record.state_version,
             task,
+            repository_url: found.addresses.get(&id).cloned(),
             secrets,
         });
     }

@@ -9,6 +9,7 @@ use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::attestation::{Attestation, Doubt, Listed, Report, SLACK, judge};
 use crate::domain::forget::{Event, Facts, Freeze, Gate, Guards, Plan, Question, plan};
 use crate::domain::permission::{Actor, Role};
+use crate::domain::place::Place;
 use crate::domain::schedule::Schedule;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::upkeep::Chore;
@@ -46,9 +47,16 @@ pub struct SchedulePlan {
     pub gate_text: String,
 }
 
-/// Whether some schedule of a repository has a keep rule at all.
-pub(super) fn any_policy(conn: &mut Conn, repository: RepositoryId) -> Result<bool, ActError> {
-    Ok(schedules::of_repository(conn, repository)?.iter().any(|s| !s.retention.keeps_everything()))
+/// Whether some schedule of a place has a keep rule at all.
+pub(super) fn any_policy(conn: &mut Conn, place: Place) -> Result<bool, ActError> {
+    Ok(of_place(conn, place)?.iter().any(|s| !s.retention.keeps_everything()))
+}
+
+/// The schedules that back up to a place.
+fn of_place(conn: &mut Conn, place: Place) -> Result<Vec<Schedule>, ActError> {
+    let mut schedules = schedules::of_repository(conn, place.repository)?;
+    schedules.retain(|s| place.host.is_none_or(|host| s.host_id == host));
+    Ok(schedules)
 }
 
 /// What retention would do in a repository now.
@@ -56,18 +64,19 @@ pub(super) fn any_policy(conn: &mut Conn, repository: RepositoryId) -> Result<bo
 /// # Errors
 /// When there is no such repository.
 pub async fn preview(s: &Services, id: RepositoryId) -> Result<Vec<SchedulePlan>, ActError> {
-    s.db.read(move |conn| plans(conn, id, None, Timestamp::now())).await
+    s.db.read(move |conn| plans(conn, Place { repository: id, host: None }, None, Timestamp::now())).await
 }
 
+/// The plans of a place's schedules; of all of a repository if the place is nobody's own.
 fn plans(
     conn: &mut Conn,
-    id: RepositoryId,
+    place: Place,
     confirmed: Option<&BTreeSet<String>>,
     now: Timestamp,
 ) -> Result<Vec<SchedulePlan>, ActError> {
-    let record = load_repository(conn, id)?;
+    let record = load_repository(conn, place.repository)?;
     let mut found = vec![];
-    for schedule in schedules::of_repository(conn, id)? {
+    for schedule in of_place(conn, place)? {
         found.push(plan_of(conn, &record, &schedule, confirmed, now)?);
     }
     found.sort_by(|a, b| (&a.host, &a.schedule).cmp(&(&b.host, &b.schedule)));
@@ -149,14 +158,9 @@ pub(super) struct AfterList {
 }
 
 /// Decides what goes, now that it is known what is there, and has the same host remove it.
-pub(super) fn after_list(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    host: HostId,
-    now: Timestamp,
-) -> Result<AfterList, ActError> {
-    let plans = plans(conn, repository, None, now)?;
-    tell(conn, repository, &plans, now)?;
+pub(super) fn after_list(conn: &mut Conn, place: Place, host: HostId, now: Timestamp) -> Result<AfterList, ActError> {
+    let plans = plans(conn, place, None, now)?;
+    tell(conn, place.repository, &plans, now)?;
     let ids: Vec<String> = plans.iter().flat_map(|p| p.plan.to_forget()).take(MOST).map(ToOwned::to_owned).collect();
     let held = plans.iter().filter(|p| matches!(p.plan.gate, Gate::NeedsPerson { .. } | Gate::Frozen { .. })).count();
     let kept = match held {
@@ -167,8 +171,9 @@ pub(super) fn after_list(
         return Ok(AfterList { note: format!("nothing to remove{kept}"), job: None });
     }
     let note = format!("removes {} snapshots{kept}", ids.len());
-    let task = Task::Forget { repository_id: repository, snapshots: ids, dry_run: false };
-    let ask = Ask { priority: BEHIND, chore: Some(Chore::Forget.as_str().into()), ..Ask::of(host, task) };
+    let task = Task::Forget { repository_id: place.repository, snapshots: ids, dry_run: false };
+    let ask =
+        Ask { priority: BEHIND, of: place.host, chore: Some(Chore::Forget.as_str().into()), ..Ask::of(host, task) };
     match queue(conn, &Request::system("retention", now), ask) {
         Ok(job) => Ok(AfterList { note, job: Some(job.id) }),
         Err(ActError::Refused(refusal)) => Ok(AfterList { note: refusal.title().to_owned(), job: None }),
@@ -210,7 +215,7 @@ fn tell(conn: &mut Conn, repository: RepositoryId, plans: &[SchedulePlan], now: 
 }
 
 /// Removes what retention does not keep, now and on a person's word: `confirmed` are the ids that the person has seen. What has come to be
-/// selected since then is not removed.
+/// selected since then is not removed. One job for each restic repository; asked for twice, what is gone is no longer selected.
 ///
 /// # Errors
 /// Nothing is to be removed, a host is frozen, or no host can do it.
@@ -219,23 +224,18 @@ pub async fn carry_out(
     actor: &Actor,
     repository_id: RepositoryId,
     confirmed: BTreeSet<String>,
-    key: Option<String>,
-) -> Result<Queued, ActError> {
+) -> Result<Vec<Queued>, ActError> {
     if !actor.role.covers(Role::Operator) {
         return Err(Refusal::Forbidden.into());
     }
-    let request = Request::new(actor, &format!("retention:{repository_id}"), key)?;
+    let (actor, now) = (actor.clone(), Timestamp::now());
     let online = online_now(s);
-    let job =
+    let jobs =
         s.db.write(move |conn| {
-            if let Some(job) = request.known(conn)? {
-                return Ok(job);
-            }
-            let plans = plans(conn, repository_id, Some(&confirmed), request.now)?;
-            let selected = plans.iter().flat_map(|p| p.plan.to_forget());
-            let ids: Vec<String> =
-                selected.filter(|id| confirmed.contains(*id)).take(MOST).map(ToOwned::to_owned).collect();
-            if ids.is_empty() {
+            let everywhere = Place { repository: repository_id, host: None };
+            let plans = plans(conn, everywhere, Some(&confirmed), now)?;
+            let going = selected(conn, repository_id, &plans, &confirmed)?;
+            if going.is_empty() {
                 let frozen = plans.iter().find(|p| matches!(p.plan.gate, Gate::Frozen { .. }));
                 return Err(match frozen {
                     Some(frozen) => Refusal::RetentionFrozen(frozen.gate_text.clone()).into(),
@@ -244,10 +244,39 @@ pub async fn carry_out(
                     }
                 });
             }
-            let task = Task::Forget { repository_id, snapshots: ids, dry_run: false };
-            let host = choose_host(conn, &task, None, &online)?;
-            queue(conn, &request, Ask::of(host, task))
+            let mut jobs = vec![];
+            for (place, ids) in going {
+                let task = Task::Forget { repository_id, snapshots: ids, dry_run: false };
+                let request = Request { actor: actor.clone(), now, key: None };
+                let host = choose_host(conn, &task, None, place.host, &online)?;
+                jobs.push(queue(conn, &request, Ask { of: place.host, ..Ask::of(host, task) })?);
+            }
+            Ok(jobs)
         })
         .await?;
-    queued(s, job).await
+    let mut answers = vec![];
+    for job in jobs {
+        answers.push(queued(s, job).await?);
+    }
+    Ok(answers)
+}
+
+/// The ids that retention selects and a person has seen, by place.
+fn selected(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    plans: &[SchedulePlan],
+    confirmed: &BTreeSet<String>,
+) -> Result<BTreeMap<Place, Vec<String>>, ActError> {
+    let record = load_repository(conn, repository)?;
+    let mut going: BTreeMap<Place, Vec<String>> = BTreeMap::new();
+    for it in plans {
+        let place = Place::of(repository, &record.repository.url, it.host_id);
+        let ids = it.plan.to_forget().into_iter().filter(|id| confirmed.contains(*id));
+        let list = going.entry(place).or_default();
+        list.extend(ids.map(ToOwned::to_owned));
+        list.truncate(MOST);
+    }
+    going.retain(|_, ids| !ids.is_empty());
+    Ok(going)
 }

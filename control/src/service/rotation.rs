@@ -7,6 +7,7 @@ use super::state::encrypt_job;
 use super::{ActError, Refusal, Services, audit, random};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::permission::Actor;
+use crate::domain::place::is_per_host;
 use crate::domain::repository::check_password;
 use crate::domain::rotation::{Next, Rotation, Stage, next};
 use crate::store::hosts::HostRecord;
@@ -56,8 +57,11 @@ pub async fn start(
             if goes_on {
                 return Err(ActError::from(Refusal::RotationUnderWay));
             }
+            if is_per_host(&record.repository.url) {
+                return Err(Refusal::RotationPerHost.into());
+            }
             let task = Task::KeyAdd { repository_id: id };
-            let host = choose_host(conn, &task, None, &online)?;
+            let host = choose_host(conn, &task, None, None, &online)?;
             let request = Request { actor: actor.clone(), ..Request::system("rotation", now) };
             queue(conn, &request, Ask { id: job, secrets_sealed: Some(sealed_job), ..Ask::of(host, task) })?;
             let rotation = Rotation {
@@ -210,7 +214,7 @@ fn ask(
     now: Timestamp,
     online: &impl Fn(&HostRecord) -> bool,
 ) -> Result<(JobId, HostId), ActError> {
-    let host = choose_host(conn, &task, None, online)?;
+    let host = choose_host(conn, &task, None, None, online)?;
     let job = queue(conn, &Request::system("rotation", now), Ask::of(host, task))?;
     Ok((job.id, host))
 }

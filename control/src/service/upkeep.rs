@@ -2,18 +2,20 @@
 //! once a day.
 
 use super::jobs::{Ask, Request, queue};
-use super::operations::{choose_host, online_now};
+use super::operations::{choose_host, online_now, place_of};
+use super::outcomes::subject;
 use super::repositories::load as load_repository;
 use super::{ActError, Noun, Refusal, Services, audit, retention};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::job::JobState;
 use crate::domain::permission::Actor;
+use crate::domain::place::{Place, is_per_host};
 use crate::domain::upkeep::{Chore, ChoreState, Due, Plan, check_plan, cycle_after, cycle_of, due, read_next};
 use crate::store::hosts::HostRecord;
 use crate::store::jobs::JobRecord;
 use crate::store::repositories::RepositoryRecord;
 use crate::store::{Conn, StoreError, alerts, credentials, hosts, repositories, snapshots, upkeep};
-use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{End, FinishReport, Task};
 use restic_manager_shared::wire::operation::{ReadData, StatsMode};
@@ -22,6 +24,10 @@ use std::time::Duration;
 
 /// Chores let people's jobs go first.
 const BEHIND: i32 = -10;
+/// Chores of one repository that are open at a time.
+const AT_ONCE: usize = 8;
+/// Chores that are listed at most.
+const SHOWN: usize = 300;
 /// How long a proof of what a credential can do is believed.
 const PROOF_HOLDS: Duration = Duration::from_secs(24 * 3600);
 /// Proofs asked for at one look.
@@ -50,27 +56,75 @@ pub struct ChoreView {
     pub open: bool,
 }
 
-/// A repository's plan and how far it is.
+/// A repository's plan and how far it is. Where each host has a repository of its own, the chores of at most some hundreds are listed,
+/// those that failed first.
 ///
 /// # Errors
 /// When there is no such repository.
 pub async fn get(s: &Services, id: RepositoryId) -> Result<Upkeep, ActError> {
     s.db.read(move |conn| {
+        let now = Timestamp::now();
         let record = load_repository(conn, id)?;
-        let open = upkeep::open_chores(conn, id)?;
-        let known = upkeep::chores(conn, id)?;
-        let view = |chore: &Chore| {
-            let state = known.iter().find(|s| s.chore == *chore).cloned().unwrap_or(ChoreState::new(*chore));
-            let next_at = record.plan.next(*chore, Timestamp::now());
-            ChoreView { next_at, open: open.contains(chore), state }
-        };
-        Ok(Upkeep {
-            maintenance_host_id: record.repository.maintenance_host_id,
-            chores: Chore::ALL.iter().map(view).collect(),
-            plan: record.plan.clone(),
-        })
+        let seen = Seen::read(conn, id)?;
+        let mut chores = vec![];
+        for place in places(conn, &record)? {
+            chores.extend(Chore::ALL.iter().map(|chore| ChoreView {
+                next_at: record.plan.next(*chore, now),
+                open: seen.open.contains(&(place, *chore)),
+                state: seen.state(place, *chore),
+            }));
+        }
+        let failed = |c: &ChoreView| matches!(c.state.last_state, Some(JobState::Failed | JobState::Lost));
+        chores.sort_by_key(|c| !failed(c));
+        chores.truncate(SHOWN);
+        let maintenance_host_id = record.repository.maintenance_host_id;
+        Ok(Upkeep { maintenance_host_id, chores, plan: record.plan })
     })
     .await
+}
+
+/// What is known of a repository's chores, read at once.
+struct Seen {
+    states: Vec<ChoreState>,
+    open: Vec<(Place, Chore)>,
+    snapshots: Vec<(Place, i64)>,
+}
+
+impl Seen {
+    fn read(conn: &mut Conn, id: RepositoryId) -> Result<Self, ActError> {
+        Ok(Self {
+            states: upkeep::chores(conn, id)?,
+            open: upkeep::open_chores(conn, id)?,
+            snapshots: snapshots::count_by_place(conn, id)?,
+        })
+    }
+
+    fn of(&self, place: Place) -> Vec<ChoreState> {
+        self.states.iter().filter(|s| s.of_host_id == place.host).cloned().collect()
+    }
+
+    fn state(&self, place: Place, chore: Chore) -> ChoreState {
+        let known = self.states.iter().find(|s| s.of_host_id == place.host && s.chore == chore);
+        known.cloned().unwrap_or_else(|| ChoreState { of_host_id: place.host, ..ChoreState::new(chore) })
+    }
+
+    /// The chore that is due in a place, if one is. One that holds nothing yet needs nothing.
+    fn due(&self, record: &RepositoryRecord, place: Place, now: Timestamp) -> Option<Due> {
+        let open: Vec<Chore> = self.open.iter().filter(|(at, _)| *at == place).map(|(_, chore)| *chore).collect();
+        let due = due(&record.plan, &self.of(place), &open, record.repository.created_at, now)?;
+        let holds = self.snapshots.iter().any(|(at, count)| *at == place && *count > 0);
+        (due.asked_by.is_some() || holds).then_some(due)
+    }
+}
+
+/// The places of a repository: one, or one for each host that may use it.
+fn places(conn: &mut Conn, record: &RepositoryRecord) -> Result<Vec<Place>, ActError> {
+    let repository = record.repository.id;
+    if !is_per_host(&record.repository.url) {
+        return Ok(vec![Place { repository, host: None }]);
+    }
+    let hosts = credentials::hosts_of(conn, repository)?;
+    Ok(hosts.into_iter().map(|host| Place { repository, host: Some(host) }).collect())
 }
 
 /// Changes a repository's plan and maintenance host.
@@ -115,10 +169,12 @@ pub async fn run_now(s: &Services, actor: &Actor, id: RepositoryId, chores: Vec<
     let online = online_now(s);
     s.db.write(move |conn| {
         let record = load_repository(conn, id)?;
-        for chore in &chores {
-            host_for(conn, &record, *chore, &online)?;
-            let state = upkeep::chore(conn, id, *chore)?;
-            upkeep::put_chore(conn, id, &ChoreState { asked_by: Some(actor.label()), ..state })?;
+        for place in places(conn, &record)? {
+            for chore in &chores {
+                host_for(conn, &record, place, *chore, &online)?;
+                let state = upkeep::chore(conn, place, *chore)?;
+                upkeep::put_chore(conn, place, &ChoreState { asked_by: Some(actor.label()), ..state })?;
+            }
         }
         let detail = serde_json::json!({"chores": chores});
         audit::record(conn, &actor, now, "repository.maintain", &format!("repository:{id}"), &detail)?;
@@ -134,87 +190,94 @@ pub async fn run_now(s: &Services, actor: &Actor, id: RepositoryId, chores: Vec<
 /// # Errors
 /// When the database fails.
 pub async fn start_due(s: &Services, now: Timestamp) -> Result<usize, ActError> {
-    let due =
-        s.db.read(move |conn| {
-            let mut found = vec![];
-            for record in repositories::all(conn)? {
-                if let Some(due) = look(conn, &record, now)? {
-                    found.push((record.repository.id, due));
-                }
-            }
-            Ok::<_, ActError>(found)
-        })
-        .await?;
+    let due = s.db.read(move |conn| look(conn, now)).await?;
     let count = due.len();
-    for (id, _) in due {
+    for place in due {
         let online = online_now(s);
-        let wake = s.db.write(move |conn| start(conn, id, now, &online)).await?;
+        let wake = s.db.write(move |conn| start(conn, place, now, &online)).await?;
         wake.into_iter().for_each(|host| s.hub.hosts.wake(host));
     }
     Ok(count)
 }
 
-/// The chore that is due in a repository, if one is. One that holds nothing yet needs nothing.
-fn look(conn: &mut Conn, record: &RepositoryRecord, now: Timestamp) -> Result<Option<Due>, ActError> {
-    let id = record.repository.id;
-    let states = upkeep::chores(conn, id)?;
-    let open = upkeep::open_chores(conn, id)?;
-    let Some(due) = due(&record.plan, &states, &open, record.repository.created_at, now) else { return Ok(None) };
-    if due.asked_by.is_none() && snapshots::count_of_repository(conn, id)?.0 == 0 {
-        return Ok(None);
+/// Places where a chore is due. Of one repository only so many are started at a time: one host does them all, one after the other.
+fn look(conn: &mut Conn, now: Timestamp) -> Result<Vec<Place>, ActError> {
+    let mut found = vec![];
+    for record in repositories::all(conn)? {
+        let seen = Seen::read(conn, record.repository.id)?;
+        let room = AT_ONCE.saturating_sub(seen.open.len());
+        let places = places(conn, &record)?;
+        found.extend(places.into_iter().filter(|place| seen.due(&record, *place, now).is_some()).take(room));
     }
-    Ok(Some(due))
+    Ok(found)
 }
 
-/// Starts the chore that is due, looking once more inside the transaction.
+/// Starts the chore that is due in a place, looking once more inside the transaction.
 fn start(
     conn: &mut Conn,
-    id: RepositoryId,
+    place: Place,
     now: Timestamp,
     online: &impl Fn(&HostRecord) -> bool,
 ) -> Result<Vec<HostId>, ActError> {
-    let record = load_repository(conn, id)?;
-    let Some(due) = look(conn, &record, now)? else { return Ok(vec![]) };
-    let mut state = upkeep::chore(conn, id, due.chore)?;
+    let record = load_repository(conn, place.repository)?;
+    let Some(due) = Seen::read(conn, place.repository)?.due(&record, place, now) else { return Ok(vec![]) };
+    let mut state = upkeep::chore(conn, place, due.chore)?;
     state.followed_until = Some(state.followed_until.map_or(due.fire, |t| t.max(due.fire)));
     state.asked_by = None;
     state.note = None;
-    if due.chore == Chore::Forget && !retention::any_policy(conn, id)? {
-        state.note = Some("no schedule has a keep rule: everything is kept".into());
-        upkeep::put_chore(conn, id, &state)?;
-        return Ok(vec![]);
-    }
-    let host = match host_for(conn, &record, due.chore, online) {
-        Ok(host) => host,
-        Err(ActError::Refused(refusal)) => {
-            state.note = Some(format!("{}. {}", refusal.title(), refusal.detail()));
-            upkeep::put_chore(conn, id, &state)?;
-            return Ok(vec![]);
+    let mut wake = vec![];
+    match queue_chore(conn, &record, place, &due, &state, now, online) {
+        Ok((job, host)) => {
+            state.last_job_id = Some(job);
+            state.last_state = None;
+            wake.push(host);
         }
-        Err(error) => return Err(error),
-    };
-    let request = match due.asked_by {
-        Some(label) => Request::system(&format!("maintenance, asked for by {label}"), now),
-        None => Request::system("maintenance", now),
-    };
-    let task = task(&record, due.chore, &state);
-    let ask = Ask { priority: BEHIND, chore: Some(due.chore.as_str().into()), ..Ask::of(host, task) };
-    match queue(conn, &request, ask) {
-        Ok(job) => state.last_job_id = Some(job.id),
         // Somebody was quicker: it is pending, and that is all that is wanted.
         Err(ActError::Store(StoreError::Duplicate(_))) => return Ok(vec![]),
+        Err(ActError::Refused(Refusal::NoKeepRule)) => {
+            state.note = Some("no schedule has a keep rule: everything is kept".into());
+        }
         Err(ActError::Refused(refusal)) => state.note = Some(format!("{}. {}", refusal.title(), refusal.detail())),
         Err(error) => return Err(error),
     }
-    state.last_state = None;
-    upkeep::put_chore(conn, id, &state)?;
-    Ok(vec![host])
+    upkeep::put_chore(conn, place, &state)?;
+    Ok(wake)
+}
+
+fn queue_chore(
+    conn: &mut Conn,
+    record: &RepositoryRecord,
+    place: Place,
+    due: &Due,
+    state: &ChoreState,
+    now: Timestamp,
+    online: &impl Fn(&HostRecord) -> bool,
+) -> Result<(JobId, HostId), ActError> {
+    if due.chore == Chore::Forget && !retention::any_policy(conn, place)? {
+        return Err(Refusal::NoKeepRule.into());
+    }
+    let host = host_for(conn, record, place, due.chore, online)?;
+    let request = match &due.asked_by {
+        Some(label) => Request::system(&format!("maintenance, asked for by {label}"), now),
+        None => Request::system("maintenance", now),
+    };
+    let ask = Ask {
+        priority: BEHIND,
+        of: place.host,
+        chore: Some(due.chore.as_str().into()),
+        ..Ask::of(host, task(record, due.chore, state))
+    };
+    if upkeep::is_open(conn, place, due.chore.as_str())? {
+        return Err(StoreError::Duplicate(due.chore.as_str().to_owned()).into());
+    }
+    Ok((queue(conn, &request, ask)?.id, host))
 }
 
 /// The host that does a chore: the maintenance host, or one whose credential can.
 fn host_for(
     conn: &mut Conn,
     record: &RepositoryRecord,
+    place: Place,
     chore: Chore,
     online: &impl Fn(&HostRecord) -> bool,
 ) -> Result<HostId, ActError> {
@@ -225,7 +288,7 @@ fn host_for(
         Chore::Prune => Task::Prune { repository_id, options: record.plan.prune_options.clone() },
         Chore::Snapshots | Chore::Check | Chore::ReadData | Chore::Stats => Task::Locks { repository_id },
     };
-    choose_host(conn, &needs, None, online)
+    choose_host(conn, &needs, None, place.host, online)
 }
 
 fn task(record: &RepositoryRecord, chore: Chore, state: &ChoreState) -> Task {
@@ -247,13 +310,13 @@ fn task(record: &RepositoryRecord, chore: Chore, state: &ChoreState) -> Task {
 pub(super) fn chore_ended(
     conn: &mut Conn,
     record: &JobRecord,
-    repository: RepositoryId,
+    place: Place,
     ended: JobState,
     report: &FinishReport,
     now: Timestamp,
 ) -> Result<Vec<HostId>, ActError> {
     let Some(chore) = record.chore.as_deref().and_then(|c| c.parse::<Chore>().ok()) else { return Ok(vec![]) };
-    let mut state = upkeep::chore(conn, repository, chore)?;
+    let mut state = upkeep::chore(conn, place, chore)?;
     let well = matches!(report.end, End::Succeeded | End::Warning);
     state.last_job_id = Some(record.job.id);
     state.last_state = Some(ended);
@@ -263,7 +326,7 @@ pub(super) fn chore_ended(
         match (chore, &record.task) {
             (Chore::Forget, Some(Task::Snapshots { .. })) => {
                 let listed = record.job.host_id;
-                let next = retention::after_list(conn, repository, listed, now)?;
+                let next = retention::after_list(conn, place, listed, now)?;
                 state.note = Some(next.note);
                 if let Some(job) = next.job {
                     state.last_job_id = Some(job);
@@ -274,7 +337,7 @@ pub(super) fn chore_ended(
                 }
             }
             (Chore::ReadData, Some(Task::Check { read_data, .. })) => {
-                let plan = load_repository(conn, repository)?.plan;
+                let plan = load_repository(conn, place.repository)?.plan;
                 state.cycle = cycle_of(&state, &plan).map(|cycle| cycle_after(cycle, *read_data, now));
                 state.last_success_at = Some(now);
             }
@@ -283,8 +346,8 @@ pub(super) fn chore_ended(
     } else {
         state.note = report.cause.as_ref().map(|c| c.message.clone());
     }
-    upkeep::put_chore(conn, repository, &state)?;
-    let about = (AlertKind::MaintenanceFailed, &*format!("repository:{repository}/{chore}"));
+    upkeep::put_chore(conn, place, &state)?;
+    let about = (AlertKind::MaintenanceFailed, &*format!("{}/{chore}", subject(place)));
     if well {
         alerts::resolve(conn, about, now)?;
     } else if report.end == End::Failed {
@@ -330,8 +393,10 @@ pub async fn prove(s: &Services, now: Timestamp) -> Result<usize, ActError> {
 
 /// Queues a probe unless one is pending.
 fn probe(conn: &mut Conn, request: &Request, ask: Ask<'_>) -> Result<(), ActError> {
-    let (Some(repository), Some(chore)) = (ask.task.repository_id(), ask.chore.as_deref()) else { return Ok(()) };
-    if upkeep::is_open(conn, repository, chore)? {
+    let (Some(place), Some(chore)) = (place_of(conn, &ask.task, ask.host)?, ask.chore.as_deref()) else {
+        return Ok(());
+    };
+    if upkeep::is_open(conn, place, chore)? {
         return Err(StoreError::Duplicate(chore.to_owned()).into());
     }
     queue(conn, request, ask).map(drop)

@@ -1,6 +1,7 @@
 //! From columns to domain types and back. A column that does not read is an error that names it, never a default.
 
 use super::{StoreError, StoreResult};
+use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,4 +30,9 @@ pub(super) fn to_json<T: Serialize>(what: &'static str, value: &T) -> StoreResul
 /// An instant out of a column that may be null.
 pub(super) fn time(micros: Option<i64>) -> Option<Timestamp> {
     micros.map(Timestamp::from_micros)
+}
+
+/// Whose place it is, out of its spelling; nobody's own if it is empty.
+pub(super) fn place_host(what: &'static str, text: &str) -> StoreResult<Option<HostId>> {
+    if text.is_empty() { Ok(None) } else { parse(what, text).map(Some) }
 }

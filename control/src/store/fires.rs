@@ -26,6 +26,8 @@ pub struct NewFire<'a> {
     pub schedule_id: Option<ScheduleId>,
     /// Where to.
     pub repository_id: Option<RepositoryId>,
+    /// Whose own repository it is, where the address holds `{host}`.
+    pub of_host_id: Option<HostId>,
     /// What it does; none if nothing came of it.
     pub task: Option<&'a Task>,
     /// Running, skipped or missed.
@@ -70,6 +72,7 @@ pub fn put(conn: &mut Conn, new: &NewFire<'_>, line: &LogLine) -> StoreResult<bo
                 jobs::state.eq(new.state.as_str()),
                 jobs::attempt.eq(i32::from(runs)),
                 jobs::state_version.eq(new.state_version),
+                jobs::place.eq(new.of_host_id.map(|id| id.to_string()).unwrap_or_default()),
             ),
             (
                 jobs::task.eq(new.task.map(|t| to_json("jobs.task", t)).transpose()?),

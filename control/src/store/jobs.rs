@@ -1,6 +1,6 @@
 //! Jobs and their logs: putting them in and looking at them. Their steps are in `job_steps`.
 
-use super::bridge::{from_json, parse, parse_opt, time, to_json};
+use super::bridge::{from_json, parse, parse_opt, place_host, time, to_json};
 use super::conn::Backend;
 pub use super::job_steps::{cancel_waiting, chunk, claim, dispatch, finish, keep_outcome, lease_ended, request_cancel};
 use super::schema::{job_log, jobs};
@@ -64,6 +64,7 @@ struct Row {
     secrets_sealed: Option<String>,
     outcome: Option<String>,
     pids: Option<String>,
+    place: String,
 }
 
 impl TryFrom<Row> for JobRecord {
@@ -74,6 +75,7 @@ impl TryFrom<Row> for JobRecord {
             host_id: parse("jobs.host_id", &row.host_id)?,
             schedule_id: parse_opt("jobs.schedule_id", row.schedule_id.as_deref())?,
             repository_id: parse_opt("jobs.repository_id", row.repository_id.as_deref())?,
+            of_host_id: place_host("jobs.place", &row.place)?,
             kind: parse("jobs.kind", &row.kind)?,
             state: parse("jobs.state", &row.state)?,
             attempt: row.attempt,
@@ -115,6 +117,8 @@ pub struct NewJob {
     pub schedule_id: Option<ScheduleId>,
     /// What to do.
     pub task: Task,
+    /// Whose own repository it works on, where the address holds `{host}`.
+    pub of_host_id: Option<HostId>,
     /// The desired state that it is made for.
     pub state_version: i64,
     /// Who asked.
@@ -149,6 +153,7 @@ pub fn insert(conn: &mut Conn, new: &NewJob, line: &LogLine) -> StoreResult<()> 
             jobs::requested_by.eq(&new.requested_by),
             jobs::idempotency_key.eq(new.idempotency_key.as_deref()),
             jobs::queued_at.eq(new.now.micros()),
+            jobs::place.eq(new.of_host_id.map(|id| id.to_string()).unwrap_or_default()),
             jobs::priority.eq(new.priority),
             jobs::chore.eq(new.chore.as_deref()),
             jobs::secrets_sealed.eq(new.secrets_sealed.as_deref()),

@@ -70,26 +70,28 @@ diesel::table! {
         started_at -> Nullable<BigInt>, finished_at -> Nullable<BigInt>, lease_until -> Nullable<BigInt>,
         cancel_requested_at -> Nullable<BigInt>, chunk_seq -> BigInt, event_seq -> BigInt,
         progress -> Nullable<Text>, result -> Nullable<Text>, priority -> Integer, chore -> Nullable<Text>,
-        secrets_sealed -> Nullable<Text>, outcome -> Nullable<Text>, pids -> Nullable<Text>,
+        secrets_sealed -> Nullable<Text>, outcome -> Nullable<Text>, pids -> Nullable<Text>, place -> Text,
     }
 }
 diesel::table! { job_log (job_id, seq) { job_id -> Text, seq -> BigInt, lines -> Text, } }
 diesel::table! {
     snapshots (repository_id, snapshot_id) {
         repository_id -> Text, snapshot_id -> Text, host_id -> Nullable<Text>, schedule_id -> Nullable<Text>,
-        job_id -> Nullable<Text>, time -> BigInt, record -> Text, attested -> Bool, listed_by -> Nullable<Text>,
+        job_id -> Nullable<Text>, time -> BigInt, record -> Text, place -> Text, attested -> Bool, listed_by -> Nullable<Text>,
         first_seen_at -> BigInt, gone_at -> Nullable<BigInt>,
     }
 }
-diesel::table! { repository_samples (repository_id, at) { repository_id -> Text, at -> BigInt, sample -> Text, } }
 diesel::table! {
-    repository_locks (repository_id, lock_id) {
-        repository_id -> Text, lock_id -> Text, record -> Text, seen_at -> BigInt,
+    repository_samples (repository_id, place, at) { repository_id -> Text, place -> Text, at -> BigInt, sample -> Text, }
+}
+diesel::table! {
+    repository_locks (repository_id, place, lock_id) {
+        repository_id -> Text, place -> Text, lock_id -> Text, record -> Text, seen_at -> BigInt,
     }
 }
 diesel::table! {
-    repository_chores (repository_id, chore) {
-        repository_id -> Text, chore -> Text, followed_until -> Nullable<BigInt>, asked_by -> Nullable<Text>,
+    repository_chores (repository_id, place, chore) {
+        repository_id -> Text, place -> Text, chore -> Text, followed_until -> Nullable<BigInt>, asked_by -> Nullable<Text>,
         last_job_id -> Nullable<Text>, last_state -> Nullable<Text>, last_done_at -> Nullable<BigInt>,
         last_success_at -> Nullable<BigInt>, cycle -> Nullable<Text>, note -> Nullable<Text>,
     }

@@ -1,9 +1,10 @@
 //! Snapshots' metadata.
 
-use super::bridge::{from_json, parse, parse_opt, to_json};
+use super::bridge::{from_json, parse, parse_opt, place_host, to_json};
 use super::conn::Backend;
 use super::schema::snapshots;
 use super::{Conn, StoreResult};
+use crate::domain::place::Place;
 use crate::domain::snapshot::Snapshot;
 use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
@@ -13,8 +14,8 @@ use restic_manager_shared::wire::job::{SnapshotRecord, job_tag, schedule_tag};
 /// Where a snapshot comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
-    /// The repository that holds it.
-    pub repository_id: RepositoryId,
+    /// The restic repository that holds it.
+    pub place: Place,
     /// The host whose data it is, if it is one of ours.
     pub host_id: Option<HostId>,
     /// The schedule that made it.
@@ -37,6 +38,7 @@ struct Row {
     job_id: Option<String>,
     time: i64,
     record: String,
+    place: String,
     attested: bool,
 }
 
@@ -49,6 +51,7 @@ fn snapshot(row: Row) -> StoreResult<Snapshot> {
         id: row.snapshot_id,
         repository_id: parse("snapshots.repository_id", &row.repository_id)?,
         host_id: parse_opt("snapshots.host_id", row.host_id.as_deref())?,
+        of_host_id: place_host("snapshots.place", &row.place)?,
         schedule_id,
         job_id,
         time: Timestamp::from_micros(row.time),
@@ -67,7 +70,7 @@ fn snapshot(row: Row) -> StoreResult<Snapshot> {
 /// # Errors
 /// When the database fails.
 pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timestamp) -> StoreResult<()> {
-    let key = (origin.repository_id.to_string(), record.id.clone());
+    let key = (origin.place.repository.to_string(), record.id.clone());
     let listed_by = origin.listed_by.map(|id| id.to_string());
     let known: Option<String> = snapshots::table.find(key.clone()).select(snapshots::record).first(conn).optional()?;
     let Some(known) = known else {
@@ -80,6 +83,7 @@ pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timest
                 snapshots::job_id.eq(origin.job_id.map(|id| id.to_string())),
                 snapshots::time.eq(record.time.micros()),
                 snapshots::record.eq(to_json("snapshots.record", record)?),
+                snapshots::place.eq(origin.place.text()),
                 snapshots::attested.eq(origin.attested),
                 snapshots::listed_by.eq(listed_by),
                 snapshots::first_seen_at.eq(now.micros()),
@@ -115,20 +119,21 @@ pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timest
     Ok(())
 }
 
-/// Notes that snapshots that a complete list did not name are gone from the repository: of one host, or of all. Answers how many.
+/// Notes that snapshots that a complete list of a place did not name are gone from it: of one host, or of all. Answers how many.
 ///
 /// # Errors
 /// When the database fails.
 pub fn mark_unlisted_gone(
     conn: &mut Conn,
-    repository: RepositoryId,
+    place: Place,
     host: Option<HostId>,
     listed_by: JobId,
     listed_since: Timestamp,
     now: Timestamp,
 ) -> StoreResult<usize> {
     let mut gone = snapshots::table
-        .filter(snapshots::repository_id.eq(repository.to_string()))
+        .filter(snapshots::repository_id.eq(place.repository.to_string()))
+        .filter(snapshots::place.eq(place.text()))
         .filter(snapshots::gone_at.is_null())
         // What came into being while the list was made is not in it.
         .filter(snapshots::first_seen_at.lt(listed_since.micros()))
@@ -139,7 +144,7 @@ pub fn mark_unlisted_gone(
         gone = gone.filter(snapshots::host_id.eq(host.to_string()));
     }
     let gone: Vec<String> = gone.load(conn)?;
-    mark_gone(conn, repository, &gone, now)
+    mark_gone(conn, place.repository, &gone, now)
 }
 
 /// Notes that these snapshots are gone from the repository. Answers how many were there.
@@ -177,7 +182,7 @@ pub fn replaced(
     let known: SnapshotRecord = from_json("snapshots.record", &row.record)?;
     let record = SnapshotRecord { id: new.to_owned(), ..known };
     let origin = Origin {
-        repository_id: repository,
+        place: Place { repository, host: place_host("snapshots.place", &row.place)? },
         host_id: parse_opt("snapshots.host_id", row.host_id.as_deref())?,
         schedule_id: parse_opt("snapshots.schedule_id", row.schedule_id.as_deref())?,
         job_id: parse_opt("snapshots.job_id", row.job_id.as_deref())?,
@@ -268,13 +273,30 @@ pub fn vouch(conn: &mut Conn, repository: RepositoryId, id: &str) -> StoreResult
     Ok(diesel::update(there).set(snapshots::attested.eq(true)).execute(conn)? > 0)
 }
 
-/// The bytes that all snapshots of a repository stand for. None if one of them does not say: those from before restic 0.17.
+/// How many snapshots each place of a repository has.
 ///
 /// # Errors
 /// When the database fails.
-pub fn total_size(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Option<u64>> {
-    let records: Vec<String> = snapshots::table
+pub fn count_by_place(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(Place, i64)>> {
+    let rows: Vec<(String, i64)> = snapshots::table
         .filter(snapshots::repository_id.eq(repository.to_string()))
+        .filter(snapshots::gone_at.is_null())
+        .group_by(snapshots::place)
+        .select((snapshots::place, diesel::dsl::count_star()))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(text, count)| Ok((Place { repository, host: place_host("snapshots.place", &text)? }, count)))
+        .collect()
+}
+
+/// The bytes that all snapshots of a place stand for. None if one of them does not say: those from before restic 0.17.
+///
+/// # Errors
+/// When the database fails.
+pub fn total_size(conn: &mut Conn, place: Place) -> StoreResult<Option<u64>> {
+    let records: Vec<String> = snapshots::table
+        .filter(snapshots::repository_id.eq(place.repository.to_string()))
+        .filter(snapshots::place.eq(place.text()))
         .filter(snapshots::gone_at.is_null())
         .select(snapshots::record)
         .load(conn)?;

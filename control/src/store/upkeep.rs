@@ -1,10 +1,11 @@
 //! What is known of each repository's chores, its sizes over time, and its locks.
 
-use super::bridge::{from_json, parse, parse_opt, time, to_json};
+use super::bridge::{from_json, parse, parse_opt, place_host, time, to_json};
 use super::jobs::OPEN;
 use super::schema::{jobs, repository_chores, repository_locks, repository_samples};
 use super::{Conn, StoreResult};
 use crate::domain::health::Sample;
+use crate::domain::place::Place;
 use crate::domain::upkeep::{Chore, ChoreState};
 use diesel::prelude::*;
 use restic_manager_shared::id::RepositoryId;
@@ -14,6 +15,7 @@ use restic_manager_shared::wire::operation::LockRecord;
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = repository_chores)]
 struct Row {
+    place: String,
     chore: String,
     followed_until: Option<i64>,
     asked_by: Option<String>,
@@ -28,6 +30,7 @@ struct Row {
 fn state(row: Row) -> StoreResult<ChoreState> {
     Ok(ChoreState {
         chore: parse("repository_chores.chore", &row.chore)?,
+        of_host_id: place_host("repository_chores.place", &row.place)?,
         followed_until: time(row.followed_until),
         asked_by: row.asked_by,
         last_job_id: parse_opt("repository_chores.last_job_id", row.last_job_id.as_deref())?,
@@ -55,13 +58,13 @@ pub fn chores(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<Chor
 ///
 /// # Errors
 /// When the database fails.
-pub fn chore(conn: &mut Conn, repository: RepositoryId, chore: Chore) -> StoreResult<ChoreState> {
+pub fn chore(conn: &mut Conn, place: Place, chore: Chore) -> StoreResult<ChoreState> {
     let row = repository_chores::table
-        .find((repository.to_string(), chore.as_str()))
+        .find((place.repository.to_string(), place.text(), chore.as_str()))
         .select(Row::as_select())
         .first(conn)
         .optional()?;
-    row.map_or_else(|| Ok(ChoreState::new(chore)), state)
+    row.map_or_else(|| Ok(ChoreState { of_host_id: place.host, ..ChoreState::new(chore) }), state)
 }
 
 /// What is kept of a chore.
@@ -88,87 +91,105 @@ macro_rules! kept {
 ///
 /// # Errors
 /// When the database fails.
-pub fn put_chore(conn: &mut Conn, repository: RepositoryId, s: &ChoreState) -> StoreResult<()> {
-    let key = (repository.to_string(), s.chore.as_str());
+pub fn put_chore(conn: &mut Conn, place: Place, s: &ChoreState) -> StoreResult<()> {
+    let key = (place.repository.to_string(), place.text(), s.chore.as_str());
     if diesel::select(diesel::dsl::exists(repository_chores::table.find(key.clone()))).get_result::<bool>(conn)? {
         diesel::update(repository_chores::table.find(key)).set(kept!(s)).execute(conn)?;
     } else {
         diesel::insert_into(repository_chores::table)
-            .values((repository_chores::repository_id.eq(key.0), repository_chores::chore.eq(key.1), kept!(s)))
+            .values((
+                repository_chores::repository_id.eq(key.0),
+                repository_chores::place.eq(key.1),
+                repository_chores::chore.eq(key.2),
+                kept!(s),
+            ))
             .execute(conn)?;
     }
     Ok(())
 }
 
-/// The chores of a repository that have an open job.
+/// The chores of a repository that have an open job, with their places.
 ///
 /// # Errors
 /// When the database fails.
-pub fn open_chores(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<Chore>> {
-    let names: Vec<Option<String>> = jobs::table
+pub fn open_chores(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(Place, Chore)>> {
+    let rows: Vec<(String, Option<String>)> = jobs::table
         .filter(jobs::repository_id.eq(repository.to_string()))
         .filter(jobs::state.eq_any(OPEN))
         .filter(jobs::chore.is_not_null())
-        .select(jobs::chore)
+        .select((jobs::place, jobs::chore))
         .load(conn)?;
-    // Others than those of the plan have names of their own.
-    Ok(names.iter().flatten().filter_map(|name| name.parse().ok()).collect())
+    let mut found = vec![];
+    for (place, chore) in rows {
+        // Others than those of the plan have names of their own.
+        let Some(chore) = chore.and_then(|name| name.parse().ok()) else { continue };
+        found.push((Place { repository, host: place_host("jobs.place", &place)? }, chore));
+    }
+    Ok(found)
 }
 
 /// Whether an open job does this chore.
 ///
 /// # Errors
 /// When the database fails.
-pub fn is_open(conn: &mut Conn, repository: RepositoryId, chore: &str) -> StoreResult<bool> {
+pub fn is_open(conn: &mut Conn, place: Place, chore: &str) -> StoreResult<bool> {
     Ok(diesel::select(diesel::dsl::exists(
         jobs::table
-            .filter(jobs::repository_id.eq(repository.to_string()))
+            .filter(jobs::repository_id.eq(place.repository.to_string()))
+            .filter(jobs::place.eq(place.text()))
             .filter(jobs::chore.eq(chore))
             .filter(jobs::state.eq_any(OPEN)),
     ))
     .get_result(conn)?)
 }
 
-/// Adds a sample of a repository's sizes.
+/// Adds a sample of a place's sizes.
 ///
 /// # Errors
 /// When the database fails.
-pub fn put_sample(conn: &mut Conn, repository: RepositoryId, sample: &Sample) -> StoreResult<()> {
-    let key = (repository.to_string(), sample.at.micros());
+pub fn put_sample(conn: &mut Conn, place: Place, sample: &Sample) -> StoreResult<()> {
+    let key = (place.repository.to_string(), place.text(), sample.at.micros());
     diesel::delete(repository_samples::table.find(key.clone())).execute(conn)?;
     diesel::insert_into(repository_samples::table)
         .values((
             repository_samples::repository_id.eq(key.0),
-            repository_samples::at.eq(key.1),
+            repository_samples::place.eq(key.1),
+            repository_samples::at.eq(key.2),
             repository_samples::sample.eq(to_json("repository_samples.sample", sample)?),
         ))
         .execute(conn)?;
     Ok(())
 }
 
-/// A repository's samples, oldest first.
+/// The samples of a repository's places, oldest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn samples(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<Sample>> {
-    let rows: Vec<String> = repository_samples::table
+pub fn samples(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(Place, Sample)>> {
+    let rows: Vec<(String, String)> = repository_samples::table
         .filter(repository_samples::repository_id.eq(repository.to_string()))
         .order(repository_samples::at)
-        .select(repository_samples::sample)
+        .select((repository_samples::place, repository_samples::sample))
         .load(conn)?;
-    rows.iter().map(|text| from_json("repository_samples.sample", text)).collect()
+    rows.iter()
+        .map(|(place, text)| {
+            let host = place_host("repository_samples.place", place)?;
+            Ok((Place { repository, host }, from_json("repository_samples.sample", text)?))
+        })
+        .collect()
 }
 
-/// Drops samples.
+/// Drops samples of a place.
 ///
 /// # Errors
 /// When the database fails.
-pub fn drop_samples(conn: &mut Conn, repository: RepositoryId, at: &[Timestamp]) -> StoreResult<()> {
+pub fn drop_samples(conn: &mut Conn, place: Place, at: &[Timestamp]) -> StoreResult<()> {
     let at: Vec<i64> = at.iter().map(|t| t.micros()).collect();
     for part in at.chunks(500) {
         diesel::delete(
             repository_samples::table
-                .filter(repository_samples::repository_id.eq(repository.to_string()))
+                .filter(repository_samples::repository_id.eq(place.repository.to_string()))
+                .filter(repository_samples::place.eq(place.text()))
                 .filter(repository_samples::at.eq_any(part.iter().copied())),
         )
         .execute(conn)?;
@@ -176,17 +197,23 @@ pub fn drop_samples(conn: &mut Conn, repository: RepositoryId, at: &[Timestamp])
     Ok(())
 }
 
-/// Keeps which locks a repository has, over what was known.
+/// Keeps which locks a place has, over what was known.
 ///
 /// # Errors
 /// When the database fails.
-pub fn put_locks(conn: &mut Conn, repository: RepositoryId, locks: &[LockRecord], now: Timestamp) -> StoreResult<()> {
-    let id = repository.to_string();
-    diesel::delete(repository_locks::table.filter(repository_locks::repository_id.eq(&id))).execute(conn)?;
+pub fn put_locks(conn: &mut Conn, place: Place, locks: &[LockRecord], now: Timestamp) -> StoreResult<()> {
+    let (id, text) = (place.repository.to_string(), place.text());
+    diesel::delete(
+        repository_locks::table
+            .filter(repository_locks::repository_id.eq(&id))
+            .filter(repository_locks::place.eq(&text)),
+    )
+    .execute(conn)?;
     for lock in locks {
         diesel::insert_into(repository_locks::table)
             .values((
                 repository_locks::repository_id.eq(&id),
+                repository_locks::place.eq(&text),
                 repository_locks::lock_id.eq(&lock.id),
                 repository_locks::record.eq(to_json("repository_locks.record", lock)?),
                 repository_locks::seen_at.eq(now.micros()),
@@ -196,17 +223,21 @@ pub fn put_locks(conn: &mut Conn, repository: RepositoryId, locks: &[LockRecord]
     Ok(())
 }
 
-/// The locks of a repository as they were last seen, and when.
+/// The locks of a repository's places as they were last seen, and when.
 ///
 /// # Errors
 /// When the database fails.
-pub fn locks(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(LockRecord, Timestamp)>> {
-    let rows: Vec<(String, i64)> = repository_locks::table
+pub fn locks(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(Place, LockRecord, Timestamp)>> {
+    let rows: Vec<(String, String, i64)> = repository_locks::table
         .filter(repository_locks::repository_id.eq(repository.to_string()))
-        .order(repository_locks::lock_id)
-        .select((repository_locks::record, repository_locks::seen_at))
+        .order((repository_locks::place, repository_locks::lock_id))
+        .select((repository_locks::place, repository_locks::record, repository_locks::seen_at))
         .load(conn)?;
     rows.into_iter()
-        .map(|(text, at)| Ok((from_json("repository_locks.record", &text)?, Timestamp::from_micros(at))))
+        .map(|(place, text, at)| {
+            let host = place_host("repository_locks.place", &place)?;
+            let lock = from_json("repository_locks.record", &text)?;
+            Ok((Place { repository, host }, lock, Timestamp::from_micros(at)))
+        })
         .collect()
 }

@@ -29,6 +29,7 @@ ALTER TABLE jobs DROP COLUMN outcome;
 ALTER TABLE jobs DROP COLUMN secrets_sealed;
 ALTER TABLE jobs DROP COLUMN chore;
 ALTER TABLE jobs DROP COLUMN priority;
+ALTER TABLE jobs DROP COLUMN place;
 ALTER TABLE hosts DROP COLUMN hooks;
 ALTER TABLE hosts DROP COLUMN frozen;
 ALTER TABLE host_credentials DROP COLUMN proof_at;

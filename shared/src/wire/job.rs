@@ -23,6 +23,9 @@ pub struct Offer {
     pub state_version: i64,
     /// What to do.
     pub task: Task,
+    /// The address of the repository for this job, where it is not the host's own: the maintenance host works on other hosts' too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_url: Option<String>,
     /// [`super::operation::JobSecrets`] as JSON, sealed for the use [`super::operation::job_seal_name`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Sealed>,

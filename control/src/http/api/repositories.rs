@@ -113,7 +113,7 @@ pub async fn init_repository(
     on: Input<OnHost>,
 ) -> Result<HttpResponse, ApiError> {
     let task = Task::Init { repository_id: *id };
-    let input = JobInput { host_id: Some(on.read()?.host_id), task, confirm: false };
+    let input = JobInput { host_id: Some(on.read()?.host_id), of_host_id: None, task, confirm: false };
     Ok(run_answer(operations::request(&s, &who.actor, input, key.0).await?))
 }
 
@@ -130,7 +130,7 @@ pub async fn refresh_snapshots(
     on: Input<OnHost>,
 ) -> Result<HttpResponse, ApiError> {
     let task = Task::Snapshots { repository_id: *id, all_hosts: false };
-    let input = JobInput { host_id: Some(on.read()?.host_id), task, confirm: false };
+    let input = JobInput { host_id: Some(on.read()?.host_id), of_host_id: None, task, confirm: false };
     Ok(run_answer(operations::request(&s, &who.actor, input, key.0).await?))
 }
 

@@ -1,12 +1,12 @@
 //! Upkeep of repositories over the API: maintenance, locks, passwords, accounts.
 
 use super::Errors;
-use super::jobs::{RunAnswer, run_answer};
+use super::jobs::RunAnswer;
 use crate::domain::health::Sample;
 use crate::domain::rotation::Rotation;
 use crate::domain::upkeep::{Chore, Plan};
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
-use crate::http::params::{IdempotencyKey, Input};
+use crate::http::params::Input;
 use crate::http::problem::ApiError;
 use crate::service::accounts::{self, AccountInput};
 use crate::service::health::{self, HealthView};
@@ -172,20 +172,27 @@ pub struct RetentionInput {
     pub snapshots: BTreeSet<String>,
 }
 
+/// Jobs that were queued.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RunAnswers {
+    /// One for each restic repository: where the address holds `{host}` each host has its own.
+    pub items: Vec<RunAnswer>,
+}
+
 /// Carry out a repository's retention
 ///
 /// Removes the snapshots that were seen in the preview and that retention still selects, also beyond the ceiling. Their data goes with the
 /// next prune.
-#[utoipa::path(operation_id = "carryOutRetention", tag = "snapshots", params(("id" = RepositoryId, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = RetentionInput, responses((status = 202, body = RunAnswer), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+#[utoipa::path(operation_id = "carryOutRetention", tag = "snapshots", params(("id" = RepositoryId, Path)), request_body = RetentionInput, responses((status = 202, body = RunAnswers), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
 #[post("/repositories/{id}/retention")]
 pub async fn carry_out_retention(
     who: Guarded<Operator>,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
-    key: IdempotencyKey,
     input: Input<RetentionInput>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(run_answer(retention::carry_out(&s, &who.actor, *id, input.read()?.snapshots, key.0).await?))
+    let jobs = retention::carry_out(&s, &who.actor, *id, input.read()?.snapshots).await?;
+    Ok(HttpResponse::Accepted().json(RunAnswers { items: jobs.into_iter().map(RunAnswer::of).collect() }))
 }
 
 /// Show a repository's health
