@@ -15,6 +15,7 @@ pub mod facts;
 pub mod fires;
 pub mod identity;
 pub mod journal;
+pub mod logbook;
 pub mod outbox;
 pub mod perform;
 pub mod policy;

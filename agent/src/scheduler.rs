@@ -78,7 +78,10 @@ impl Watch {
 fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError> {
     let now = agent.client.now();
     let state = agent.desired.get();
-    agent.fires.sync(&state, agent.identity.host_id, &crate::facts::zone(), now, &agent.journal)?;
+    if agent.fires.sync(&state, agent.identity.host_id, &crate::facts::zone(), now, &agent.journal)? {
+        // A new poll tells how far the line was followed that ended.
+        agent.roster.freed.notify_one();
+    }
     // A new poll brings the control plane's time.
     if !watch.trusts(now, || agent.roster.freed.notify_one()) {
         return Ok(Duration::from_secs(1));
