@@ -3,6 +3,7 @@
 use crate::domain::permission::Role;
 use clap::{Parser, Subcommand};
 use restic_manager_shared::secret::Secret;
+use restic_manager_shared::wire::LEASE;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -68,6 +69,9 @@ pub struct Serve {
     /// Its private key (PEM).
     #[arg(long, requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// For how many seconds a running job may be silent before it counts as lost. Agents are told, and follow.
+    #[arg(long, hide = true, default_value_t = LEASE, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub lease: u32,
     /// Log lines as JSON.
     #[arg(long)]
     pub log_json: bool,
