@@ -115,6 +115,13 @@ pub async fn deliver(agent: Arc<Agent>, job: JobId, feed: Arc<Feed>, fire: Optio
     forget(&agent, job);
 }
 
+/// Brings a fire to the server that was skipped and could not be written down.
+pub async fn deliver_skipped(agent: Arc<Agent>, fire: FireReport) {
+    let feed = Arc::new(Feed::new(Logbook::in_memory(Outbox::new(1, Vec::new()))));
+    feed.finish(Ended { report: None, on_disk: false });
+    deliver(agent, fire.id, feed, Some(fire), LEASE).await;
+}
+
 /// Brings an ended job from the journal to the server.
 pub async fn deliver_spooled(agent: &Arc<Agent>, job: JobId, spooled: Spooled) -> Told {
     let feed = Arc::new(Feed::new(Logbook::in_memory(Outbox::new(spooled.attempt, spooled.chunks))));
@@ -127,11 +134,18 @@ pub async fn deliver_spooled(agent: &Arc<Agent>, job: JobId, spooled: Spooled) -
     told
 }
 
-fn forget(agent: &Agent, job: JobId) {
-    if let Err(e) = agent.journal.forget(job) {
-        tracing::error!(%job, error = %e, "cannot remove a confirmed job from the journal");
-    }
+/// All about a job is confirmed, or nobody wants it: it goes from the journal, as soon as the disk lets it.
+pub fn forget(agent: &Arc<Agent>, job: JobId) {
     agent.roster.remove(job);
+    let Err(e) = agent.journal.forget(job) else { return };
+    tracing::error!(%job, error = %e, "cannot remove a job from the journal yet");
+    let agent = Arc::clone(agent);
+    tokio::spawn(async move {
+        let mut backoff = Backoff::default();
+        while agent.journal.forget(job).is_err() {
+            sleep(backoff.next_wait().max(PACE)).await;
+        }
+    });
 }
 
 /// Without anything else to say, a job that may be silent for so many seconds says that it lives.

@@ -4,7 +4,7 @@
 use crate::app::Agent;
 use crate::backoff::Backoff;
 use crate::client::ClientError;
-use crate::deliver::{Ended, Feed, deliver};
+use crate::deliver::{Ended, Feed, deliver, forget};
 use crate::logbook::Logbook;
 use crate::perform::perform;
 use crate::reach;
@@ -134,7 +134,7 @@ async fn start(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop, now: Times
 }
 
 /// Claims until there is an answer. Gives the attempt that won and its lease in seconds, or none if the job is not ours.
-async fn claim(agent: &Agent, job: JobId, stop: &mut Stop) -> Option<(i32, u32)> {
+async fn claim(agent: &Arc<Agent>, job: JobId, stop: &mut Stop) -> Option<(i32, u32)> {
     let mut backoff = Backoff::default();
     loop {
         let attempt = agent.roster.attempt(job)?;
@@ -169,13 +169,6 @@ async fn until_agent_stops(stop: &mut Stop) {
 
 fn wait_after(error: &ClientError, backoff: &mut Backoff) -> Duration {
     error.retry_after().unwrap_or(Duration::from_millis(200)).min(crate::backoff::CAP) + backoff.next_wait()
-}
-
-fn forget(agent: &Agent, job: JobId) {
-    if let Err(e) = agent.journal.forget(job) {
-        tracing::error!(%job, error = %e, "cannot remove a job from the journal");
-    }
-    agent.roster.remove(job);
 }
 
 /// The report goes to the disk, and only then to the courier. A disk that refuses delays the report, but does not lose it while the

@@ -3,6 +3,7 @@
 
 use crate::app::Agent;
 use crate::clock;
+use crate::deliver;
 use crate::due::Decision;
 use crate::fires::Due;
 use crate::journal::JournalError;
@@ -138,7 +139,7 @@ fn blocked_by(overlap: Overlap, goes_on: &[JobId]) -> Option<JobId> {
     }
 }
 
-/// Writes the fire down and starts it. One that cannot be written down is told as failed, from memory.
+/// Writes the fire down and starts it. One that cannot be written down is told from memory, as failed if it should have run.
 fn act(agent: &Arc<Agent>, fire: FireReport) {
     let offer = match &fire.outcome {
         FireOutcome::Run { task } => Some(Offer {
@@ -156,7 +157,10 @@ fn act(agent: &Arc<Agent>, fire: FireReport) {
     let Some(offer) = offer else {
         match written {
             Ok(()) => agent.spool.add(fire.id),
-            Err(e) => tracing::error!(job = %fire.id, error = %e, "a skipped fire cannot be written down"),
+            Err(e) => {
+                tracing::error!(job = %fire.id, error = %e, "a skipped fire cannot be written down; it is told from memory");
+                tokio::spawn(deliver::deliver_skipped(Arc::clone(agent), fire));
+            }
         }
         return;
     };
