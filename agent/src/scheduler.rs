@@ -3,6 +3,7 @@
 
 use crate::app::Agent;
 use crate::clock;
+use crate::deliver;
 use crate::due::Decision;
 use crate::fires::Due;
 use crate::journal::JournalError;
@@ -78,7 +79,10 @@ impl Watch {
 fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError> {
     let now = agent.client.now();
     let state = agent.desired.get();
-    agent.fires.sync(&state, agent.identity.host_id, &crate::facts::zone(), now, &agent.journal)?;
+    if agent.fires.sync(&state, agent.identity.host_id, &crate::facts::zone(), now, &agent.journal)? {
+        // A new poll tells how far the line was followed that ended.
+        agent.roster.freed.notify_one();
+    }
     // A new poll brings the control plane's time.
     if !watch.trusts(now, || agent.roster.freed.notify_one()) {
         return Ok(Duration::from_secs(1));
@@ -135,7 +139,7 @@ fn blocked_by(overlap: Overlap, goes_on: &[JobId]) -> Option<JobId> {
     }
 }
 
-/// Writes the fire down and starts it. One that cannot be written down is told as failed, from memory.
+/// Writes the fire down and starts it. One that cannot be written down is told from memory, as failed if it should have run.
 fn act(agent: &Arc<Agent>, fire: FireReport) {
     let offer = match &fire.outcome {
         FireOutcome::Run { task } => Some(Offer {
@@ -144,6 +148,7 @@ fn act(agent: &Arc<Agent>, fire: FireReport) {
             schedule_id: Some(fire.schedule_id),
             state_version: fire.state_version,
             task: task.clone(),
+            repository_url: None,
             secrets: None,
         }),
         FireOutcome::Skipped { .. } => None,
@@ -154,7 +159,10 @@ fn act(agent: &Arc<Agent>, fire: FireReport) {
     let Some(offer) = offer else {
         match written {
             Ok(()) => agent.spool.add(fire.id),
-            Err(e) => tracing::error!(job = %fire.id, error = %e, "a skipped fire cannot be written down"),
+            Err(e) => {
+                tracing::error!(job = %fire.id, error = %e, "a skipped fire cannot be written down; it is told from memory");
+                tokio::spawn(deliver::deliver_skipped(Arc::clone(agent), fire));
+            }
         }
         return;
     };

@@ -6,8 +6,10 @@
 pub mod agent;
 pub mod browser;
 pub mod chaos;
+pub mod clock;
 pub mod control;
 pub mod dice;
+pub mod disk;
 pub mod fake_agent;
 pub mod fleet;
 pub mod proxy;

@@ -25,7 +25,7 @@ impl Work<'_> {
     }
 
     async fn ask_all(&self, repository: &Repository, report: &mut ProbeReport) -> Done {
-        let around = &self.agent.surroundings;
+        let around = &self.around;
         match preflight::ask(&repository.spec.url, &repository.secrets, around).await {
             Answer::Hopeless(code, why) => {
                 report.evidence.push(why.clone());
@@ -96,7 +96,7 @@ impl Work<'_> {
     }
 
     async fn may_delete_at_rest(&self, repository: &Repository) -> (DeleteVerdict, Vec<String>) {
-        let around = &self.agent.surroundings;
+        let around = &self.around;
         let storage =
             Storage::rest(&repository.spec.url, &repository.secrets, around.proxy.as_deref(), around.ca.as_deref());
         let Ok(Some(storage)) = storage else { return (DeleteVerdict::CannotTell, Vec::new()) };

@@ -7,13 +7,9 @@ use crate::store::jobs::{self, JobRecord};
 use crate::store::{Conn, hosts};
 use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::LEASE;
 use restic_manager_shared::wire::job::{Cause, CauseCode, ClaimResponse, End, FinishReport};
 use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse, LogLevel, LogLine};
-use std::time::Duration;
-
-const LEASED: Duration = Duration::from_secs(LEASE as u64);
 
 fn load(conn: &mut Conn, host: HostId, id: JobId) -> Result<JobRecord, ActError> {
     jobs::get(conn, id)?.filter(|r| r.job.host_id == host).ok_or(ActError::NotFound(Noun::Job))
@@ -25,8 +21,9 @@ fn load(conn: &mut Conn, host: HostId, id: JobId) -> Result<JobRecord, ActError>
 /// `StaleAttempt` if another offer was made since, or the job was cancelled.
 pub async fn claim(s: &Services, host: HostId, id: JobId, attempt: i32) -> Result<ClaimResponse, ActError> {
     let now = Timestamp::now();
+    let lease = now + s.leased();
     s.db.write(move |conn| {
-        if jobs::claim(conn, host, id, attempt, now, now + LEASED)? {
+        if jobs::claim(conn, host, id, attempt, now, lease)? {
             return Ok(());
         }
         let job = load(conn, host, id)?.job;
@@ -35,7 +32,7 @@ pub async fn claim(s: &Services, host: HostId, id: JobId, attempt: i32) -> Resul
     })
     .await?;
     s.hub.jobs.wake(id);
-    Ok(ClaimResponse { lease: LEASE })
+    Ok(ClaimResponse { lease: s.lease })
 }
 
 /// Stores a chunk of progress. A chunk that is there already is dropped; one that comes too early is answered with what is there.
@@ -44,11 +41,12 @@ pub async fn claim(s: &Services, host: HostId, id: JobId, attempt: i32) -> Resul
 /// `StaleAttempt` if another attempt counts, `JobFinished` if the job has ended.
 pub async fn chunk(s: &Services, host: HostId, id: JobId, chunk: ChunkRequest) -> Result<ChunkResponse, ActError> {
     let now = Timestamp::now();
+    let lease = now + s.leased();
     let answer =
         s.db.write(move |conn| {
             let key = (id, chunk.attempt, chunk.seq);
             let record = load(conn, host, id)?;
-            if let Some(cancel) = jobs::chunk(conn, key, chunk.status.as_ref(), &chunk.lines, now + LEASED)? {
+            if let Some(cancel) = jobs::chunk(conn, key, chunk.status.as_ref(), &chunk.lines, lease)? {
                 return Ok(ChunkResponse { stored: chunk.seq, cancel });
             }
             if record.job.attempt != chunk.attempt {
@@ -154,7 +152,7 @@ pub async fn snapshots(s: &Services, host: HostId, id: JobId, part: SnapshotsPar
 /// # Errors
 /// When the database fails.
 pub async fn lose_silent(s: &Services, now: Timestamp) -> Result<usize, ActError> {
-    if now.since(s.started_at) < LEASED {
+    if now.since(s.started_at) < s.leased() {
         return Ok(0);
     }
     let lost =

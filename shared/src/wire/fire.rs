@@ -66,4 +66,8 @@ pub struct FireLedger {
     pub since: Timestamp,
     /// How far it was followed.
     pub until: Timestamp,
+    /// Whether it is followed no longer, because the schedule is disabled, deleted or has another line by now: nothing is owed of it
+    /// after `until`. Told until it is answered.
+    #[serde(default)]
+    pub ended: bool,
 }
