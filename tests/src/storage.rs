@@ -56,6 +56,11 @@ impl RestServer {
         Self { child, port, dir }
     }
 
+    /// Has it read its accounts anew.
+    pub fn reload(&self) {
+        assert!(Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap().success());
+    }
+
     /// The URL template that gives each host its own repository.
     pub fn url(&self) -> String {
         format!("rest:http://127.0.0.1:{}/{{host}}/", self.port)

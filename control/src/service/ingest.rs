@@ -1,7 +1,8 @@
 //! What agents report of their jobs: claim, chunks, the end. Each is one item of the writer's next group. A report that was sent twice
 //! is answered like the first.
 
-use super::{ActError, Noun, Refusal, Services, listing, outcomes};
+use super::outcomes::Settled;
+use super::{ActError, Noun, Refusal, Services, listing, outcomes, upkeep};
 use crate::domain::job::{JobResult, JobState};
 use crate::store::jobs::{self, JobRecord};
 use crate::store::{Conn, hosts};
@@ -69,7 +70,7 @@ pub async fn chunk(s: &Services, host: HostId, id: JobId, chunk: ChunkRequest) -
 /// `StaleAttempt` if this attempt never counted.
 pub async fn finish(s: &Services, host: HostId, id: JobId, report: FinishReport) -> Result<(), ActError> {
     let now = Timestamp::now();
-    let wake =
+    let settled =
         s.db.write(move |conn| {
             let record = load(conn, host, id)?;
             let (state, result) = (JobState::from(report.end), result_of(&report));
@@ -82,13 +83,19 @@ pub async fn finish(s: &Services, host: HostId, id: JobId, report: FinishReport)
                 return outcomes::settle(conn, &record, &report, now);
             }
             let again = record.job.attempt == report.attempt && record.job.state == state;
-            if again { Ok(vec![]) } else { Err(ActError::from(Refusal::StaleAttempt)) }
+            if again { Ok(Settled::default()) } else { Err(ActError::from(Refusal::StaleAttempt)) }
         })
         .await?;
     s.presence.touch(host, now);
     s.hub.jobs.wake(id);
     s.hub.hosts.wake(host);
-    wake.into_iter().for_each(|host| s.hub.hosts.wake(host));
+    settled.wake.into_iter().for_each(|host| s.hub.hosts.wake(host));
+    if let Some(repository) = settled.chore_of {
+        // The report is stored; what does not start now starts with the next look.
+        if let Err(error) = upkeep::start_asked(s, repository, now).await {
+            tracing::error!(%repository, %error, "the next chore did not start");
+        }
+    }
     Ok(())
 }
 
