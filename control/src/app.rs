@@ -160,6 +160,12 @@ fn tls(serve: &Serve) -> Result<Option<rustls::ServerConfig>, StartError> {
     Ok(Some(config))
 }
 
+/// The services, as the command line wants them.
+async fn services(args: &Serve, stopping: watch::Receiver<bool>) -> Result<Services, StartError> {
+    let services = open(&args.data, stopping).await?;
+    Ok(Services { fleet_limit: args.max_running_jobs, lease: args.lease, ..services })
+}
+
 /// Serves until the process is asked to stop.
 ///
 /// # Errors
@@ -170,9 +176,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
         std::net::TcpListener::bind(args.listen).map_err(|error| StartError::Listen { address: args.listen, error })?;
     let address = listener.local_addr().unwrap_or(args.listen);
     let (stop, stopping) = watch::channel(false);
-    let services =
-        Services { fleet_limit: args.max_running_jobs, lease: args.lease, ..open(&args.data, stopping).await? };
-    let services = web::Data::new(services);
+    let services = web::Data::new(services(args, stopping).await?);
     let pages = web::Data::new(pages::Pages::new().map_err(|e| StartError::Templates(e.to_string()))?);
     let site = web::Data::new(Site {
         public_url: args.public_url.clone(),

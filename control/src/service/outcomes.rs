@@ -1,7 +1,7 @@
 //! What follows from the end of a job, in the same transaction: locks of dead processes go, chores are noted, figures are kept, proofs are
 //! written down, alerts opened or resolved, and whoever waited for the repository is woken.
 
-use super::{ActError, locks, rotation, upkeep};
+use super::{ActError, locks, upkeep};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::job::JobState;
 use crate::domain::operation::Sharing;
@@ -37,7 +37,6 @@ pub(super) fn settle(
     if left_a_lock(record, report) {
         locks::clean_after(conn, record, report, now)?;
     }
-    rotation::step_ended(conn, record, place.repository, report, now)?;
     let mut wake = upkeep::chore_ended(conn, record, place, state, report, now)?;
     wake.extend(jobs::waiting_hosts(conn, place.repository)?);
     Ok(Settled { wake, chore_of: record.chore.is_some().then_some(place.repository) })
