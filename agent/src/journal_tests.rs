@@ -27,6 +27,8 @@ fn report(attempt: i32) -> FinishReport {
         item_errors_omitted: 0,
         command: None,
         restic_version: None,
+        outcome: None,
+        pids: Vec::new(),
     }
 }
 
