@@ -191,7 +191,7 @@ impl Fleet {
             fields.remove(name);
         }
         let path = format!("/api/v1/schedules/{id}");
-        let (status, answer) = self.control.call(&self.admin, reqwest::Method::PUT, &path, schedule).await;
+        let (status, answer) = self.control.call(&self.admin, Method::PUT, &path, schedule).await;
         assert_eq!(status, 200, "{answer}");
     }
 }

@@ -252,6 +252,9 @@ async fn what_cannot_work_is_refused_before_it_starts() {
     let (status, answer) = scene.fleet.control.post(&operator, "/api/v1/jobs", body).await;
     assert_eq!((status, &answer["code"]), (403, &json!("forbidden")));
     assert_eq!(scene.there(), [id.clone()]);
-    let missing = scene.maintain(json!({"kind": "forget", "snapshots": ["ab".repeat(32)]})).await;
+    // What is gone already is what was wanted; what has to be there is missed.
+    let gone = scene.maintain(json!({"kind": "forget", "snapshots": ["ab".repeat(32)]})).await;
+    assert_eq!(succeeded(&gone)["left"], json!([]), "{gone}");
+    let missing = scene.maintain(json!({"kind": "diff", "from": id, "to": "ab".repeat(32)})).await;
     assert_eq!(missing["result"]["cause"]["code"], "snapshot_missing", "{missing}");
 }
