@@ -124,12 +124,17 @@ impl Script {
         made
     }
 
-    /// Run now; answers the job.
+    /// Run now; answers the job. A run that was taken for lost may be found alive meanwhile: it is waited for.
     pub async fn run(&self, schedule: &str, key: &str) -> String {
         let path = format!("/api/v1/schedules/{schedule}/run");
-        let (status, answer) = self.call(Method::POST, &path, Some(key), &Value::Null).await;
-        assert!(matches!(status, 200 | 202), "{key}: {status} {answer}");
-        answer["job"]["id"].as_str().unwrap().to_owned()
+        loop {
+            let (status, answer) = self.call(Method::POST, &path, Some(key), &Value::Null).await;
+            match (status, answer["code"].as_str()) {
+                (200 | 202, _) => return answer["job"]["id"].as_str().unwrap().to_owned(),
+                (409, Some("already_running")) => self.ended(answer["job_id"].as_str().unwrap()).await,
+                _ => panic!("{key}: {status} {answer}"),
+            }
+        }
     }
 
     /// Waits for the end of a job.
