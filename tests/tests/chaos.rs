@@ -13,12 +13,12 @@ async fn by_seed(seed: u64, jobs: usize, time: Time) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_in_fast_time() {
-    by_seed(1, 600, Time::Fast(20)).await;
+    by_seed(1, 400, Time::Fast(20)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_when_clocks_are_set() {
-    by_seed(2, 400, Time::Moved).await;
+    by_seed(2, 300, Time::Moved).await;
 }
 
 async fn a_fault_at(path: &'static str, fault: Fault) {
