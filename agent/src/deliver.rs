@@ -30,6 +30,7 @@ pub struct Feed {
     book: Mutex<Logbook>,
     end: Mutex<Option<Ended>>,
     news: Notify,
+    over: Notify,
 }
 
 /// A job's end.
@@ -45,7 +46,7 @@ impl Feed {
     /// A feed into a logbook.
     #[must_use]
     pub fn new(book: Logbook) -> Self {
-        Self { book: Mutex::new(book), end: Mutex::default(), news: Notify::new() }
+        Self { book: Mutex::new(book), end: Mutex::default(), news: Notify::new(), over: Notify::new() }
     }
 
     fn book(&self) -> MutexGuard<'_, Logbook> {
@@ -77,6 +78,7 @@ impl Feed {
         }
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
         self.news.notify_one();
+        self.over.notify_one();
     }
 
     fn end(&self) -> Option<Ended> {
@@ -103,7 +105,7 @@ pub async fn deliver(agent: Arc<Agent>, job: JobId, feed: Arc<Feed>, fire: Optio
     courier.life = life(lease);
     while courier.tell().await != Told::All {
         if courier.is_in_journal() {
-            agent.spool.add(job);
+            agent.spool(job);
             if is_fire {
                 // The control plane never offers a fire, so it need not hear with each poll that it is here.
                 agent.roster.remove(job);
@@ -307,12 +309,13 @@ impl Courier {
         self.asked = error.retry_after().unwrap_or(Duration::ZERO).min(crate::backoff::CAP);
     }
 
-    /// Waits before the server is tried again, unless it is heard from meanwhile. While a job runs, its signs of life go on at some pace.
+    /// Waits before the server is tried again, unless it is heard from or the job ends meanwhile. While a job runs, its signs of life go on at some pace.
     async fn pause(&mut self) {
         let wait = std::mem::take(&mut self.asked) + self.backoff.next_wait();
         tokio::select! {
             () = sleep(wait.max(Duration::from_millis(200))) => {}
             () = self.agent.contact.notified() => {}
+            () = self.feed.over.notified() => {}
         }
     }
 

@@ -51,7 +51,7 @@ pub async fn recover(agent: &Arc<Agent>) -> Result<(), JournalError> {
         if let Some(attempt) = agent.journal.offered(job)? {
             agent.roster.add(job, None, attempt, HeldPhase::Finished);
         }
-        agent.spool.add(job);
+        agent.spool(job);
     }
     Ok(())
 }

@@ -88,6 +88,16 @@ fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError>
         return Ok(Duration::from_secs(1));
     }
     agent.fires.set_back(now, &agent.journal)?;
+    start_due(agent, now)?;
+    Ok(agent.fires.next_in(now).unwrap_or(LOOK).clamp(Duration::from_millis(10), LOOK))
+}
+
+/// Starts, or lets go, what is due at an instant.
+///
+/// # Errors
+/// When the journal cannot be used.
+pub fn start_due(agent: &Arc<Agent>, now: Timestamp) -> Result<(), JournalError> {
+    let state = agent.desired.get();
     for Due { schedule, decision } in agent.fires.due(now) {
         match (decision, state.schedules.iter().find(|s| s.id == schedule)) {
             (Decision::Fire { due, stands_for, more }, Some(spec)) => {
@@ -102,7 +112,7 @@ fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError>
             (Decision::Fire { .. } | Decision::Nothing, _) => {}
         }
     }
-    Ok(agent.fires.next_in(now).unwrap_or(LOOK).clamp(Duration::from_millis(10), LOOK))
+    Ok(())
 }
 
 fn report(
@@ -158,7 +168,7 @@ fn act(agent: &Arc<Agent>, fire: FireReport) {
     tracing::info!(job = %fire.id, %schedule, due = %fire.due, skipped = offer.is_none(), "a fire is due");
     let Some(offer) = offer else {
         match written {
-            Ok(()) => agent.spool.add(fire.id),
+            Ok(()) => agent.spool(fire.id),
             Err(e) => {
                 tracing::error!(job = %fire.id, error = %e, "a skipped fire cannot be written down; it is told from memory");
                 tokio::spawn(deliver::deliver_skipped(Arc::clone(agent), fire));

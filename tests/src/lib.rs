@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod browser;
+pub mod calm;
 pub mod chaos;
 pub mod clock;
 pub mod control;

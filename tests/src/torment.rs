@@ -10,7 +10,7 @@ use crate::proxy::Proxy;
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -171,7 +171,7 @@ pub async fn restic(homes: Vec<PathBuf>, mut dice: Dice, kills: Arc<Kills>) {
         let running = running(home);
         if !running.is_empty() && kills.go_on() {
             let pid = running[dice.below(running.len() as u64) as usize];
-            if Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success() {
+            if Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status().unwrap().success() {
                 kills.restic.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -10,6 +10,10 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Logs that are read at the same time.
+const AT_ONCE: usize = 8;
 
 /// The jobs that were asked for.
 pub type Pressed = Vec<String>;
@@ -88,11 +92,12 @@ pub async fn hold(script: &Script, control: &ControlPlane, hosts: &[Host], press
         until_told(&host.agent).await;
         let starts = starts(&host.agent);
         let jobs = jobs_of(script, &host.agent.host).await;
+        let logs = logs_of(script, &jobs).await;
         for job in &jobs {
             let asked_for = distinct.contains(text(job, "id"));
             assert!(asked_for != job["due_at"].is_string(), "a job that nobody asked for: {job}");
             found += usize::from(asked_for);
-            one(script, job, &starts, &mut figures).await;
+            one(job, &logs[text(job, "id")], &starts, &mut figures);
         }
         assert!(starts.keys().all(|id| jobs.iter().any(|j| j["id"] == **id)), "restic ran for a job that is not there");
         for cron in &host.crons {
@@ -167,13 +172,12 @@ fn minute(at: &Value) -> i64 {
     serde_json::from_value::<Timestamp>(at.clone()).unwrap().seconds() / 60
 }
 
-async fn one(script: &Script, job: &Value, starts: &Starts, figures: &mut Figures) {
+fn one(job: &Value, lines: &[String], starts: &Starts, figures: &mut Figures) {
     let (id, state) = (text(job, "id"), text(job, "state"));
     *figures.states.entry(state.to_owned()).or_default() += 1;
     let cause = job["result"]["cause"]["code"].as_str().unwrap_or("none");
     *figures.causes.entry(cause.to_owned()).or_default() += 1;
     let started = starts.get(id).map_or(&[][..], Vec::as_slice);
-    let lines = log_of(script, id).await;
     if matches!(state, "skipped" | "missed") && job["due_at"].is_string() {
         assert!(started.is_empty() && lines.len() == 1, "it did not run, but restic did: {job} {lines:?}");
         return;
@@ -198,6 +202,21 @@ async fn one(script: &Script, job: &Value, starts: &Starts, figures: &mut Figure
         "the log ends early: {heard:?} {job}"
     );
     figures.unread += missing;
+}
+
+/// The logs of all jobs, read a few at a time.
+async fn logs_of(script: &Script, jobs: &[Value]) -> HashMap<String, Vec<String>> {
+    let (mut reading, mut logs) = (JoinSet::new(), HashMap::new());
+    for job in jobs {
+        let (script, id) = (script.clone(), text(job, "id").to_owned());
+        reading.spawn(async move { (log_of(&script, &id).await, id) });
+        if reading.len() >= AT_ONCE {
+            let (log, id) = reading.join_next().await.unwrap().unwrap();
+            logs.insert(id, log);
+        }
+    }
+    logs.extend(reading.join_all().await.into_iter().map(|(log, id)| (id, log)));
+    logs
 }
 
 async fn log_of(script: &Script, id: &str) -> Vec<String> {

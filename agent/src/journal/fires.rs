@@ -189,6 +189,15 @@ impl Journal {
         Ok(rows.collect::<Result<Vec<_>, _>>()?.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
+    /// A job's place among the others: who came first has the lower one. None if it is not here.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn place(&self, job: JobId) -> Result<Option<i64>, JournalError> {
+        let sql = "SELECT rowid FROM jobs WHERE id = ?1";
+        Ok(self.db().query_row(sql, [job.to_string()], |row| row.get(0)).optional()?)
+    }
+
     /// The attempt of an ended job that the control plane had offered; none for a fire.
     ///
     /// # Errors

@@ -74,8 +74,9 @@ pub async fn finish(s: &Services, host: HostId, id: JobId, report: FinishReport)
         s.db.write(move |conn| {
             let record = load(conn, host, id)?;
             let (state, result) = (JobState::from(report.end), result_of(&report));
-            // The agent's clock may be off; the end lies between the question and now.
-            let at = report.finished_at.clamp(record.job.queued_at, now);
+            // The agent's clock may be off: the end lies between the question and now. So may ours: if that was set back, it is at the
+            // question.
+            let at = report.finished_at.min(now).max(record.job.queued_at);
             let said = LogLine { at, level: level_of(report.end), text: words_of(&report) };
             if jobs::finish(conn, (id, report.attempt), state, &result, at, &said)? {
                 jobs::keep_outcome(conn, id, report.outcome.as_ref(), &report.pids)?;
