@@ -38,6 +38,7 @@ pub struct FireReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "outcome", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // fires are few, and each is one of these for a moment
 pub enum FireOutcome {
     /// A job runs, or has run.
     Run {
