@@ -8,7 +8,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 
 fn offer(attempt: i32) -> Offer {
     let task = Task::Init { repository_id: RepositoryId::new() };
-    Offer { id: JobId::new(), attempt, schedule_id: None, state_version: 1, task, secrets: None }
+    Offer { id: JobId::new(), attempt, schedule_id: None, state_version: 1, task, repository_url: None, secrets: None }
 }
 
 fn report(attempt: i32) -> FinishReport {

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 /// A fleet with one backup host, one maintenance host, and a writable server beside the append-only one.
 struct Scene {
     fleet: Fleet,
-    writable: RestServer,
+    /// Serves as long as the scene lasts.
+    _writable: RestServer,
     web: Agent,
     keeper: Agent,
     source: PathBuf,
@@ -30,7 +31,7 @@ impl Scene {
         web.start();
         keeper.start();
         fleet.until_online(&keeper).await;
-        Self { fleet, writable, web, keeper, source }
+        Self { fleet, _writable: writable, web, keeper, source }
     }
 
     /// Changes something and backs it up; answers the snapshot's id.
