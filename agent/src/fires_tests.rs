@@ -71,7 +71,15 @@ impl Host {
             stands_for: Vec::new(),
             stands_for_more: 0,
         };
-        let offer = Offer { id, attempt: 1, schedule_id: Some(schedule), state_version: 1, task, repository_url: None, secrets: None };
+        let offer = Offer {
+            id,
+            attempt: 1,
+            schedule_id: Some(schedule),
+            state_version: 1,
+            task,
+            repository_url: None,
+            secrets: None,
+        };
         self.fires.decided(schedule, at(due), &[]);
         self.journal.fire(&fire, Some(&offer)).expect("writes");
         id
