@@ -15,3 +15,4 @@ pub mod storage;
 pub mod tools;
 pub mod torment;
 pub mod verdict;
+pub mod visitor;

@@ -147,7 +147,8 @@ async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> 
         subject: words.join(", "),
         href,
         opened: Moment::new(alert.opened_at, now),
-        known: moment(alert.acknowledged_at).map(|at| (at, asked_by(alert.acknowledged_by.as_deref().unwrap_or_default()))),
+        known: moment(alert.acknowledged_at)
+            .map(|at| (at, asked_by(alert.acknowledged_by.as_deref().unwrap_or_default()))),
         ended: moment(alert.resolved_at),
     })
 }

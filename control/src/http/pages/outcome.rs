@@ -87,9 +87,16 @@ fn table(title: &str, columns: &[&'static str], rows: Vec<Vec<String>>, omitted:
 #[must_use]
 pub fn tell(job: &Job, now: Timestamp) -> Option<Told> {
     let told = match job.outcome.as_ref()? {
-        Outcome::Snapshots { count } => good(format!("{} in the repository", many(*count, "snapshot is", "snapshots are"))),
+        Outcome::Snapshots { count } => {
+            good(format!("{} in the repository", many(*count, "snapshot is", "snapshots are")))
+        }
         Outcome::Ls { entries, omitted } => Told {
-            tables: table("Files and folders", &["Path", "Kind", "Size", "Changed", "Rights"], rows(entries, now), *omitted),
+            tables: table(
+                "Files and folders",
+                &["Path", "Kind", "Size", "Changed", "Rights"],
+                rows(entries, now),
+                *omitted,
+            ),
             ..good(format!("{} listed", many(entries.len() as u64 + omitted, "entry", "entries")))
         },
         Outcome::Find { entries, omitted } => found(entries, *omitted, now),
@@ -102,7 +109,11 @@ pub fn tell(job: &Job, now: Timestamp) -> Option<Told> {
         Outcome::Prune(prune) => pruned(prune),
         Outcome::Locks { removed, left } => locks(removed, left, now),
         Outcome::Copy { copied, skipped } => Told {
-            meaning: if *skipped > 0 { format!("{} there already.", many(*skipped, "was", "were")) } else { String::new() },
+            meaning: if *skipped > 0 {
+                format!("{} there already.", many(*skipped, "was", "were"))
+            } else {
+                String::new()
+            },
             ..good(format!("{} copied", many(*copied, "snapshot", "snapshots")))
         },
         Outcome::Tag { replaced } => tagged(replaced),
@@ -112,7 +123,9 @@ pub fn tell(job: &Job, now: Timestamp) -> Option<Told> {
         Outcome::Cache { said } => Told { said: said.clone(), ..good("Old caches were looked for".into()) },
         Outcome::Version { version } => good(format!("The host has restic {version}")),
         Outcome::Probe(probe) => probed(probe),
-        Outcome::Account { user } => good(format!("The account {user} stands in the storage\u{2019}s file of accounts")),
+        Outcome::Account { user } => {
+            good(format!("The account {user} stands in the storage\u{2019}s file of accounts"))
+        }
         Outcome::Unknown => Told {
             icon: "info",
             class: "mute",
@@ -229,7 +242,11 @@ fn checked(check: &CheckReport, repository: Option<RepositoryId>) -> Told {
     let figures = vec![("Tested", read_words(check.read_data)), ("Errors", number(check.errors))];
     if check.errors == 0 {
         let steps = if check.suggest_prune {
-            vec![step("restic advises to prune: some data is stored twice.", "Prune", operation(repository, "prune", "", &[]))]
+            vec![step(
+                "restic advises to prune: some data is stored twice.",
+                "Prune",
+                operation(repository, "prune", "", &[]),
+            )]
         } else {
             vec![]
         };
@@ -271,7 +288,8 @@ fn checked(check: &CheckReport, repository: Option<RepositoryId>) -> Told {
 
 fn forgotten(dry_run: bool, removed: &[String], left: &[String]) -> Told {
     let n = removed.len() as u64;
-    let words = if dry_run { "snapshot would go;snapshots would go" } else { "snapshot was removed;snapshots were removed" };
+    let words =
+        if dry_run { "snapshot would go;snapshots would go" } else { "snapshot was removed;snapshots were removed" };
     let (one, several) = words.split_once(';').unwrap_or_default();
     let one_id = |ids: &[String]| ids.iter().map(|id| vec![id.clone()]).collect();
     let mut tables = table(if dry_run { "Would go" } else { "Removed" }, &["Snapshot"], one_id(removed), 0);
@@ -393,8 +411,12 @@ fn probed(probe: &ProbeReport) -> Told {
         (true, _) => (icon, class, "The storage answers, and the repository is there"),
     };
     let meaning = match probe.can_delete {
-        DeleteVerdict::AppendOnly => "Proven that this credential cannot delete backups. Nothing was changed by the test.",
-        DeleteVerdict::CanDelete => "This credential can delete backups. That is right for a maintenance host, and wrong for any other.",
+        DeleteVerdict::AppendOnly => {
+            "Proven that this credential cannot delete backups. Nothing was changed by the test."
+        }
+        DeleteVerdict::CanDelete => {
+            "This credential can delete backups. That is right for a maintenance host, and wrong for any other."
+        }
         DeleteVerdict::CannotTell => "Whether the credential can delete could not be found out.",
     };
     Told {

@@ -103,7 +103,8 @@ const PRUNE: &[Field] = &[
     LIMIT_UP,
     LIMIT_DOWN,
 ];
-const COPY: &[Field] = &[needed(field("repository", "source", "From", "The host needs a credential for it too.")), SOME];
+const COPY: &[Field] =
+    &[needed(field("repository", "source", "From", "The host needs a credential for it too.")), SOME];
 const TAG: &[Field] = &[
     SNAPSHOTS,
     field("line", "add", "Add tags", "Separate with commas."),
@@ -318,10 +319,7 @@ mod tests {
             (read(&values, &mut wrong), wrong.is_empty())
         };
         assert_eq!(check(&[]), (ReadData::Nothing, true));
-        assert_eq!(
-            check(&[("read", "part"), ("part", "2"), ("of", "7")]),
-            (ReadData::Part { part: 2, of: 7 }, true)
-        );
+        assert_eq!(check(&[("read", "part"), ("part", "2"), ("of", "7")]), (ReadData::Part { part: 2, of: 7 }, true));
         assert!(!check(&[("read", "percent")]).1);
     }
 }

@@ -263,7 +263,9 @@ pub async fn ask(
     let (repository, seen) = (crate::service::repositories::get(&s, *id).await?, seen(&form.0));
     let (hosts, ids) = going(&retention::preview(&s, *id).await?, &seen);
     if ids.is_empty() {
-        return Err(ActError::field("/snapshots", "retention selects none of these now; look at the preview again").into());
+        return Err(
+            ActError::field("/snapshots", "retention selects none of these now; look at the preview again").into()
+        );
     }
     let page = RetentionAskPage {
         id: id.to_string(),
