@@ -3,81 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use restic_manager_shared::id::{JobId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_tests::control::{ControlPlane, program};
+use restic_manager_tests::control::ControlPlane;
 use restic_manager_tests::fake_agent::FakeAgent;
+use restic_manager_tests::visitor::Visitor;
 use serde_json::json;
 use std::time::Duration;
 
-const PASSWORD: &str = "correct horse battery";
 /// Text in every place that takes text.
 const HOSTILE: &str = "<script>alert(1)</script>\"'{{ 7 * 7 }}&amp;\u{202e}ü";
-
-/// A signed-in browser without script.
-struct Visitor<'a> {
-    server: &'a ControlPlane,
-    cookie: String,
-}
-
-fn posted(server: &ControlPlane, path: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    let request = server.http.post(format!("{}{path}", server.url));
-    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
-}
-
-struct Answer {
-    status: u16,
-    location: String,
-    html: bool,
-    policy: String,
-    text: String,
-}
-
-impl<'a> Visitor<'a> {
-    async fn sign_in(server: &'a ControlPlane, role: &str) -> Self {
-        let mut add = program();
-        add.args(["user", "add", role, "--role", role, "--data-dir"]).arg(server.dir.path());
-        assert!(add.env("RESTIC_MANAGER_PASSWORD", PASSWORD).status().unwrap().success());
-        let form = [("name", role), ("password", PASSWORD), ("next", "/jobs")];
-        let answer = posted(server, "/login", &form).send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), &answer.headers()[LOCATION]), (303, &"/jobs".parse().unwrap()));
-        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
-        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-        Self { server, cookie: cookie.split(';').next().unwrap().to_owned() }
-    }
-
-    async fn answer(&self, request: reqwest::RequestBuilder) -> Answer {
-        let answer = request.header(COOKIE, &self.cookie).send().await.unwrap();
-        let header =
-            |name| answer.headers().get(name).map(|v| v.to_str().unwrap_or_default().to_owned()).unwrap_or_default();
-        Answer {
-            status: answer.status().as_u16(),
-            location: header(LOCATION),
-            html: header(CONTENT_TYPE).starts_with("text/html"),
-            policy: header(CONTENT_SECURITY_POLICY),
-            text: answer.text().await.unwrap(),
-        }
-    }
-
-    async fn open(&self, path: &str) -> Answer {
-        self.answer(self.server.http.get(format!("{}{path}", self.server.url))).await
-    }
-
-    async fn send(&self, path: &str, form: &[(&str, &str)]) -> Answer {
-        self.answer(posted(self.server, path, form)).await
-    }
-
-    /// Sends a form with the token that its page carries.
-    async fn submit(&self, path: &str, form: &[(&str, &str)]) -> Answer {
-        let page = self.open("/hosts").await.text;
-        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-        let mut form = form.to_vec();
-        form.push(("csrf", csrf));
-        self.send(path, &form).await
-    }
-}
 
 /// A host with a hostile schedule, and jobs that wait, run and failed.
 async fn seeded(server: &ControlPlane) -> (FakeAgent, String, Vec<String>) {
@@ -130,7 +65,15 @@ async fn every_page_answers_and_escapes() {
         ["/", "/hosts", "/hosts/add", "/jobs", "/repositories", "/repositories/add", "/ui/dashboard/live"]
             .map(Into::into)
             .into();
-    paths.push(format!("/repositories/{repository}"));
+    for tab in ["", "/snapshots", "/retention", "/maintenance", "/operations", "/hosts", "/settings", "/delete"] {
+        paths.push(format!("/repositories/{repository}{tab}"));
+    }
+    let typed = "kind=rewrite&excludes=%3Cscript%3Ealert(1)%3C/script%3E&snapshots=%7B%7B%207*7%20%7D%7D";
+    paths.push(format!("/repositories/{repository}/operations?{typed}"));
+    paths.push(format!("/repositories/{repository}/hosts?host=%3Cscript%3Ealert(1)&url=%3Cscript%3Ealert(1)"));
+    paths.push(format!("/repositories/{repository}/hosts/{host}/remove"));
+    paths.extend(["/alerts", "/alerts?show=all"].map(Into::into));
+    paths.extend([format!("/hosts/{host}/freeze"), format!("/hosts/{host}/thaw")]);
     for tab in ["", "/schedules", "/schedules/new", "/jobs", "/snapshots"] {
         paths.push(format!("/hosts/{host}{tab}"));
     }

@@ -18,3 +18,4 @@ pub mod storage;
 pub mod tools;
 pub mod torment;
 pub mod verdict;
+pub mod visitor;

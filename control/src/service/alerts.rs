@@ -24,6 +24,14 @@ pub async fn list(
     Ok(page(items, limit, |a| a.id.to_string()))
 }
 
+/// How many open alerts nobody has acknowledged.
+///
+/// # Errors
+/// When the database fails.
+pub async fn waiting(s: &Services) -> Result<i64, ActError> {
+    s.db.read(|conn| Ok(alerts::waiting(conn)?)).await
+}
+
 /// The open alerts of one subject, such as `repository:<id>`.
 ///
 /// # Errors

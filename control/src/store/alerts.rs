@@ -100,6 +100,15 @@ pub fn list(conn: &mut Conn, open_only: bool, before: Option<Uuid>, limit: i64) 
     query.order(alerts::id.desc()).limit(limit).load::<Row>(conn)?.into_iter().map(alert).collect()
 }
 
+/// How many open alerts nobody has acknowledged.
+///
+/// # Errors
+/// When the database fails.
+pub fn waiting(conn: &mut Conn) -> StoreResult<i64> {
+    let open = alerts::table.filter(alerts::resolved_at.is_null()).filter(alerts::acknowledged_at.is_null());
+    Ok(open.count().get_result(conn)?)
+}
+
 /// The open alerts of a subject.
 ///
 /// # Errors

@@ -213,14 +213,6 @@ pub fn nothing_came(state: JobState, Names { host, .. }: Names<'_>) -> Option<To
     }
 }
 
-/// What a state without a cause of its own means.
-#[must_use]
-pub fn waiting(state: JobState, host: &str, online: bool) -> Option<String> {
-    let waits = matches!(state, JobState::Queued | JobState::Dispatched);
-    let words = if online { "The host takes it now." } else { "is offline. The job waits until it is back." };
-    waits.then(|| if online { words.to_owned() } else { format!("{host} {words}") })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use super::view::{Link, Shell, User};
 use crate::http::guard::{Guarded, Needed, Viewer};
 use crate::http::params::Site;
 use crate::http::problem::{ApiError, problem};
-use crate::service::{ActError, Services, jobs, users};
+use crate::service::{ActError, Services, alerts, jobs, users};
 use actix_web::body::{self, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
@@ -62,7 +62,8 @@ impl View {
     /// When the database fails.
     pub async fn shell<R: Needed>(&self, who: &Guarded<R>) -> Result<Shell, ApiError> {
         let running = jobs::running(&self.services).await?;
-        Ok(Shell { user: Some(User::new(&who.actor)), csrf: who.csrf.clone(), running, ..self.stranger() })
+        let alerts = alerts::waiting(&self.services).await?;
+        Ok(Shell { user: Some(User::new(&who.actor)), csrf: who.csrf.clone(), running, alerts, ..self.stranger() })
     }
 
     /// A page in its shell.
@@ -146,6 +147,16 @@ fn said(query: &str) -> &'static str {
         "repository-saved" => "Repository saved.",
         "credential-saved" => "The host may use the repository now.",
         "cancelled" => "Asked the job to stop.",
+        "credential-removed" => "The host may no longer use the repository.",
+        "repository-deleted" => "The repository is forgotten here. Its storage was not touched.",
+        "plan-saved" => "Plan saved.",
+        "chores-asked" => "Asked for. Chores start one after the other.",
+        "retention-started" => "Each host\u{2019}s own repository has a job of its own.",
+        "rotation-started" => "The change of the password has begun.",
+        "vouched" => "From now on retention counts these snapshots.",
+        "frozen" => "Nothing of this host is forgotten until somebody lets retention run again.",
+        "thawed" => "Retention runs again for this host.",
+        "acknowledged" => "Acknowledged. It stays open until its cause is gone.",
         _ => "",
     }
 }
@@ -259,6 +270,10 @@ fn ways_on(req: &HttpRequest, told: &Problem) -> Vec<Link> {
             links.push(link(format!("/hosts/{host}"), "Back to the host"))
         }
         _ => {}
+    }
+    let repository = req.path().strip_prefix("/repositories/").and_then(|rest| rest.split('/').next());
+    if let Some(repository) = repository.filter(|_| req.method() == Method::POST) {
+        links.push(link(format!("/repositories/{repository}"), "Back to the repository"));
     }
     let job = req.path().strip_prefix("/jobs/").and_then(|rest| rest.split('/').next());
     if let Some(job) = job.filter(|_| req.method() == Method::POST) {

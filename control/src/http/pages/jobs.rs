@@ -5,7 +5,9 @@ use super::door::{View, go};
 use super::engine::Page;
 use super::hosts::{Pressed, SnapshotRow, press_key};
 use super::names::Names;
+use super::outcome::{self, Told as Outcome};
 use super::view::{Badge, JobRow, asked_by, job_badge, kind_word, percent, took};
+use super::waits::{self, Waits};
 use super::words::Moment;
 use crate::domain::fleet::HostState;
 use crate::domain::job::{Job, JobKind, JobResult, JobState};
@@ -73,6 +75,8 @@ pub struct JobPage {
     pub items_omitted: u64,
     /// What a backup did.
     pub summary: Option<Summary>,
+    /// What came of another operation.
+    pub outcome: Option<Outcome>,
     /// The newest snapshot of its host, if the job failed.
     pub newest: Option<SnapshotRow>,
 }
@@ -110,7 +114,11 @@ pub struct JobNow {
     /// Whether it is a backup.
     pub backup: bool,
     /// What it waits for.
-    pub waits: Option<String>,
+    pub waits: Option<Waits>,
+    /// Whose own repository it works on, if that is not its host’s.
+    pub of: Option<String>,
+    /// Where its percent comes from: `json`, `text` or `unknown`.
+    pub source: &'static str,
     /// Whether somebody asked it to stop.
     pub cancelling: bool,
     /// How far it is.
@@ -144,6 +152,8 @@ pub struct Live {
     pub phase: &'static str,
     /// Percent, if known.
     pub percent: Option<i64>,
+    /// What is counted, such as `12 of 26 packs`.
+    pub units: Option<String>,
     /// restic's figures.
     pub at: Progress,
     /// Bytes a second on average.
@@ -212,10 +222,12 @@ impl Page for JobCancelPage {
     const NAV: &'static str = "jobs";
 }
 
-const fn phase_word(phase: Phase) -> &'static str {
+const fn phase_word(phase: Phase, backup: bool) -> &'static str {
     match phase {
         Phase::Preparing => "Checks before restic starts",
         Phase::Starting => "restic opens the repository",
+        Phase::Running if !backup => "restic works",
+        Phase::Finishing if !backup => "restic finishes",
         Phase::Running => "Reading and storing",
         Phase::Finishing => "All is read; restic stores the rest and writes the snapshot",
         Phase::WaitingForRepository => "The storage does not answer; restic tries again",
@@ -224,11 +236,22 @@ const fn phase_word(phase: Phase) -> &'static str {
     }
 }
 
+/// What is counted in the step, and how much of it is done.
+fn units(at: &Progress) -> Option<String> {
+    let number = |n: u64| super::words::count(i64::try_from(n).unwrap_or(i64::MAX));
+    let (unit, done) = (at.unit.as_deref()?, at.units_done?);
+    Some(match at.units_total {
+        Some(total) => format!("{} of {} {unit}", number(done), number(total)),
+        None => format!("{} {unit}, of how many is not known", number(done)),
+    })
+}
+
 fn live_figures(job: &Job) -> Option<Live> {
     let at = job.progress.clone()?;
     #[allow(clippy::cast_precision_loss)] // a speed for people
     let speed = (at.seconds_elapsed > 0 && at.bytes_done > 0).then(|| at.bytes_done as f64 / at.seconds_elapsed as f64);
-    Some(Live { phase: phase_word(at.phase), percent: percent(job), speed, at })
+    let phase = phase_word(at.phase, job.kind == JobKind::Backup);
+    Some(Live { phase, percent: percent(job), units: units(&at), speed, at })
 }
 
 fn line(line: LogLine, now: Timestamp) -> Line {
@@ -257,13 +280,19 @@ impl JobNow {
             again = finished && online && schedules::get(s, id).await?.enabled;
             schedule_id = Some(id.to_string());
         }
+        let of = match job.of_host_id.filter(|of| *of != job.host_id) {
+            Some(of) => Some(names.host(s, of).await?),
+            None => None,
+        };
         let stood_for = job.stands_for.clone().unwrap_or_default();
         let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
         Ok(Self {
             id: job.id.to_string(),
             kind: kind_word(job.kind),
             host_id: job.host_id.to_string(),
-            waits: cause::waiting(job.state, &host, online),
+            waits: waits::of(s, job, names).await?,
+            of,
+            source: job.kind.operation().progress.as_str(),
             host,
             schedule_id,
             about: names.about(s, job).await?,
@@ -344,6 +373,7 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         message: result.cause.as_ref().filter(|c| own_words(c.code)).map(|c| c.message.clone()).unwrap_or_default(),
         exit_code: result.exit_code,
         summary: summary(&result),
+        outcome: outcome::tell(job, now),
         command: result.command,
         restic: result.restic_version,
         items: result.item_errors.into_iter().map(|e| Item { path: e.item, message: e.message }).collect(),

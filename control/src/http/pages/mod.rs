@@ -1,20 +1,26 @@
 //! The door for browsers: pages rendered on the server, forms that work without script, and fragments that keep open pages fresh.
 //! Everything a page does goes through the same services as the API.
 
+pub mod alerts;
 pub mod cause;
+pub mod chart;
 pub mod dashboard;
 pub mod door;
 pub mod engine;
 pub mod form;
+pub mod freeze;
 pub mod host_add;
 pub mod hosts;
 pub mod jobs;
 pub mod names;
+pub mod outcome;
 pub mod repositories;
+pub mod repository;
 pub mod schedule_form;
 pub mod schedules;
 pub mod session;
 pub mod view;
+pub mod waits;
 pub mod when;
 pub mod words;
 
@@ -63,8 +69,41 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(repositories::list)
             .service(repositories::blank)
             .service(repositories::add)
-            .service(repositories::show)
-            .service(repositories::save)
-            .service(repositories::let_in),
+            .configure(repository)
+            .service(freeze::ask)
+            .service(freeze::stop)
+            .service(freeze::ask_thaw)
+            .service(freeze::thaw)
+            .service(alerts::list)
+            .service(alerts::acknowledge),
     );
+}
+
+/// The tabs of one repository, and what is done there.
+fn repository(config: &mut web::ServiceConfig) {
+    use self::repository::{access, maintenance, operations, overview, retention, settings, snapshots};
+    config
+        .service(overview::show)
+        .service(maintenance::show)
+        .service(maintenance::save)
+        .service(maintenance::run)
+        .service(retention::show)
+        .service(retention::ask)
+        .service(retention::carry_out)
+        .service(snapshots::list)
+        .service(snapshots::pick)
+        .service(snapshots::vouch)
+        .service(operations::show)
+        .service(operations::ask)
+        .service(operations::confirm)
+        .service(access::show)
+        .service(access::let_in)
+        .service(access::account)
+        .service(access::ask_remove)
+        .service(access::remove)
+        .service(settings::show)
+        .service(settings::save)
+        .service(settings::rotate)
+        .service(settings::ask_delete)
+        .service(settings::delete);
 }

@@ -1,21 +1,20 @@
-//! Repositories: the list, adding, one repository with its settings, and which hosts may use it. Secrets go in and never come out.
+//! Repositories: the list, with how each is, and adding one. One repository by itself is in `repository`. Secrets go in and never come out.
 
 use super::door::{View, go};
 use super::engine::Page;
-use super::form::{FormErrors, chosen, typed, typed_secret};
+use super::form::{FormErrors, typed, typed_secret};
+use super::repository::level_badge;
+use super::view::Badge;
 use super::words::Moment;
 use crate::domain::repository::Repository;
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::repositories::{CredentialInput, RepositoryInput};
-use crate::service::{Services, hosts, repositories};
+use crate::service::repositories::RepositoryInput;
+use crate::service::{Services, health, repositories};
 use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::state::CredentialMode;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A repository in a list.
 #[derive(Debug, Serialize)]
@@ -53,7 +52,7 @@ impl RepositoryRow {
 #[derive(Debug, Serialize)]
 pub struct RepositoriesPage {
     /// This page of them, by name.
-    pub repositories: Vec<RepositoryRow>,
+    pub repositories: Vec<RepositoryLine>,
     /// The next page.
     pub next: Option<String>,
     /// Whether this is not the first page.
@@ -65,6 +64,23 @@ impl Page for RepositoriesPage {
     const NAV: &'static str = "repositories";
 }
 
+/// A repository in the list, and how it is.
+#[derive(Debug, Serialize)]
+pub struct RepositoryLine {
+    /// The repository.
+    pub repository: RepositoryRow,
+    /// How it is on the whole.
+    pub badge: Badge,
+    /// The worst of its troubles.
+    pub trouble: String,
+    /// How many snapshots it holds.
+    pub snapshots: u64,
+    /// Bytes that are stored.
+    pub stored: Option<u64>,
+    /// Bytes that may be stored.
+    pub quota: Option<u64>,
+}
+
 /// What was typed, but for the password.
 #[derive(Debug, Default, Serialize)]
 pub struct Typed {
@@ -74,6 +90,24 @@ pub struct Typed {
     pub url: String,
     /// Whether the first backup makes it.
     pub init: bool,
+    /// How large it may get.
+    pub quota: String,
+    /// Certificate authorities.
+    pub ca: String,
+}
+
+impl Typed {
+    /// The form of a repository as it is kept.
+    #[must_use]
+    pub fn of(repository: &Repository) -> Self {
+        Self {
+            name: repository.name.clone(),
+            url: repository.url.clone(),
+            init: repository.init_if_missing,
+            quota: repository.quota_bytes.map(size_text).unwrap_or_default(),
+            ca: repository.ca_pem.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// The form of a new repository.
@@ -87,30 +121,6 @@ pub struct RepositoryAddPage {
 
 impl Page for RepositoryAddPage {
     const TEMPLATE: &'static str = "pages/repository-add.html";
-    const NAV: &'static str = "repositories";
-}
-
-/// One repository.
-#[derive(Debug, Serialize)]
-pub struct RepositoryPage {
-    /// It.
-    pub repository: RepositoryRow,
-    /// What was typed.
-    pub form: Typed,
-    /// What is wrong with that.
-    pub errors: FormErrors,
-    /// Hosts to let in.
-    pub hosts: Vec<HostChoice>,
-    /// The host that was chosen to be let in.
-    pub chosen: String,
-    /// The storage user that was typed.
-    pub rest_username: String,
-    /// What is wrong with that.
-    pub credential_errors: FormErrors,
-}
-
-impl Page for RepositoryPage {
-    const TEMPLATE: &'static str = "pages/repository.html";
     const NAV: &'static str = "repositories";
 }
 
@@ -132,49 +142,81 @@ pub struct RepositoryForm {
     password: Secret,
     #[serde(default)]
     init: Option<String>,
+    #[serde(default)]
+    quota: String,
+    #[serde(default)]
+    ca: String,
+}
+
+/// Where errors of services find their fields.
+pub const FIELDS: [&str; 5] = ["name", "url", "password", "quota_bytes", "ca_pem"];
+
+const SIZES: [(char, u32); 4] = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+
+/// A size such as `6T` in bytes.
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim().trim_end_matches("iB").trim_end_matches('B').trim_end();
+    let unit = SIZES.iter().find(|(letter, _)| text.to_ascii_uppercase().ends_with(*letter));
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    let all = digits.len() + usize::from(unit.is_some());
+    if digits.is_empty() || text.replace(' ', "").len() != all {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_shl(unit.map_or(0, |(_, bits)| *bits))
+}
+
+/// Bytes as the form takes them.
+fn size_text(bytes: u64) -> String {
+    let fits = |(_, bits): &&(char, u32)| bytes > 0 && bytes.trailing_zeros() >= *bits;
+    SIZES.iter().rev().find(fits).map_or_else(|| bytes.to_string(), |(c, bits)| format!("{}{c}", bytes >> bits))
 }
 
 impl RepositoryForm {
-    fn input(&self) -> RepositoryInput {
+    /// What the form asks for.
+    pub fn input(&self, wrong: &mut FormErrors) -> RepositoryInput {
+        let quota = typed(&self.quota);
+        let quota_bytes = quota.as_deref().and_then(size);
+        if quota.is_some() && quota_bytes.is_none() {
+            wrong.add("quota", "A size such as 500G or 6T, or empty");
+        }
         RepositoryInput {
             name: self.name.trim().to_owned(),
             url: self.url.trim().to_owned(),
             password: typed_secret(&self.password),
             init_if_missing: self.init.is_some(),
-            quota_bytes: None,
-            ca_pem: None,
+            quota_bytes,
+            ca_pem: typed(&self.ca.replace("\r\n", "\n")),
         }
     }
 
-    fn typed(self) -> Typed {
-        Typed { name: self.name, url: self.url, init: self.init.is_some() }
+    /// What is shown again of it.
+    #[must_use]
+    pub fn typed(self) -> Typed {
+        Typed { name: self.name, url: self.url, init: self.init.is_some(), quota: self.quota, ca: self.ca }
     }
 }
 
-/// The form that lets a host in.
-#[derive(Debug, Deserialize)]
-pub struct CredentialForm {
-    #[serde(default)]
-    host: String,
-    #[serde(default)]
-    rest_username: String,
-    #[serde(default)]
-    rest_password: Secret,
+/// What the form's fields are called where services name them otherwise.
+#[must_use]
+pub fn named(wrong: FormErrors) -> FormErrors {
+    let name = |field: String| match field.as_str() {
+        "quota_bytes" => "quota".to_owned(),
+        "ca_pem" => "ca".to_owned(),
+        _ => field,
+    };
+    FormErrors { fields: wrong.fields.into_iter().map(|(field, detail)| (name(field), detail)).collect(), ..wrong }
 }
 
-const FIELDS: [&str; 3] = ["name", "url", "password"];
-
-async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError> {
-    let repository = repositories::get(s, id).await?;
-    let listed = hosts::list(s, None, 1000).await?;
-    Ok(RepositoryPage {
-        form: Typed { name: repository.name.clone(), url: repository.url.clone(), init: repository.init_if_missing },
-        repository: RepositoryRow::new(&repository, Timestamp::now()),
-        errors: FormErrors::default(),
-        hosts: listed.items.into_iter().map(|h| HostChoice { id: h.id.to_string(), name: h.name }).collect(),
-        chosen: String::new(),
-        rest_username: String::new(),
-        credential_errors: FormErrors::default(),
+async fn line(s: &Services, repository: &Repository, now: Timestamp) -> Result<RepositoryLine, ApiError> {
+    let view = health::of_repository(s, repository.id).await?;
+    let trouble = view.health.troubles.first().map(|t| super::form::capital(&t.text)).unwrap_or_default();
+    Ok(RepositoryLine {
+        repository: RepositoryRow::new(repository, now),
+        badge: level_badge(view.health.level),
+        trouble,
+        snapshots: view.snapshots,
+        stored: view.sample.map(|s| s.raw_size),
+        quota: repository.quota_bytes,
     })
 }
 
@@ -188,7 +230,10 @@ pub async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let (now, later) = (Timestamp::now(), query.cursor.is_some());
     let listed = repositories::list(&s, query.into_inner().cursor, super::hosts::PAGE).await?;
-    let rows = listed.items.iter().map(|r| RepositoryRow::new(r, now)).collect();
+    let mut rows = vec![];
+    for repository in &listed.items {
+        rows.push(line(&s, repository, now).await?);
+    }
     view.show(&who, &RepositoriesPage { repositories: rows, next: listed.next, later }).await
 }
 
@@ -207,78 +252,36 @@ pub async fn add(
     form: SafeForm<RepositoryForm>,
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
-    match repositories::add(&s, &who.actor, form.input()).await {
-        Ok(added) => Ok(go(&format!("/repositories/{}?done=repository-added", added.id))),
-        Err(error) => {
-            let errors = FormErrors::of(error, &FIELDS)?;
-            view.again(&who, &RepositoryAddPage { form: form.typed(), errors }).await
-        }
-    }
-}
-
-/// One repository.
-#[get("/repositories/{id}")]
-pub async fn show(
-    who: Guarded<Viewer>,
-    view: View,
-    s: web::Data<Services>,
-    id: web::Path<RepositoryId>,
-) -> Result<HttpResponse, ApiError> {
-    view.show(&who, &page(&s, *id).await?).await
-}
-
-/// Saves what is known of a repository.
-#[post("/repositories/{id}")]
-pub async fn save(
-    who: Guarded<Admin>,
-    view: View,
-    s: web::Data<Services>,
-    id: web::Path<RepositoryId>,
-    form: SafeForm<RepositoryForm>,
-) -> Result<HttpResponse, ApiError> {
-    let SafeForm(form) = form;
-    match repositories::update(&s, &who.actor, *id, form.input()).await {
-        Ok(_) => Ok(go(&format!("/repositories/{id}?done=repository-saved"))),
-        Err(error) => {
-            let errors = FormErrors::of(error, &FIELDS)?;
-            view.again(&who, &RepositoryPage { form: form.typed(), errors, ..page(&s, *id).await? }).await
-        }
-    }
-}
-
-/// Lets a host use a repository.
-#[post("/repositories/{id}/hosts")]
-pub async fn let_in(
-    who: Guarded<Admin>,
-    view: View,
-    s: web::Data<Services>,
-    id: web::Path<RepositoryId>,
-    form: SafeForm<CredentialForm>,
-) -> Result<HttpResponse, ApiError> {
-    let SafeForm(form) = form;
     let mut errors = FormErrors::default();
-    let host: Option<HostId> = chosen(&form.host, "host", &mut errors);
-    if host.is_none() {
-        errors.add("host", "Choose a host");
-    }
-    if let Some(host) = host.filter(|_| errors.is_empty()) {
-        let input = CredentialInput {
-            mode: CredentialMode::AppendOnly,
-            rest_username: typed(&form.rest_username),
-            rest_password: typed_secret(&form.rest_password),
-            env: BTreeMap::new(),
-            url: None,
-        };
-        match repositories::put_credential(&s, &who.actor, host, *id, input).await {
-            Ok(()) => return Ok(go(&format!("/repositories/{id}?done=credential-saved"))),
-            Err(error) => errors = FormErrors::of(error, &["rest_username", "rest_password"])?,
+    let input = form.input(&mut errors);
+    if errors.is_empty() {
+        match repositories::add(&s, &who.actor, input).await {
+            Ok(added) => return Ok(go(&format!("/repositories/{}/hosts?done=repository-added", added.id))),
+            Err(error) => errors = named(FormErrors::of(error, &FIELDS)?),
         }
     }
-    let shown = RepositoryPage {
-        chosen: form.host,
-        rest_username: form.rest_username,
-        credential_errors: errors,
-        ..page(&s, *id).await?
-    };
-    view.again(&who, &shown).await
+    view.again(&who, &RepositoryAddPage { form: form.typed(), errors }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        for (text, bytes) in [
+            ("6T", Some(6 << 40)),
+            ("500 GiB", Some(500 << 30)),
+            ("10m", Some(10 << 20)),
+            ("123", Some(123)),
+            ("a lot", None),
+            ("6X", None),
+            ("-1G", None),
+        ] {
+            assert_eq!(size(text), bytes, "{text}");
+        }
+        for bytes in [6 << 40, 500 << 30, 1536 << 20, 1000] {
+            assert_eq!(size(&size_text(bytes)), Some(bytes));
+        }
+    }
 }

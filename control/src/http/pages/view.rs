@@ -1,6 +1,7 @@
 //! What pages are made of: the shell around them, and hosts, jobs and snapshots as rows. Only text and figures to show; no rule is
 //! decided here.
 
+use super::freeze::Frozen;
 use super::words::Moment;
 use crate::domain::fleet::{Host, HostState};
 use crate::domain::job::{Job, JobKind, JobState};
@@ -24,6 +25,8 @@ pub struct Shell {
     pub csrf: String,
     /// Jobs that run now.
     pub running: i64,
+    /// Open alerts that nobody has acknowledged.
+    pub alerts: i64,
     /// What was just done, told once.
     pub said: &'static str,
 }
@@ -226,6 +229,8 @@ pub struct HostRow {
     pub enrolled: Option<Moment>,
     /// Whether the agent holds the newest version of what to do.
     pub in_force: bool,
+    /// Why nothing of it is forgotten, if that is so.
+    pub frozen: Option<Frozen>,
 }
 
 impl HostRow {
@@ -255,6 +260,7 @@ impl HostRow {
             added: Moment::new(host.created_at, now),
             enrolled: host.enrolled_at.map(|t| Moment::new(t, now)),
             in_force: host.in_force,
+            frozen: host.frozen.as_ref().map(|f| Frozen::new(f, now)),
         }
     }
 }

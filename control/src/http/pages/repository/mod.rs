@@ -1,0 +1,159 @@
+//! One repository, tab by tab: what stands above all tabs of it, and what the tabs share.
+
+pub mod access;
+pub mod ask;
+pub mod fields;
+pub mod maintenance;
+pub mod operations;
+pub mod overview;
+pub mod retention;
+pub mod settings;
+pub mod snapshots;
+
+use super::names::Names;
+use super::repositories::RepositoryRow;
+use super::view::{Badge, JobRow};
+use crate::domain::health::Level;
+use crate::domain::job::Job;
+use crate::domain::place::is_per_host;
+use crate::domain::repository::Repository;
+use crate::http::problem::ApiError;
+use crate::service::health::{self, HealthView};
+use crate::service::{Services, jobs, repositories};
+use crate::store::jobs::Filter;
+use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::state::CredentialMode;
+use serde::Serialize;
+
+/// What stands above all tabs of a repository.
+#[derive(Debug, Serialize)]
+pub struct Head {
+    /// The repository.
+    pub repository: RepositoryRow,
+    /// The open tab.
+    pub tab: &'static str,
+    /// How it is on the whole.
+    pub badge: Badge,
+    /// How many snapshots it holds.
+    pub snapshots: u64,
+    /// How many hosts may use it.
+    pub hosts: u64,
+    /// Each host has a repository of its own there.
+    pub per_host: bool,
+    /// The same press twice is one job.
+    pub key: String,
+}
+
+/// A repository with its health, as every tab begins.
+pub struct Opened {
+    /// It.
+    pub repository: Repository,
+    /// How it is.
+    pub health: HealthView,
+    /// Its newest jobs.
+    pub newest: Vec<Job>,
+    /// When it was looked at.
+    pub now: Timestamp,
+}
+
+impl Opened {
+    /// Looks a repository up.
+    ///
+    /// # Errors
+    /// When there is no such repository.
+    pub async fn of(s: &Services, id: RepositoryId) -> Result<Self, ApiError> {
+        let repository = repositories::get(s, id).await?;
+        let health = health::of_repository(s, id).await?;
+        let filter = Filter { repository: Some(id), ..Filter::default() };
+        let newest = jobs::list(s, filter, None, 8).await?.items;
+        Ok(Self { repository, health, newest, now: Timestamp::now() })
+    }
+
+    /// What stands above its tabs.
+    #[must_use]
+    pub fn head(&self, tab: &'static str) -> Head {
+        let counts = self.health.credentials;
+        Head {
+            repository: RepositoryRow::new(&self.repository, self.now),
+            tab,
+            badge: level_badge(self.health.health.level),
+            snapshots: self.health.snapshots,
+            hosts: counts.append_only + counts.full,
+            per_host: is_per_host(&self.repository.url),
+            key: super::hosts::press_key(self.newest.first()),
+        }
+    }
+}
+
+/// How a repository is, for its head.
+#[must_use]
+pub const fn level_badge(level: Level) -> Badge {
+    match level {
+        Level::Ok => Badge { class: "ok", icon: "ok", word: "Healthy", loud: true },
+        Level::Warning => Badge { class: "warn", icon: "warn", word: "Look at it", loud: true },
+        Level::Critical => Badge { class: "bad", icon: "bad", word: "In danger", loud: true },
+    }
+}
+
+/// What a credential is meant to do, in words.
+#[must_use]
+pub const fn mode_word(mode: CredentialMode) -> &'static str {
+    match mode {
+        CredentialMode::AppendOnly => "append-only",
+        CredentialMode::Full => "full",
+    }
+}
+
+/// A host that may use a repository, to choose.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserChoice {
+    /// Its identity.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What its credential may do.
+    pub mode: &'static str,
+}
+
+/// The hosts that may use a repository, by name.
+///
+/// # Errors
+/// When there is no such repository.
+pub async fn users(s: &Services, id: RepositoryId) -> Result<Vec<UserChoice>, ApiError> {
+    let used = repositories::used_by(s, id).await?;
+    let choice = |c: repositories::CredentialView| UserChoice {
+        id: c.host_id.to_string(),
+        name: c.host_name,
+        mode: mode_word(c.mode),
+    };
+    Ok(used.into_iter().map(choice).collect())
+}
+
+/// A job that is not over, with what it waits for.
+#[derive(Debug, Serialize)]
+pub struct OpenJob {
+    /// The job.
+    pub job: JobRow,
+    /// What it waits for.
+    pub waits: Option<super::waits::Waits>,
+}
+
+/// The jobs of a repository that are not over, in the order in which they were asked for.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open_jobs(s: &Services, id: RepositoryId, names: &mut Names) -> Result<Vec<OpenJob>, ApiError> {
+    use crate::domain::job::JobState::{Dispatched, Queued, Running};
+    let now = Timestamp::now();
+    let filter = Filter { repository: Some(id), states: vec![Queued, Dispatched, Running], ..Filter::default() };
+    let mut found = vec![];
+    for job in jobs::list(s, filter, None, 20).await?.items.into_iter().rev() {
+        let job = jobs::get(s, job.id).await?;
+        let waits = super::waits::of(s, &job, names).await?;
+        if let Some(row) = names.rows(s, std::slice::from_ref(&job), now).await?.pop() {
+            found.push(OpenJob { job: row, waits });
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,320 @@
+//! The first tab of a repository: whether it is healthy and safe, how large it is and grows, its locks, and what goes on there.
+
+use super::super::chart::{Chart, chart};
+use super::super::door::View;
+use super::super::engine::Page;
+use super::super::names::Names;
+use super::super::view::JobRow;
+use super::super::words::Moment;
+use super::{Head, OpenJob, Opened, mode_word, open_jobs};
+use crate::domain::health::{Full, Level};
+use crate::domain::locks::{Judged, Unknown, Verdict};
+use crate::http::guard::{Guarded, Viewer};
+use crate::http::problem::ApiError;
+use crate::service::health::{self, HealthView};
+use crate::service::locks::{self, Locks};
+use crate::service::repositories::CredentialView;
+use crate::service::{Services, repositories, upkeep};
+use actix_web::{HttpResponse, get, web};
+use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::operation::DeleteVerdict;
+use restic_manager_shared::wire::state::CredentialMode;
+use serde::Serialize;
+
+/// A repository at a glance.
+#[derive(Debug, Serialize)]
+pub struct RepositoryPage {
+    /// The head.
+    pub head: Head,
+    /// What is not as it should be, the worst first.
+    pub troubles: Vec<Trouble>,
+    /// What holds.
+    pub figures: Figures,
+    /// Its size over time; none before there are two counts.
+    pub chart: Option<Chart>,
+    /// What is proven of each host's credential.
+    pub proofs: Vec<Proof>,
+    /// Its locks.
+    pub locks: LockList,
+    /// Jobs that are not over.
+    pub open: Vec<OpenJob>,
+    /// The newest jobs.
+    pub jobs: Vec<JobRow>,
+    /// The host that maintains it.
+    pub maintains: Option<(String, String)>,
+}
+
+impl Page for RepositoryPage {
+    const TEMPLATE: &'static str = "pages/repository.html";
+    const NAV: &'static str = "repositories";
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Serialize)]
+pub struct Trouble {
+    /// The icon's name.
+    pub icon: &'static str,
+    /// The colour's class.
+    pub class: &'static str,
+    /// What it is.
+    pub text: String,
+}
+
+/// The figures of a repository.
+#[derive(Debug, Serialize)]
+pub struct Figures {
+    /// Snapshots that no job of ours made.
+    pub unattested: u64,
+    /// Bytes that are stored.
+    pub stored: Option<u64>,
+    /// Bytes that may be stored.
+    pub quota: Option<u64>,
+    /// The share of that in percent.
+    pub used_percent: Option<u64>,
+    /// Bytes that restoring everything would write.
+    pub restore: Option<u64>,
+    /// How many times smaller by storing what is equal once.
+    pub deduplication: Option<String>,
+    /// How many times smaller by compressing.
+    pub compression: Option<String>,
+    /// Bytes a day that it grows; less than none if it shrinks.
+    pub growth: Option<f64>,
+    /// Whether it shrinks.
+    pub shrinks: bool,
+    /// When it is full.
+    pub full: String,
+    /// When the figures were taken.
+    pub counted: Option<Moment>,
+    /// When a check last found no error.
+    pub checked: Option<Moment>,
+    /// How much of the data this cycle has read, in percent.
+    pub read_percent: Option<i64>,
+    /// When all of it was last read.
+    pub whole: Option<Moment>,
+    /// Append-only credentials.
+    pub append_only: u64,
+    /// Of these, proven.
+    pub proven: u64,
+    /// Full credentials.
+    pub full_credentials: u64,
+}
+
+/// What is proven of a host's credential.
+#[derive(Debug, Serialize)]
+pub struct Proof {
+    /// The host's identity.
+    pub host_id: String,
+    /// Its name.
+    pub host: String,
+    /// What its credential is meant to do.
+    pub mode: &'static str,
+    /// The icon's name.
+    pub icon: &'static str,
+    /// The colour's class.
+    pub class: &'static str,
+    /// What the last probe found.
+    pub verdict: &'static str,
+    /// When.
+    pub at: Option<Moment>,
+    /// What was asked and answered.
+    pub evidence: Vec<String>,
+}
+
+impl Proof {
+    /// A credential with what is proven of it.
+    #[must_use]
+    pub fn new(credential: &CredentialView, now: Timestamp) -> Self {
+        let append_only = credential.mode == CredentialMode::AppendOnly;
+        let (icon, class, verdict) = match credential.proof.as_ref().map(|p| p.can_delete) {
+            None => ("never", "mute", "not tested yet"),
+            Some(DeleteVerdict::AppendOnly) if append_only => ("shield", "ok", "append-only, proven"),
+            Some(DeleteVerdict::AppendOnly) => ("shield-no", "warn", "cannot delete, though it should"),
+            Some(DeleteVerdict::CanDelete) if append_only => ("shield-no", "bad", "can delete"),
+            Some(DeleteVerdict::CanDelete) => ("ok", "ok", "can delete, as it should"),
+            Some(DeleteVerdict::CannotTell) if append_only => ("warn", "warn", "cannot tell"),
+            Some(DeleteVerdict::CannotTell) => ("warn", "mute", "cannot tell"),
+        };
+        Self {
+            host_id: credential.host_id.to_string(),
+            host: credential.host_name.clone(),
+            mode: mode_word(credential.mode),
+            icon,
+            class,
+            verdict,
+            at: credential.proof_at.map(|at| Moment::new(at, now)),
+            evidence: credential.proof.as_ref().map(|p| p.evidence.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The locks of a repository.
+#[derive(Debug, Serialize)]
+pub struct LockList {
+    /// Each of them.
+    pub items: Vec<LockRow>,
+    /// When somebody last looked.
+    pub seen: Option<Moment>,
+    /// Hosts on which a plain unlock removes the dead ones and no other.
+    pub unlock_on: Vec<(String, String)>,
+    /// Whether removing all would do no harm.
+    pub all_dead: bool,
+    /// Whether some lock stands in the way of removing the dead ones.
+    pub blocked: bool,
+}
+
+/// A lock.
+#[derive(Debug, Serialize)]
+pub struct LockRow {
+    /// The machine's own name.
+    pub hostname: String,
+    /// The user there.
+    pub username: String,
+    /// The process there.
+    pub pid: u32,
+    /// Whether it shuts out everybody else.
+    pub exclusive: bool,
+    /// When it was made or renewed.
+    pub at: Moment,
+    /// The icon's name.
+    pub icon: &'static str,
+    /// The colour's class.
+    pub class: &'static str,
+    /// Whose it is, in words.
+    pub text: String,
+    /// The jobs that it may belong to, by the hosts' names.
+    pub jobs: Vec<(String, String)>,
+}
+
+fn lock_row(judged: &Judged, now: Timestamp) -> LockRow {
+    let (icon, class, holders) = match &judged.verdict {
+        Verdict::Held { by } => ("lock", "run", vec![by]),
+        Verdict::Dead { of } => ("unlock", "warn", of.iter().collect()),
+        Verdict::Unknown { why: Unknown::NotOurs } => ("warn", "warn", vec![]),
+        Verdict::Unknown { why: Unknown::Unconfirmed { by } } => ("clock", "warn", vec![by]),
+        Verdict::Unknown { why: Unknown::Ambiguous { of } } => ("warn", "warn", of.iter().collect()),
+    };
+    let lock = &judged.lock;
+    LockRow {
+        hostname: lock.hostname.clone(),
+        username: lock.username.clone(),
+        pid: lock.pid,
+        exclusive: lock.exclusive,
+        at: Moment::new(lock.time, now),
+        icon,
+        class,
+        text: super::super::form::capital(&judged.text),
+        jobs: holders.iter().map(|h| (h.job_id.to_string(), h.host.clone())).collect(),
+    }
+}
+
+async fn lock_list(s: &Services, locks: &Locks, names: &mut Names, now: Timestamp) -> Result<LockList, ApiError> {
+    let mut unlock_on = vec![];
+    for host in &locks.cleanup.unlock_on {
+        unlock_on.push((host.to_string(), names.host(s, *host).await?));
+    }
+    Ok(LockList {
+        items: locks.items.iter().map(|judged| lock_row(judged, now)).collect(),
+        seen: locks.seen_at.map(|at| Moment::new(at, now)),
+        unlock_on,
+        all_dead: locks.cleanup.remove_all,
+        blocked: !locks.cleanup.blocked_by.is_empty(),
+    })
+}
+
+fn times(ratio: Option<f64>) -> Option<String> {
+    ratio.map(|n| format!("{n:.2}\u{d7}"))
+}
+
+fn full_words(full: Full, quota: bool) -> String {
+    match full {
+        Full::Unknown if quota => "not known before three days of counts".into(),
+        Full::Unknown => "no quota is set".into(),
+        Full::Never => "it does not grow".into(),
+        Full::At { days, .. } if days < 1.0 => "now, or within a day".into(),
+        Full::At { days, .. } if days < 60.0 => format!("in {days:.0} days"),
+        Full::At { days, .. } if days < 1000.0 => format!("in {:.0} months", days / 30.4),
+        Full::At { .. } => "in some years".into(),
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // 0 to 100
+fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
+    let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
+    let stored = view.sample.map(|s| s.raw_size);
+    Figures {
+        unattested: view.unattested,
+        stored,
+        quota,
+        used_percent: stored.zip(quota).map(|(stored, quota)| stored.saturating_mul(100) / quota.max(1)),
+        restore: view.sample.and_then(|s| s.restore_size),
+        deduplication: times(view.ratios.deduplication.or(view.ratios.both)),
+        compression: times(view.ratios.compression),
+        growth: view.growth_per_day.map(f64::abs),
+        shrinks: view.growth_per_day.is_some_and(|g| g < 0.0),
+        full: full_words(view.full, quota.is_some()),
+        counted: moment(view.sample.map(|s| s.at)),
+        checked: moment(view.checked_at),
+        read_percent: view.read_percent.map(|p| p.floor() as i64),
+        whole: moment(view.whole_at),
+        append_only: view.credentials.append_only,
+        proven: view.credentials.proven,
+        full_credentials: view.credentials.full,
+    }
+}
+
+fn troubles(view: &HealthView) -> Vec<Trouble> {
+    let look = |level| match level {
+        Level::Ok => ("ok", "ok"),
+        Level::Warning => ("warn", "warn"),
+        Level::Critical => ("bad", "bad"),
+    };
+    let trouble = |t: &crate::domain::health::Weighed| {
+        let (icon, class) = look(t.level);
+        Trouble { icon, class, text: super::super::form::capital(&t.text) }
+    };
+    view.health.troubles.iter().map(trouble).collect()
+}
+
+async fn maintains(
+    s: &Services,
+    host: Option<HostId>,
+    names: &mut Names,
+) -> Result<Option<(String, String)>, ApiError> {
+    match host {
+        Some(host) => Ok(Some((host.to_string(), names.host(s, host).await?))),
+        None => Ok(None),
+    }
+}
+
+async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError> {
+    let opened = Opened::of(s, id).await?;
+    let (now, mut names) = (opened.now, Names::default());
+    let locks = locks::of_repository(s, id).await?;
+    let used = repositories::used_by(s, id).await?;
+    let samples = health::history(s, id).await?;
+    let quota = opened.repository.quota_bytes;
+    let host = upkeep::get(s, id).await?.maintenance_host_id;
+    Ok(RepositoryPage {
+        head: opened.head("overview"),
+        troubles: troubles(&opened.health),
+        figures: figures(&opened.health, quota, now),
+        chart: chart(&samples, quota, now),
+        proofs: used.iter().map(|c| Proof::new(c, now)).collect(),
+        locks: lock_list(s, &locks, &mut names, now).await?,
+        open: open_jobs(s, id, &mut names).await?,
+        jobs: names.rows(s, &opened.newest, now).await?,
+        maintains: maintains(s, host, &mut names).await?,
+    })
+}
+
+/// A repository at a glance.
+#[get("/repositories/{id}")]
+pub async fn show(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+) -> Result<HttpResponse, ApiError> {
+    view.show(&who, &page(&s, *id).await?).await
+}
