@@ -121,6 +121,7 @@ impl Drop for Agent {
         if let Some(mut child) = self.child.take() {
             let _ = Command::new("kill").arg(child.id().to_string()).status();
             let _ = child.wait();
+            clock::sweep(child.id());
         }
         let log = self.log();
         if std::thread::panicking() {

@@ -154,6 +154,7 @@ impl Drop for ControlPlane {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        clock::sweep(self.child.id());
     }
 }
 
