@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use reqwest::Method;
 use restic_manager_tests::agent::Agent;
 use restic_manager_tests::fleet::{Fleet, PASSWORD};
 use restic_manager_tests::storage::RestServer;
@@ -11,8 +12,7 @@ use std::path::PathBuf;
 /// A fleet with one backup host, one maintenance host, and a writable server beside the append-only one.
 struct Scene {
     fleet: Fleet,
-    /// Serves as long as the scene lasts.
-    _writable: RestServer,
+    writable: RestServer,
     web: Agent,
     keeper: Agent,
     source: PathBuf,
@@ -31,7 +31,7 @@ impl Scene {
         web.start();
         keeper.start();
         fleet.until_online(&keeper).await;
-        Self { fleet, _writable: writable, web, keeper, source }
+        Self { fleet, writable, web, keeper, source }
     }
 
     /// Changes something and backs it up; answers the snapshot's id.
@@ -258,4 +258,50 @@ async fn what_cannot_work_is_refused_before_it_starts() {
     assert_eq!(succeeded(&gone)["left"], json!([]), "{gone}");
     let missing = scene.maintain(json!({"kind": "diff", "from": id, "to": "ab".repeat(32)})).await;
     assert_eq!(missing["result"]["cause"]["code"], "snapshot_missing", "{missing}");
+}
+
+#[tokio::test]
+async fn two_hosts_that_maintain_one_repository_take_turns() {
+    let fleet = Fleet::start(&["web-01", "keeper", "second"]).await;
+    let scene = Scene::with(fleet).await;
+    let mut second = scene.fleet.keeper("second", &scene.writable).await;
+    second.start();
+    scene.fleet.until_online(&second).await;
+    scene.backup("1").await;
+    let mut jobs = vec![];
+    for host in [&scene.keeper.host, &second.host, &scene.keeper.host, &second.host] {
+        let task = scene.task(json!({"kind": "prune"}));
+        let body = json!({"host_id": host, "of_host_id": scene.web.host, "task": task, "confirm": true});
+        let (status, answer) = scene.fleet.ask(body).await;
+        assert_eq!(status, 202, "{answer}");
+        jobs.push(answer["job"]["id"].as_str().unwrap().to_owned());
+    }
+    let mut times = vec![];
+    for job in &jobs {
+        let job = scene.fleet.ended(job).await;
+        succeeded(&job);
+        let time = |name: &str| job[name].as_str().unwrap().to_owned();
+        times.push((time("started_at"), time("finished_at")));
+    }
+    times.sort();
+    assert!(times.windows(2).all(|w| w[0].1 <= w[1].0), "one after the other: {times:?}");
+}
+
+#[tokio::test]
+async fn maintenance_that_nobody_can_do_says_so() {
+    let scene = Scene::set().await;
+    let id = scene.backup("1").await;
+    scene.fleet.plan(&scene.keeper.host, json!({})).await;
+    let chores = scene.fleet.maintain(&["forget"]).await;
+    let forget = chores.iter().find(|c| c["chore"] == "forget" && c["of_host_id"] == json!(scene.web.host)).unwrap();
+    assert!(forget["note"].as_str().unwrap().contains("no schedule has a keep rule"), "{forget}");
+    assert_eq!(scene.there(), [id]);
+    // The maintenance host is taken out of service; what is left can only append.
+    let path = format!("/api/v1/hosts/{}", scene.keeper.host);
+    assert_eq!(scene.fleet.control.call(&scene.fleet.admin, Method::DELETE, &path, Value::Null).await.0, 204);
+    let path = format!("/api/v1/repositories/{}/maintenance/run", scene.fleet.repository);
+    let (status, answer) = scene.fleet.control.post(&scene.fleet.admin, &path, json!({"chores": ["prune"]})).await;
+    assert_eq!((status, &answer["code"]), (409, &json!("no_host_can")), "{answer}");
+    let (status, answer) = scene.fleet.control.post(&scene.fleet.admin, &path, json!({"chores": ["check"]})).await;
+    assert_eq!(status, 202, "what only looks, the backup host does itself: {answer}");
 }
