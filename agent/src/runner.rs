@@ -40,7 +40,7 @@ pub fn accept(agent: &Arc<Agent>, offer: Offer) {
 /// Runs an offered job that is in the journal and the roster.
 pub async fn run(agent: Arc<Agent>, mut offer: Offer, mut stop: Stop, refusal: Option<Verdict>) {
     let turn = tokio::select! {
-        turn = agent.roster.turn(offer.task.repository_id()) => Some(turn),
+        turn = agent.roster.turn(offer.task.lane()) => Some(turn),
         reason = pressed(&mut stop) => match reason {
             // It never ran here: the control plane hears of its end all the same.
             StopReason::Cancelled => None,
@@ -94,7 +94,7 @@ async fn tries(
     let mut tried = 0;
     loop {
         let turn = tokio::select! {
-            turn = agent.roster.turn(offer.task.repository_id()) => Some(turn),
+            turn = agent.roster.turn(offer.task.lane()) => Some(turn),
             reason = pressed(&mut stop) => match reason {
                 StopReason::Cancelled => None,
                 StopReason::AgentStops | StopReason::Unreachable | StopReason::FeederFailed if tried == 0 => return None,

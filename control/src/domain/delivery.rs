@@ -90,7 +90,10 @@ pub enum WaitsFor {
 #[must_use]
 pub fn waits_for(job: &Open, others: &[Open], now: Timestamp) -> Option<WaitsFor> {
     let same = |o: &&Open| o.id != job.id && o.place.is_some() && o.place == job.place;
-    let out: Vec<&Open> = others.iter().filter(same).filter(|o| o.is_out()).collect();
+    if job.sharing == Sharing::Free {
+        return None;
+    }
+    let out: Vec<&Open> = others.iter().filter(same).filter(|o| o.is_out() && o.sharing != Sharing::Free).collect();
     if let Some(turn) = out.iter().find(|o| o.host == job.host) {
         return Some(WaitsFor::Turn { job: turn.id });
     }
@@ -248,6 +251,8 @@ mod tests {
             (&queued, &[backup][..], now(), None),
             (&look, &[pruning][..], now(), None),
             (&pruning, &[look][..], now(), None),
+            (&Open { host: backup.host, ..look }, &[backup][..], now(), None),
+            (&Open { host: backup.host, ..queued }, &[backup][..], now(), Some(WaitsFor::Turn { job: backup.id })),
             (&newer, &[prune, backup][..], now(), None),
             (&newer, &[prune, backup][..], late, exclusive),
             (&Open { priority: 1, ..newer }, &[prune, backup][..], late, None),

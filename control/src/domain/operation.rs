@@ -367,6 +367,23 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_no_lock_waits_for_no_turn_on_its_host() {
+        let repository_id = RepositoryId::new();
+        for task in [
+            Task::Probe { repository_id },
+            Task::Locks { repository_id },
+            Task::Unlock { repository_id, dead: vec![], remove_all: false },
+            Task::WriteAccount { repository_id, user: "u".into() },
+            Task::Init { repository_id },
+            Task::KeyList { repository_id },
+            Task::Version {},
+        ] {
+            let free = JobKind::from(&task).operation().sharing == Sharing::Free;
+            assert_eq!(task.lane().is_none(), free, "{task:?}");
+        }
+    }
+
+    #[test]
     fn what_only_an_append_only_credential_would_half_do_is_refused() {
         let repository_id = RepositoryId::new();
         let (full, append) = (Some(CredentialMode::Full), Some(CredentialMode::AppendOnly));

@@ -282,6 +282,15 @@ impl Task {
             Self::CacheCleanup {} | Self::Version {} => None,
         }
     }
+
+    /// The repository in which it waits for its turn on the host: one job at a time. What takes no lock there waits for nobody.
+    #[must_use]
+    pub const fn lane(&self) -> Option<RepositoryId> {
+        match self {
+            Self::Probe { .. } | Self::Locks { .. } | Self::Unlock { .. } | Self::WriteAccount { .. } => None,
+            _ => self.repository_id(),
+        }
+    }
 }
 
 /// `POST /agent/v1/jobs/{id}/claim`.
