@@ -168,7 +168,7 @@ mod tests {
         let tmp = tempfile::tempdir().expect("dir");
         let path = tmp.path().join(".htpasswd");
         fs::write(&path, "bo:1\n").expect("writes");
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("sets");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("sets");
         write(&path, "al", "al:2").expect("writes");
         assert_eq!(fs::read_to_string(&path).expect("reads"), "bo:1\nal:2\n");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);

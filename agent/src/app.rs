@@ -14,7 +14,7 @@ use crate::spool::Spool;
 use crate::state_dir::{StateDir, StateError, StateLock};
 use crate::status::Status;
 use crate::{bundle, poll, recover, scheduler, spool};
-use restic_manager_shared::id::InstanceId;
+use restic_manager_shared::id::{InstanceId, JobId};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -104,6 +104,15 @@ impl Agent {
             identity,
             _lock: lock,
         })
+    }
+
+    /// A job has ended and waits in the journal: it is told in its turn.
+    pub fn spool(&self, job: JobId) {
+        let place = self.journal.place(job).unwrap_or_else(|e| {
+            tracing::error!(%job, error = %e, "the journal cannot be read; the job is told out of turn");
+            None
+        });
+        self.spool.add(job, place.unwrap_or(i64::MAX));
     }
 
     /// The control plane answered, or did not.

@@ -1,18 +1,19 @@
 //! The courier: one task for each job that brings its progress, and at last its end, to the control plane, however long that takes.
-//! At most one chunk a second, a sign of life in time, and nothing thrown away that the server has not confirmed. A fire is told before
-//! anything else of its job. What is over and on disk while the control plane is away is left to the [`spool`](crate::spool).
+//! At most one chunk a second, a sign of life well within the lease, and nothing thrown away that the server has not confirmed. A fire is
+//! told before anything else of its job. What is over and on disk while the control plane is away is left to the [`spool`](crate::spool).
 
 use crate::app::Agent;
 use crate::backoff::Backoff;
 use crate::client::ClientError;
 use crate::journal::Spooled;
+use crate::logbook::Logbook;
 use crate::outbox::Outbox;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::HEARTBEAT;
 use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::FinishReport;
 use restic_manager_shared::wire::progress::{ChunkRequest, LogLevel, Progress};
+use restic_manager_shared::wire::{HEARTBEAT, LEASE};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -20,15 +21,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Between two chunks of a job.
 const PACE: Duration = Duration::from_secs(1);
-/// A sign of life goes out some time before it is due.
-const LIFE: Duration = Duration::from_secs(HEARTBEAT as u64 * 4 / 5);
+/// Signs of life in a lease: a few may be lost.
+const LIVES: u32 = 5;
 
 /// Where a running job puts what it has to say.
 #[derive(Debug)]
 pub struct Feed {
-    outbox: Mutex<Outbox>,
+    book: Mutex<Logbook>,
     end: Mutex<Option<Ended>>,
     news: Notify,
+    over: Notify,
 }
 
 /// A job's end.
@@ -36,43 +38,47 @@ pub struct Feed {
 pub struct Ended {
     /// How; none for a fire that was skipped.
     pub report: Option<FinishReport>,
-    /// Whether it is in the journal.
+    /// Whether it is in the journal, with all that waits.
     pub on_disk: bool,
 }
 
 impl Feed {
-    /// A feed around an outbox.
+    /// A feed into a logbook.
     #[must_use]
-    pub fn new(outbox: Outbox) -> Self {
-        Self { outbox: Mutex::new(outbox), end: Mutex::default(), news: Notify::new() }
+    pub fn new(book: Logbook) -> Self {
+        Self { book: Mutex::new(book), end: Mutex::default(), news: Notify::new(), over: Notify::new() }
     }
 
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    fn book(&self) -> MutexGuard<'_, Logbook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A log line, secrets out.
     pub fn log(&self, at: Timestamp, level: LogLevel, text: &str) {
-        self.outbox().log(at, level, text);
+        self.book().log(at, level, text);
         self.news.notify_one();
     }
 
     /// How far it is, secrets out.
     pub fn report(&self, progress: &Progress) {
-        self.outbox().report(progress);
+        self.book().report(progress);
         self.news.notify_one();
     }
 
     /// The log lines that the server has not confirmed, as chunks for the disk.
     #[must_use]
     pub fn waiting(&self, now: Timestamp) -> Vec<ChunkRequest> {
-        self.outbox().pack_all(now).cloned().collect()
+        self.book().pack_all(now)
     }
 
-    /// The job has ended.
+    /// The job has ended. If its end is in the journal, so are the log lines that wait.
     pub fn finish(&self, ended: Ended) {
+        if ended.on_disk {
+            self.book().close();
+        }
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
         self.news.notify_one();
+        self.over.notify_one();
     }
 
     fn end(&self) -> Option<Ended> {
@@ -93,12 +99,13 @@ pub enum Told {
 
 /// Brings everything of one job to the server while it runs. Returns when the end is confirmed, or nobody wants it, or the job is over
 /// and waits on disk.
-pub async fn deliver(agent: Arc<Agent>, job: JobId, feed: Arc<Feed>, fire: Option<FireReport>) {
+pub async fn deliver(agent: Arc<Agent>, job: JobId, feed: Arc<Feed>, fire: Option<FireReport>, lease: u32) {
     let is_fire = fire.is_some();
     let mut courier = Courier::new(Arc::clone(&agent), job, feed, fire);
+    courier.life = life(lease);
     while courier.tell().await != Told::All {
-        if courier.may_wait_on_disk() {
-            agent.spool.add(job);
+        if courier.is_in_journal() {
+            agent.spool(job);
             if is_fire {
                 // The control plane never offers a fire, so it need not hear with each poll that it is here.
                 agent.roster.remove(job);
@@ -110,9 +117,16 @@ pub async fn deliver(agent: Arc<Agent>, job: JobId, feed: Arc<Feed>, fire: Optio
     forget(&agent, job);
 }
 
+/// Brings a fire to the server that was skipped and could not be written down.
+pub async fn deliver_skipped(agent: Arc<Agent>, fire: FireReport) {
+    let feed = Arc::new(Feed::new(Logbook::in_memory(Outbox::new(1, Vec::new()))));
+    feed.finish(Ended { report: None, on_disk: false });
+    deliver(agent, fire.id, feed, Some(fire), LEASE).await;
+}
+
 /// Brings an ended job from the journal to the server.
 pub async fn deliver_spooled(agent: &Arc<Agent>, job: JobId, spooled: Spooled) -> Told {
-    let feed = Arc::new(Feed::new(Outbox::new(spooled.attempt, spooled.chunks)));
+    let feed = Arc::new(Feed::new(Logbook::in_memory(Outbox::new(spooled.attempt, spooled.chunks))));
     feed.finish(Ended { report: spooled.report, on_disk: true });
     let mut courier = Courier::new(Arc::clone(agent), job, feed, spooled.fire);
     let told = courier.tell().await;
@@ -122,11 +136,23 @@ pub async fn deliver_spooled(agent: &Arc<Agent>, job: JobId, spooled: Spooled) -
     told
 }
 
-fn forget(agent: &Agent, job: JobId) {
-    if let Err(e) = agent.journal.forget(job) {
-        tracing::error!(%job, error = %e, "cannot remove a confirmed job from the journal");
-    }
+/// All about a job is confirmed, or nobody wants it: it goes from the journal, as soon as the disk lets it.
+pub fn forget(agent: &Arc<Agent>, job: JobId) {
     agent.roster.remove(job);
+    let Err(e) = agent.journal.forget(job) else { return };
+    tracing::error!(%job, error = %e, "cannot remove a job from the journal yet");
+    let agent = Arc::clone(agent);
+    tokio::spawn(async move {
+        let mut backoff = Backoff::default();
+        while agent.journal.forget(job).is_err() {
+            sleep(backoff.next_wait().max(PACE)).await;
+        }
+    });
+}
+
+/// Without anything else to say, a job that may be silent for so many seconds says that it lives.
+fn life(lease: u32) -> Duration {
+    (Duration::from_secs(lease.into()) / LIVES).min(Duration::from_secs(HEARTBEAT.into())).max(PACE)
 }
 
 struct Courier {
@@ -135,6 +161,7 @@ struct Courier {
     feed: Arc<Feed>,
     fire: Option<FireReport>,
     last: Option<Instant>,
+    life: Duration,
     /// How long the server wants to be left alone.
     asked: Duration,
     backoff: Backoff,
@@ -142,7 +169,16 @@ struct Courier {
 
 impl Courier {
     fn new(agent: Arc<Agent>, job: JobId, feed: Arc<Feed>, fire: Option<FireReport>) -> Self {
-        Self { agent, job, feed, fire, last: None, asked: Duration::ZERO, backoff: Backoff::default() }
+        Self {
+            agent,
+            job,
+            feed,
+            fire,
+            last: None,
+            life: life(LEASE),
+            asked: Duration::ZERO,
+            backoff: Backoff::default(),
+        }
     }
 
     /// Tells what there is, as it comes, until the end.
@@ -155,7 +191,7 @@ impl Courier {
                 return Told::Later;
             }
             let ended = self.feed.end();
-            if self.feed.outbox().has_news() || (ended.is_none() && self.is_due()) {
+            if self.feed.book().has_news() || (ended.is_none() && self.is_due()) {
                 if !self.send_chunk(ended.is_none()).await {
                     return Told::Later;
                 }
@@ -170,44 +206,34 @@ impl Courier {
     }
 
     /// Tells the fire; false if it has to be told again.
-    async fn announce(&self, fire: &FireReport) -> bool {
+    async fn announce(&mut self, fire: &FireReport) -> bool {
         let job = self.job;
         match self.agent.client.fire(fire).await {
-            Ok(_) => {
+            Ok(answer) => {
+                self.life = life(answer.lease);
                 if let Err(e) = self.agent.journal.announced(job) {
                     tracing::warn!(%job, error = %e, "cannot note that the fire was told; it is told again");
                 }
             }
             Err(e) if e.is_gone() || e.is_unacceptable() => {
                 tracing::error!(%job, error = %e, "the control plane does not take this fire; the job runs, but nobody will hear of it");
-                self.feed.outbox().mute();
+                self.feed.book().mute();
             }
             Err(e) => {
                 tracing::debug!(%job, error = %e, "the fire waits to be told");
-                self.keep_all();
+                self.feed.book().sync();
                 return false;
             }
         }
         true
     }
 
-    /// Whether the job is over and all that is to be told is in the journal.
-    fn may_wait_on_disk(&self) -> bool {
-        self.feed.end().is_some_and(|end| end.on_disk) && self.keep_all()
-    }
-
-    /// With the server away, what waits goes to the disk, so that it also outlives this process.
-    fn keep_all(&self) -> bool {
-        let now = self.agent.client.now();
-        self.feed.waiting(now).iter().all(|c| self.keep(c))
-    }
-
     fn is_due(&self) -> bool {
-        self.last.is_none_or(|last| last.elapsed() >= LIFE)
+        self.last.is_none_or(|last| last.elapsed() >= self.life)
     }
 
     async fn wait_for_news(&self) {
-        let left = self.last.map_or(Duration::ZERO, |last| LIFE.saturating_sub(last.elapsed()));
+        let left = self.last.map_or(Duration::ZERO, |last| self.life.saturating_sub(last.elapsed()));
         let _ = timeout(left, self.feed.news.notified()).await;
     }
 
@@ -217,17 +243,17 @@ impl Courier {
             sleep_until(last + PACE).await;
         }
         let now = self.agent.client.now();
-        let Some(chunk) = self.feed.outbox().next_chunk(now, alive).cloned() else { return true };
-        if !chunk.lines.is_empty() {
-            self.keep(&chunk);
-        }
+        let Some(chunk) = self.feed.book().next_chunk(now, alive) else { return true };
         self.last = Some(Instant::now());
         match self.agent.client.chunk(self.job, &chunk).await {
             Ok(answer) => {
                 self.backoff.reset();
-                self.feed.outbox().stored(answer.stored);
-                // After a gap the numbers change, and what is kept is written anew with them.
-                self.drop_kept(if answer.stored < chunk.seq { i64::MAX } else { answer.stored });
+                self.feed.book().stored(answer.stored);
+                if answer.stored < chunk.seq {
+                    self.renumber_kept();
+                } else {
+                    self.drop_kept(answer.stored);
+                }
                 if answer.cancel {
                     self.agent.roster.stop(self.job, crate::restic::process::StopReason::Cancelled);
                 }
@@ -241,15 +267,15 @@ impl Courier {
         let job = self.job;
         if error.is_gone() {
             tracing::warn!(%job, %error, "the control plane wants no more progress of this job; it runs on and its end will be reported");
-            self.feed.outbox().mute();
+            self.feed.book().mute();
             self.drop_kept(i64::MAX);
         } else if error.is_unacceptable() {
             tracing::error!(%job, seq, %error, "the control plane does not take a progress chunk; it is left out");
-            self.feed.outbox().drop_first();
+            self.feed.book().drop_first();
             self.drop_kept(seq);
         } else {
             tracing::debug!(%job, %error, "progress waits");
-            self.keep_all();
+            self.feed.book().sync();
             self.ask_for_pause(error);
             return false;
         }
@@ -283,26 +309,48 @@ impl Courier {
         self.asked = error.retry_after().unwrap_or(Duration::ZERO).min(crate::backoff::CAP);
     }
 
-    /// Waits before the server is tried again, unless it is heard from meanwhile. While a job runs, its signs of life go on at some pace.
+    /// Waits before the server is tried again, unless it is heard from or the job ends meanwhile. While a job runs, its signs of life go on at some pace.
     async fn pause(&mut self) {
         let wait = std::mem::take(&mut self.asked) + self.backoff.next_wait();
         tokio::select! {
             () = sleep(wait.max(Duration::from_millis(200))) => {}
             () = self.agent.contact.notified() => {}
+            () = self.feed.over.notified() => {}
         }
     }
 
-    fn keep(&self, chunk: &ChunkRequest) -> bool {
-        let kept = self.agent.journal.keep_chunk(self.job, chunk);
-        if let Err(e) = &kept {
-            tracing::warn!(job = %self.job, error = %e, "a progress chunk cannot be put on disk; it is kept in memory only");
+    /// Whether the journal holds what waits. While the job runs, its logbook does.
+    fn is_in_journal(&self) -> bool {
+        self.feed.end().is_some_and(|end| end.on_disk)
+    }
+
+    /// After a gap the numbers change, also those of what is kept.
+    fn renumber_kept(&self) {
+        let now = self.agent.client.now();
+        if self.is_in_journal()
+            && let Err(e) = self.agent.journal.replace_chunks(self.job, &self.feed.waiting(now))
+        {
+            tracing::warn!(job = %self.job, error = %e, "waiting progress cannot be renumbered in the journal");
         }
-        kept.is_ok()
     }
 
     fn drop_kept(&self, up_to: i64) {
-        if let Err(e) = self.agent.journal.drop_chunks(self.job, up_to) {
+        if self.is_in_journal()
+            && let Err(e) = self.agent.journal.drop_chunks(self.job, up_to)
+        {
             tracing::warn!(job = %self.job, error = %e, "confirmed progress cannot be removed from the journal");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_of_life_follow_the_lease() {
+        for (lease, seconds) in [(120, 24), (600, 30), (20, 4), (3, 1), (0, 1)] {
+            assert_eq!(life(lease), Duration::from_secs(seconds), "a lease of {lease} s");
         }
     }
 }

@@ -100,6 +100,17 @@ impl Line {
             _ => now.max(until),
         }
     }
+
+    /// Up to when the line counts if it ends now: what should have started by now should have been, what waits for its place in the
+    /// spread not any more.
+    #[must_use]
+    pub fn over(&self, until: Timestamp, now: Timestamp) -> Timestamp {
+        let mut after = until.max(now - LOOK_BACK);
+        while let Some((due, _)) = self.next(after).filter(|(_, start)| *start <= now) {
+            after = due;
+        }
+        self.settled(after, now)
+    }
 }
 
 #[cfg(test)]
@@ -171,5 +182,16 @@ mod tests {
         assert_eq!(line.settled(at("01T12:00"), start).micros(), due.micros() - 1, "until it is decided");
         assert_eq!(line.settled(due, start), start);
         assert_eq!(line.settled(at("01T12:00"), at("01T13:00")), at("01T13:00"));
+        // When the line ends.
+        let before = |instant: Timestamp| Timestamp::from_micros(instant.micros() - 1);
+        for (until, now, want) in [
+            ("01T12:00", at("01T13:00"), at("01T13:00")),
+            ("01T12:00", due, before(due)),
+            ("01T12:00", start, start),
+            ("01T12:00", at("05T02:00"), before(at("05T02:00"))),
+            ("05T12:00", at("04T12:00"), at("05T12:00")),
+        ] {
+            assert_eq!(line.over(at(until), now), want, "{until} {now}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::fire::FireLedger;
 use restic_manager_shared::wire::state::{DesiredState, ScheduleSpec};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ struct Followed {
 #[derive(Debug, Default)]
 pub struct Fires {
     followed: Mutex<BTreeMap<ScheduleId, Followed>>,
+    /// Whether what an earlier process followed was looked at.
+    taken_up: AtomicBool,
 }
 
 /// A fire to act on, or to let go.
@@ -43,7 +46,7 @@ impl Fires {
     }
 
     /// Follows what the desired state says, from now on where it differs from what was followed. Manual and disabled schedules, and
-    /// those that have no repository yet, do not fire.
+    /// those that have no repository yet, do not fire. Answers whether a line ended: the control plane should hear of it.
     ///
     /// # Errors
     /// When the journal cannot be used.
@@ -54,23 +57,37 @@ impl Fires {
         host_zone: &str,
         now: Timestamp,
         journal: &Journal,
-    ) -> Result<(), JournalError> {
+    ) -> Result<bool, JournalError> {
         let mut followed = self.followed();
-        let mut wanted = HashSet::new();
-        for spec in state.schedules.iter().filter(|s| s.enabled && !s.manual && s.repository_id.is_some()) {
-            let Some((line, cron, zone)) = read(spec, host, host_zone) else { continue };
-            wanted.insert(spec.id);
-            match followed.get_mut(&spec.id).filter(|f| f.ledger.cron == cron && f.ledger.timezone == zone) {
-                Some(known) => known.line.firing = spec.firing,
-                None => drop(followed.insert(spec.id, begin(line, cron, zone, now, journal)?)),
+        let read = |spec| read(spec, host, host_zone);
+        let active = state.schedules.iter().filter(|s| s.enabled && !s.manual && s.repository_id.is_some());
+        let wanted: Vec<(Line, FireLedger)> = active.filter_map(read).collect();
+        let is_wanted = |l: &FireLedger| wanted.iter().any(|(_, w)| is_same_line(w, l));
+        let mut ended = false;
+        if !self.taken_up.load(Ordering::Relaxed) {
+            // When the change came is not known any more: no more is said than that it was followed so far.
+            for last in journal.ledgers()?.iter().filter(|l| !is_wanted(l)) {
+                journal.unfollow(last)?;
+                ended = true;
+            }
+            self.taken_up.store(true, Ordering::Relaxed);
+        }
+        let over: Vec<ScheduleId> = followed.iter().filter(|(_, f)| !is_wanted(&f.ledger)).map(|(id, _)| *id).collect();
+        for id in over {
+            if let Some(known) = followed.get(&id) {
+                let last = FireLedger { until: known.line.over(known.ledger.until, now), ..known.ledger.clone() };
+                journal.unfollow(&last)?;
+            }
+            followed.remove(&id);
+            ended = true;
+        }
+        for (line, fresh) in wanted {
+            match followed.get_mut(&fresh.schedule_id) {
+                Some(known) => known.line.firing = line.firing,
+                None => drop(followed.insert(fresh.schedule_id, begin(line, fresh, now, journal)?)),
             }
         }
-        let gone: Vec<ScheduleId> = followed.keys().filter(|id| !wanted.contains(id)).copied().collect();
-        for id in gone {
-            journal.unfollow(id)?;
-            followed.remove(&id);
-        }
-        Ok(())
+        Ok(ended)
     }
 
     /// The clock went back: what lies ahead of it now is decided on when it comes. Fires that were acted on stay known.
@@ -125,45 +142,59 @@ impl Fires {
         self.followed().values().filter_map(next).min()
     }
 
-    /// How far each schedule was followed, as the control plane may count on it: a fire that it has not heard of is not settled.
+    /// How far each schedule was followed, as the control plane may count on it: a fire that it has not heard of is not settled. Lines
+    /// that ended come first, in order.
     ///
     /// # Errors
     /// When the journal cannot be used.
     pub fn ledgers(&self, now: Timestamp, journal: &Journal) -> Result<Vec<FireLedger>, JournalError> {
         let untold = journal.unannounced()?;
-        let settled = |f: &Followed| {
-            let until = f.line.settled(f.ledger.until, now);
-            let told = untold.get(&f.ledger.schedule_id).map(|due| Timestamp::from_micros(due.micros() - 1));
-            FireLedger { until: told.map_or(until, |told| told.min(until)), ..f.ledger.clone() }
+        let told = |ledger: FireLedger| match untold.get(&ledger.schedule_id) {
+            Some(due) if *due <= ledger.until => {
+                FireLedger { until: Timestamp::from_micros(due.micros() - 1), ended: false, ..ledger }
+            }
+            _ => ledger,
         };
-        Ok(self.followed().values().map(settled).collect())
+        let mut ledgers = journal.ended()?;
+        let settled = |f: &Followed| FireLedger { until: f.line.settled(f.ledger.until, now), ..f.ledger.clone() };
+        ledgers.extend(self.followed().values().map(settled));
+        Ok(ledgers.into_iter().map(told).collect())
+    }
+
+    /// The control plane has heard this.
+    ///
+    /// # Errors
+    /// When the journal cannot be used.
+    pub fn heard(&self, told: &[FireLedger], journal: &Journal) -> Result<(), JournalError> {
+        told.iter().filter(|l| l.ended).try_for_each(|last| journal.end_is_known(last))
     }
 }
 
-fn read(spec: &ScheduleSpec, host: HostId, host_zone: &str) -> Option<(Line, String, String)> {
+/// When a schedule fires here, and a ledger of it that has yet to begin.
+fn read(spec: &ScheduleSpec, host: HostId, host_zone: &str) -> Option<(Line, FireLedger)> {
     let text = spec.cron.clone()?;
     let zone_name = spec.timezone.clone().unwrap_or_else(|| host_zone.to_owned());
     let (Ok(cron), Ok(zone)) = (text.parse(), zone_name.parse::<Tz>()) else {
         tracing::error!(schedule = %spec.id, cron = text, zone = zone_name, "this agent does not understand when the schedule runs; a newer one may");
         return None;
     };
-    Some((Line { cron, zone, firing: spec.firing, host, schedule: spec.id }, text, zone_name))
+    let never = Timestamp::from_micros(0);
+    let ledger =
+        FireLedger { schedule_id: spec.id, cron: text, timezone: zone_name, since: never, until: never, ended: false };
+    Some((Line { cron, zone, firing: spec.firing, host, schedule: spec.id }, ledger))
+}
+
+fn is_same_line(one: &FireLedger, other: &FireLedger) -> bool {
+    (one.schedule_id, &one.cron, &one.timezone) == (other.schedule_id, &other.cron, &other.timezone)
 }
 
 /// Takes up a line: where the journal left it if it is the same, else from now.
-fn begin(
-    line: Line,
-    cron: String,
-    timezone: String,
-    now: Timestamp,
-    journal: &Journal,
-) -> Result<Followed, JournalError> {
+fn begin(line: Line, fresh: FireLedger, now: Timestamp, journal: &Journal) -> Result<Followed, JournalError> {
     let schedule = line.schedule;
-    let known = journal.ledgers()?.into_iter().find(|l| l.schedule_id == schedule);
-    let ledger = match known.filter(|l| l.cron == cron && l.timezone == timezone) {
+    let ledger = match journal.ledgers()?.into_iter().find(|l| is_same_line(l, &fresh)) {
         Some(ledger) => ledger,
         None => {
-            let ledger = FireLedger { schedule_id: schedule, cron, timezone, since: now, until: now };
+            let ledger = FireLedger { since: now, until: now, ..fresh };
             journal.follow(&ledger)?;
             ledger
         }

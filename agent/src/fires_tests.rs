@@ -50,7 +50,7 @@ impl Host {
     }
 
     fn sync(&self, state: &DesiredState, now: &str) {
-        self.fires.sync(state, self.id, "UTC", at(now), &self.journal).expect("follows");
+        let _ = self.fires.sync(state, self.id, "UTC", at(now), &self.journal).expect("follows");
     }
 
     fn due(&self, now: &str) -> Vec<Decision> {
@@ -71,14 +71,35 @@ impl Host {
             stands_for: Vec::new(),
             stands_for_more: 0,
         };
-        let offer = Offer { id, attempt: 1, schedule_id: Some(schedule), state_version: 1, task, secrets: None };
+        let offer = Offer {
+            id,
+            attempt: 1,
+            schedule_id: Some(schedule),
+            state_version: 1,
+            task,
+            repository_url: None,
+            secrets: None,
+        };
         self.fires.decided(schedule, at(due), &[]);
         self.journal.fire(&fire, Some(&offer)).expect("writes");
         id
     }
 
+    fn ledgers(&self, now: &str) -> Vec<FireLedger> {
+        self.fires.ledgers(at(now), &self.journal).expect("reads")
+    }
+
     fn until(&self, now: &str) -> Timestamp {
-        self.fires.ledgers(at(now), &self.journal).expect("reads")[0].until
+        self.ledgers(now)[0].until
+    }
+
+    /// What is told, as (line, since, until, whether it ended).
+    fn told(&self, now: &str) -> Vec<(String, Timestamp, Timestamp, bool)> {
+        self.ledgers(now).into_iter().map(|l| (l.cron, l.since, l.until, l.ended)).collect()
+    }
+
+    fn poll(&self, now: &str) {
+        self.fires.heard(&self.ledgers(now), &self.journal).expect("writes");
     }
 }
 
@@ -146,4 +167,59 @@ fn nothing_is_settled_before_the_control_plane_knows_it() {
     assert_eq!(host.until("03T05:00").micros(), at("03T02:30").micros() - 1);
     host.journal.announced(JobId::of_fire(id, at("03T02:30"))).expect("writes");
     assert_eq!(host.until("03T05:00"), at("03T05:00"));
+}
+
+#[test]
+fn the_end_of_a_line_is_told_until_it_is_heard() {
+    let nightly = || "30 2 * * *".to_owned();
+    let (host, id) = (Host::new(), ScheduleId::new());
+    host.sync(&state(id, "30 2 * * *", None, true), "01T12:00");
+    host.sync(&state(id, "30 2 * * *", None, false), "03T12:00");
+    let end = (nightly(), at("01T12:00"), at("03T12:00"), true);
+    assert_eq!(host.told("04T12:00"), std::slice::from_ref(&end), "also what went by undecided");
+    // A kill changes nothing, and neither does a new beginning.
+    let host = host.restarted();
+    host.sync(&state(id, "30 2 * * *", None, true), "05T12:00");
+    assert_eq!(host.told("06T02:00"), [end, (nightly(), at("05T12:00"), at("06T02:00"), false)]);
+    host.poll("06T02:00");
+    assert_eq!(host.told("06T02:00"), [(nightly(), at("05T12:00"), at("06T02:00"), false)]);
+}
+
+#[test]
+fn a_line_is_not_over_before_its_fires_are_told() {
+    let (host, id) = (Host::new(), ScheduleId::new());
+    host.sync(&state(id, "30 2 * * *", None, true), "01T12:00");
+    let job = host.run(id, "02T02:30");
+    host.sync(&state(id, "45 3 * * *", None, true), "02T12:00");
+    let told = |host: &Host| host.ledgers("02T12:00")[0].clone();
+    assert_eq!((told(&host).until.micros(), told(&host).ended), (at("02T02:30").micros() - 1, false));
+    host.poll("02T12:00");
+    host.journal.announced(job).expect("writes");
+    assert_eq!((told(&host).until, told(&host).ended), (at("02T12:00"), true));
+    host.poll("02T12:00");
+    assert_eq!(host.told("02T12:00"), [("45 3 * * *".into(), at("02T12:00"), at("02T12:00"), false)]);
+}
+
+#[test]
+fn what_waits_for_its_place_when_the_line_ends_is_not_owed() {
+    let (host, id) = (Host::new(), ScheduleId::new());
+    let mut spread = state(id, "30 2 * * *", None, true);
+    spread.schedules[0].firing.jitter_minutes = 360;
+    host.sync(&spread, "01T12:00");
+    assert_eq!(host.due("02T02:30"), [], "it waits");
+    spread.schedules[0].enabled = false;
+    host.sync(&spread, "02T02:30");
+    assert_eq!(host.until("02T12:00").micros(), at("02T02:30").micros() - 1);
+}
+
+#[test]
+fn a_change_that_was_on_disk_before_a_kill_ends_the_line_where_it_was_followed() {
+    let (host, id) = (Host::new(), ScheduleId::new());
+    host.sync(&state(id, "30 2 * * *", None, true), "01T12:00");
+    host.run(id, "02T02:30");
+    host.journal.announced(JobId::of_fire(id, at("02T02:30"))).expect("writes");
+    let host = host.restarted();
+    host.sync(&state(id, "45 3 * * *", None, true), "03T12:00");
+    let nightly = ("30 2 * * *".to_owned(), at("01T12:00"), at("02T02:30"), true);
+    assert_eq!(host.told("03T12:00"), [nightly, ("45 3 * * *".to_owned(), at("03T12:00"), at("03T12:00"), false)]);
 }

@@ -118,7 +118,7 @@ mod tests {
             [("good", 0o700), ("also.good-1", 0o755), ("open", 0o777), ("data", 0o600), (".hidden", 0o700)]
         {
             std::fs::write(hooks.join(name), "#!/bin/sh\n").expect("writes");
-            std::fs::set_permissions(hooks.join(name), PermissionsExt::from_mode(mode)).expect("sets");
+            std::fs::set_permissions(hooks.join(name), std::fs::Permissions::from_mode(mode)).expect("sets");
         }
         std::fs::create_dir(hooks.join("folder")).expect("makes");
         std::os::unix::fs::symlink("/bin/sh", hooks.join("link")).expect("links");
@@ -126,7 +126,7 @@ mod tests {
         for name in ["../good", "/bin/sh", "", "none", "a b", "link", "open", "data"] {
             assert!(find(&hooks, name).is_err(), "{name}");
         }
-        std::fs::set_permissions(&hooks, PermissionsExt::from_mode(0o777)).expect("sets");
+        std::fs::set_permissions(&hooks, std::fs::Permissions::from_mode(0o777)).expect("sets");
         assert_eq!(names(&dir), [""; 0], "a folder that anybody may write holds nobody's hooks");
     }
 }

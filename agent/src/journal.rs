@@ -1,5 +1,6 @@
 //! The journal: what the agent has promised, on disk before it acts. Jobs it accepted and how far they are, ends that the server has
-//! not confirmed, and log chunks that wait. SQLite, every write through to the disk before it counts.
+//! not confirmed, and log chunks of ended jobs that wait; a running job's log is in its [`logbook`](crate::logbook).
+//! SQLite, every write through to the disk before it counts.
 
 mod bound;
 mod fires;
@@ -18,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const FILE: &str = "journal.db";
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = "
     CREATE TABLE jobs (
         id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, offer TEXT, phase TEXT NOT NULL,
@@ -31,6 +32,12 @@ const SCHEMA: &str = "
     CREATE TABLE reports (id TEXT PRIMARY KEY, report TEXT NOT NULL) STRICT;
     CREATE TABLE chunks (id TEXT NOT NULL, seq INTEGER NOT NULL, chunk TEXT NOT NULL, PRIMARY KEY (id, seq)) STRICT;
     PRAGMA user_version = 1;";
+/// What version 2 has more: lines that are followed no longer, until the control plane knows.
+const ENDED: &str = "
+    CREATE TABLE ended (
+        schedule TEXT NOT NULL, cron TEXT NOT NULL, timezone TEXT NOT NULL,
+        since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT;
+    PRAGMA user_version = 2;";
 
 /// The journal cannot do what it is for.
 #[derive(Debug, thiserror::Error)]
@@ -177,6 +184,7 @@ impl Journal {
             tx.execute("INSERT OR REPLACE INTO reports (id, report) VALUES (?1, ?2)", params![id, json])?;
         }
         tx.commit()?;
+        bound::make_room(&db, self.most_bytes)?;
         Ok(known)
     }
 
@@ -192,14 +200,17 @@ impl Journal {
         Ok(json.map(|j| serde_json::from_str(&j)).transpose()?)
     }
 
-    /// Keeps a log chunk until it is confirmed.
+    /// Keeps these chunks of an ended job and no others: their numbers have changed.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn keep_chunk(&self, job: JobId, chunk: &ChunkRequest) -> Result<(), JournalError> {
-        let db = self.db();
-        put_chunk(&db, job, chunk)?;
-        bound::make_room(&db, self.most_bytes)
+    pub fn replace_chunks(&self, job: JobId, chunks: &[ChunkRequest]) -> Result<(), JournalError> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        tx.execute("DELETE FROM chunks WHERE id = ?1", [job.to_string()])?;
+        chunks.iter().try_for_each(|chunk| put_chunk(&tx, job, chunk))?;
+        tx.commit()?;
+        Ok(())
     }
 
     /// Drops a job's chunks up to this number.
@@ -305,7 +316,8 @@ fn open(path: &Path) -> Result<Connection, JournalError> {
         return Err(rusqlite::Error::SqliteFailure(damage, Some(health)).into());
     }
     match db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
-        0 => db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?,
+        0 => db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {ENDED} COMMIT;"))?,
+        1 => db.execute_batch(&format!("BEGIN IMMEDIATE; {ENDED} COMMIT;"))?,
         SCHEMA_VERSION => {}
         _ => return Err(JournalError::Newer(path.to_owned())),
     }

@@ -8,7 +8,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 
 fn offer(attempt: i32) -> Offer {
     let task = Task::Init { repository_id: RepositoryId::new() };
-    Offer { id: JobId::new(), attempt, schedule_id: None, state_version: 1, task, secrets: None }
+    Offer { id: JobId::new(), attempt, schedule_id: None, state_version: 1, task, repository_url: None, secrets: None }
 }
 
 fn report(attempt: i32) -> FinishReport {
@@ -27,6 +27,8 @@ fn report(attempt: i32) -> FinishReport {
         item_errors_omitted: 0,
         command: None,
         restic_version: None,
+        outcome: None,
+        pids: Vec::new(),
     }
 }
 
@@ -44,8 +46,6 @@ fn what_was_written_is_there_after_a_kill() {
     journal.accept(&two, now).expect("writes");
     journal.start(one.id, now).expect("writes");
     journal.child(one.id, 77, Some("b")).expect("writes");
-    journal.keep_chunk(one.id, &chunk(1)).expect("writes");
-    journal.keep_chunk(one.id, &chunk(2)).expect("writes");
     // A killed process closes nothing.
     std::mem::forget(journal);
 
@@ -54,7 +54,7 @@ fn what_was_written_is_there_after_a_kill() {
     assert_eq!(entries[0].child, Some((77, Some("b".into()))));
     assert_eq!((entries[0].phase, entries[0].started_at), (Phase::Started, Some(now)));
     assert_eq!((entries[1].phase, &entries[1].offer), (Phase::Accepted, &two));
-    assert!(journal.finish(one.id, &report(1), &[]).expect("writes"));
+    assert!(journal.finish(one.id, &report(1), &[chunk(1), chunk(2)]).expect("writes"));
     assert!(!journal.finish(JobId::new(), &report(1), &[]).expect("writes"), "nobody knows this job");
     journal.drop_chunks(one.id, 1).expect("writes");
     assert_eq!(journal.waiting().expect("counts"), 2);
@@ -63,6 +63,8 @@ fn what_was_written_is_there_after_a_kill() {
     let journal = Journal::open(&dir).expect("opens again");
     assert_eq!(journal.report(one.id).expect("reads"), Some(report(1)));
     assert_eq!(journal.chunks(one.id).expect("reads"), [chunk(2)]);
+    journal.replace_chunks(one.id, &[chunk(1), chunk(3)]).expect("writes");
+    assert_eq!(journal.chunks(one.id).expect("reads"), [chunk(1), chunk(3)]);
     journal.forget(one.id).expect("writes");
     assert_eq!((journal.waiting().expect("counts"), journal.entries().expect("reads").len()), (0, 1));
 }
@@ -89,7 +91,7 @@ fn a_damaged_journal_is_moved_aside_and_a_newer_one_is_refused() {
     std::fs::write(&path, b"this is not a database, but it is long enough to be looked at as one").expect("writes");
     let journal = Journal::open(&dir).expect("starts anew");
     for n in 0..200 {
-        journal.keep_chunk(JobId::new(), &chunk(n)).expect("writes");
+        journal.replace_chunks(JobId::new(), &[chunk(n)]).expect("writes");
     }
     journal.db().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("checkpoints");
     drop(journal);
@@ -114,11 +116,9 @@ fn logs_make_room_but_ends_stay() {
     for (n, job) in jobs.iter().enumerate() {
         let at = Timestamp::from_seconds(n as i64);
         journal.accept(job, at).expect("writes");
-        for seq in 1..=10 {
-            let lines = vec![LogLine { at, level: LogLevel::Info, text: text.clone() }];
-            journal.keep_chunk(job.id, &ChunkRequest { lines, ..chunk(seq) }).expect("writes");
-        }
-        journal.finish(job.id, &report(1), &[]).expect("writes");
+        let line = || vec![LogLine { at, level: LogLevel::Info, text: text.clone() }];
+        let chunks: Vec<_> = (1..=10).map(|seq| ChunkRequest { lines: line(), ..chunk(seq) }).collect();
+        journal.finish(job.id, &report(1), &chunks).expect("writes");
     }
     let size = std::fs::metadata(dir.file(FILE)).expect("there").len();
     assert!(size < 3 << 20, "{size} bytes");

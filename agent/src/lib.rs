@@ -17,6 +17,7 @@ pub mod fires;
 pub mod hooks;
 pub mod identity;
 pub mod journal;
+pub mod logbook;
 pub mod outbox;
 pub mod perform;
 pub mod policy;

@@ -1,8 +1,9 @@
 //! One job's outgoing progress: the newest status, the log lines in order, packed into numbered chunks that are kept until the server
-//! has them. Bounded. Pure: who sends, and when, is the courier's business.
+//! has them. Bounded. Pure: who sends, and when, is the courier's business, and the disk is the [`logbook`](crate::logbook)'s.
 
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::progress::{ChunkRequest, LogLevel, LogLine, MAX_LINE, Progress};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// The most log lines that wait; errors are kept beyond it.
@@ -13,6 +14,31 @@ pub const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 const CHUNK_BYTES: usize = 384 * 1024;
 /// Nor more lines.
 const CHUNK_LINES: usize = 2_000;
+
+/// One change of an outbox. The same ones in the same order make the same outbox again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// It begins here.
+    Begin {
+        /// Which attempt's it is.
+        attempt: i32,
+        /// The number of the next chunk.
+        next_seq: i64,
+    },
+    /// A chunk that was packed before.
+    Kept(ChunkRequest),
+    /// A log line came.
+    Line(LogLine),
+    /// So many lines came and found no room.
+    LeftOut(u64),
+    /// The next chunk was packed.
+    Packed(Timestamp),
+    /// The server has everything up to this chunk.
+    Stored(i64),
+    /// The server will never take the first chunk.
+    Dropped,
+}
 
 /// What waits to be sent.
 #[derive(Debug)]
@@ -48,17 +74,49 @@ impl Outbox {
         }
     }
 
-    /// A log line. When too many wait it is counted and left out, unless it is an error.
-    pub fn log(&mut self, at: Timestamp, level: LogLevel, text: &str) {
+    /// What a log line comes to. When too many wait it is counted and left out, unless it is an error.
+    #[must_use]
+    pub fn intake(&self, at: Timestamp, level: LogLevel, text: &str) -> Step {
         let full = self.waiting_lines >= MAX_WAITING_LINES || self.waiting_bytes >= MAX_WAITING_BYTES;
         if self.muted || (full && level != LogLevel::Error) {
-            self.omitted += 1;
-            return;
+            return Step::LeftOut(1);
         }
-        let text = fit_line(text);
+        Step::Line(LogLine { at, level, text: fit_line(text) })
+    }
+
+    /// Takes a step.
+    pub fn take(&mut self, step: Step) {
+        match step {
+            Step::Begin { attempt, next_seq } => (self.attempt, self.next_seq) = (attempt, next_seq),
+            Step::Kept(chunk) => {
+                chunk.lines.iter().for_each(|line| self.count(line));
+                self.next_seq = chunk.seq + 1;
+                self.chunks.push_back(chunk);
+            }
+            Step::Line(line) => {
+                self.count(&line);
+                self.lines.push_back(line);
+            }
+            Step::LeftOut(lines) => self.omitted += lines,
+            Step::Packed(at) => self.pack(at),
+            Step::Stored(seq) => self.stored(seq),
+            Step::Dropped => self.drop_first(),
+        }
+    }
+
+    /// The steps that make this outbox, without its past.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        let next_seq = self.chunks.front().map_or(self.next_seq, |c| c.seq);
+        let begin = Step::Begin { attempt: self.attempt, next_seq };
+        let chunks = self.chunks.iter().cloned().map(Step::Kept);
+        let lines = self.lines.iter().cloned().map(Step::Line);
+        [begin].into_iter().chain(chunks).chain(lines).chain([Step::LeftOut(self.omitted)]).collect()
+    }
+
+    fn count(&mut self, line: &LogLine) {
         self.waiting_lines += 1;
-        self.waiting_bytes += text.len();
-        self.lines.push_back(LogLine { at, level, text });
+        self.waiting_bytes += line.text.len();
     }
 
     /// How far the job is; replaces what was not sent yet.
@@ -75,33 +133,37 @@ impl Outbox {
         !self.muted && (self.status_is_new || !self.lines.is_empty() || !self.chunks.is_empty())
     }
 
-    /// The next chunk to send. With `anyway` there is one even without news, as a sign of life. The same chunk comes again until the
-    /// server has it.
-    pub fn next_chunk(&mut self, at: Timestamp, anyway: bool) -> Option<&ChunkRequest> {
-        if self.muted {
-            return None;
-        }
-        if self.chunks.is_empty() && (anyway || self.has_news()) {
-            self.pack(at);
-        }
+    /// Whether the next chunk has yet to be packed. With `anyway` there is one even without news.
+    #[must_use]
+    pub fn wants_packing(&self, anyway: bool) -> bool {
+        !self.muted && self.chunks.is_empty() && (anyway || self.has_news())
+    }
+
+    /// Whether there are lines in no chunk.
+    #[must_use]
+    pub fn has_loose_lines(&self) -> bool {
+        !self.muted && !self.lines.is_empty()
+    }
+
+    /// The chunk to send now.
+    #[must_use]
+    pub fn first(&self) -> Option<&ChunkRequest> {
         self.chunks.front()
     }
 
-    /// Packs all lines that wait into chunks, so that they can be put on disk. Gives the chunks that hold lines.
-    pub fn pack_all(&mut self, at: Timestamp) -> impl Iterator<Item = &ChunkRequest> {
-        while !self.muted && !self.lines.is_empty() {
-            self.pack(at);
-        }
-        self.chunks.iter().filter(|c| !c.lines.is_empty())
+    /// The chunks that are packed, in order.
+    pub fn chunks(&self) -> impl Iterator<Item = &ChunkRequest> {
+        self.chunks.iter()
     }
 
     fn pack(&mut self, at: Timestamp) {
         let mut lines = Vec::new();
         if self.omitted > 0 {
             let text = format!("{} lines were left out here, because too many waited", self.omitted);
-            lines.push(LogLine { at, level: LogLevel::Warning, text });
+            let note = LogLine { at, level: LogLevel::Warning, text };
             self.omitted = 0;
-            self.waiting_lines += 1;
+            self.count(&note);
+            lines.push(note);
         }
         let mut bytes = 0;
         while let Some(line) = self.lines.front() {
@@ -117,8 +179,8 @@ impl Outbox {
         self.chunks.push_back(chunk);
     }
 
-    /// The server has everything up to this chunk. If it has less than was dropped here, the numbers go on from what it has.
-    pub fn stored(&mut self, stored: i64) {
+    /// If the server has less than was dropped here, the numbers go on from what it has.
+    fn stored(&mut self, stored: i64) {
         while let Some(chunk) = self.chunks.pop_front_if(|c| c.seq <= stored) {
             self.release(&chunk);
         }
@@ -130,8 +192,8 @@ impl Outbox {
         self.next_seq = seq;
     }
 
-    /// The server will never take the first chunk: its lines are counted as left out.
-    pub fn drop_first(&mut self) {
+    /// The lines are counted as left out.
+    fn drop_first(&mut self) {
         if let Some(chunk) = self.chunks.pop_front() {
             self.release(&chunk);
             self.omitted += chunk.lines.len() as u64;
@@ -171,6 +233,27 @@ mod tests {
     use LogLevel::{Error, Info, Warning};
 
     const NOW: Timestamp = Timestamp::from_seconds(1);
+
+    impl Outbox {
+        fn log(&mut self, at: Timestamp, level: LogLevel, text: &str) {
+            let step = self.intake(at, level, text);
+            self.take(step);
+        }
+
+        fn next_chunk(&mut self, at: Timestamp, anyway: bool) -> Option<&ChunkRequest> {
+            if self.wants_packing(anyway) {
+                self.take(Step::Packed(at));
+            }
+            self.first()
+        }
+
+        fn pack_all(&mut self, at: Timestamp) -> impl Iterator<Item = &ChunkRequest> {
+            while self.has_loose_lines() {
+                self.take(Step::Packed(at));
+            }
+            self.chunks()
+        }
+    }
 
     fn seqs(outbox: &Outbox) -> Vec<i64> {
         outbox.chunks.iter().map(|c| c.seq).collect()

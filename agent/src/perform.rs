@@ -20,12 +20,13 @@ mod replace;
 mod run;
 
 use crate::app::Agent;
+use crate::bundle;
 use crate::deliver::Feed;
 use crate::policy::Policy;
 use crate::redact::Redactor;
 use crate::report::Done;
 use crate::restic::binary::{NoRestic, Restic};
-use crate::restic::env::{self, HttpCredentials, JobDir, Variables};
+use crate::restic::env::{self, HttpCredentials, JobDir, Surroundings, Variables};
 use crate::restic::judge::{self, Evidence, Verdict};
 use crate::restic::preflight::{self, Answer};
 use crate::restic::process::{Exit, Stop};
@@ -65,6 +66,8 @@ struct Work<'a> {
     secrets: JobSecrets,
     redactor: Redactor,
     dir: JobDir,
+    /// How the storage is reached: the agent's way, with the authorities that the repository brings.
+    around: Surroundings,
     /// What restic is given that concerns no repository.
     vars: Variables,
     /// The processes that ran.
@@ -91,9 +94,10 @@ impl<'a> Work<'a> {
         let secrets = agent.identity.unseal_job(offer).map_err(|e| credential(e.to_string()))?;
         let disk = |e: StateError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
         let dir = JobDir::make(&agent.dir, offer.id).map_err(disk)?;
-        let vars = env::surroundings(&agent.dir, &agent.surroundings);
+        let around = surroundings(agent, offer, &state, &dir).map_err(disk)?;
+        let vars = env::surroundings(&agent.dir, &around);
         let repository = match offer.task.repository_id() {
-            Some(id) => Some(Repository::open(agent, &offer.task, &state, id, &dir, &vars, &restic)?),
+            Some(id) => Some(Repository::open(agent, offer, &state, id, &dir, &vars, &restic)?),
             None => None,
         };
         let known = repository.iter().flat_map(|r| {
@@ -102,8 +106,22 @@ impl<'a> Work<'a> {
         });
         let redactor = Redactor::new(known.chain(secrets.values()));
         let pids = Mutex::default();
-        let work =
-            Self { agent, offer, feed, stop, policy, restic, state, repository, secrets, redactor, dir, vars, pids };
+        let work = Self {
+            agent,
+            offer,
+            feed,
+            stop,
+            policy,
+            restic,
+            state,
+            repository,
+            secrets,
+            redactor,
+            dir,
+            around,
+            vars,
+            pids,
+        };
         work.warn_of_dropped_variables();
         Ok(work)
     }
@@ -150,7 +168,7 @@ impl<'a> Work<'a> {
 
     /// Asks the storage, and that of the source, before restic does. Whether there is a repository, as far as it says.
     async fn reach(&self, repository: &Repository) -> Result<bool, Verdict> {
-        let around = &self.agent.surroundings;
+        let around = &self.around;
         if let Some((spec, secrets)) = &repository.source {
             match preflight::ask(&spec.url, secrets, around).await {
                 Answer::Hopeless(code, why) => return Err(Verdict::failed(code, format!("the source: {why}"))),
@@ -265,7 +283,7 @@ impl<'a> Work<'a> {
 impl Repository {
     fn open(
         agent: &Agent,
-        task: &Task,
+        offer: &Offer,
         state: &DesiredState,
         id: RepositoryId,
         dir: &JobDir,
@@ -273,16 +291,16 @@ impl Repository {
         restic: &Restic,
     ) -> Result<Self, Verdict> {
         let disk = |e: StateError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
-        let (spec, secrets) = Self::credential(agent, state, id)?;
+        let (spec, secrets) = Self::credential(agent, state, id, offer.repository_url.as_deref())?;
         let mut vars = vars.clone();
-        let (http, from) = match task {
+        let (http, from) = match &offer.task {
             Task::Copy { from, .. } => (HttpCredentials::Address, Some(from.repository_id)),
             // The hook inherits the variables.
             Task::Backup { backup, .. } if backup.options.stdin.is_some() => (HttpCredentials::Address, None),
             _ => (HttpCredentials::for_version(restic.version), None),
         };
         env::target(&mut vars, dir, &spec.url, &secrets, http).map_err(disk)?;
-        let source = from.map(|id| Self::credential(agent, state, id)).transpose()?;
+        let source = from.map(|id| Self::credential(agent, state, id, None)).transpose()?;
         if let Some((spec, secrets)) = &source {
             env::source(&mut vars, dir, &spec.url, secrets).map_err(disk)?.map_err(|name| {
                 let message =
@@ -297,10 +315,14 @@ impl Repository {
         agent: &Agent,
         state: &DesiredState,
         id: RepositoryId,
+        address: Option<&str>,
     ) -> Result<(RepositorySpec, RepositorySecrets), Verdict> {
-        let spec = state.repositories.iter().find(|r| r.id == id).cloned().ok_or_else(|| {
+        let mut spec = state.repositories.iter().find(|r| r.id == id).cloned().ok_or_else(|| {
             Verdict::failed(CauseCode::CredentialMissing, "this host has no credential for the repository")
         })?;
+        if let Some(address) = address {
+            address.clone_into(&mut spec.url);
+        }
         if brings_its_own_settings(&spec.url) {
             return Err(Verdict::failed(
                 CauseCode::ResticFailed,
@@ -310,6 +332,19 @@ impl Repository {
         let secrets = agent.identity.unseal(&spec);
         let secrets = secrets.map_err(|e| Verdict::failed(CauseCode::CredentialMissing, e.to_string()))?;
         Ok((spec, secrets))
+    }
+}
+
+/// The agent's surroundings, with the authorities that the repository brings besides those that are trusted already.
+fn surroundings(agent: &Agent, offer: &Offer, state: &DesiredState, dir: &JobDir) -> Result<Surroundings, StateError> {
+    let around = agent.surroundings.clone();
+    let spec = state.repositories.iter().find(|r| Some(r.id) == offer.task.repository_id());
+    match spec.and_then(|spec| spec.ca_pem.as_deref()) {
+        Some(pem) => {
+            let trusted = bundle::with_own(pem, around.ca.as_deref());
+            Ok(Surroundings { ca: Some(dir.write("ca.pem", &trusted)?), ..around })
+        }
+        None => Ok(around),
     }
 }
 

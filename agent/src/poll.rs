@@ -118,6 +118,9 @@ impl Poller<'_> {
         match result {
             Ok(answer) => {
                 self.came_through(age);
+                if let Err(e) = self.agent.fires.heard(&request.fires, &self.agent.journal) {
+                    tracing::warn!(error = %e, "cannot note what the control plane knows of schedules; it is told again");
+                }
                 self.asked = answer.hold.min(MAX_HOLD);
                 let pause = Duration::from_millis(u64::from(answer.pause_ms));
                 let plan = reconcile(&held, answer);

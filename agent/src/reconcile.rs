@@ -65,7 +65,7 @@ mod tests {
 
     fn offer(id: JobId, attempt: i32, state_version: i64) -> Offer {
         let task = Task::Init { repository_id: RepositoryId(id.0) };
-        Offer { id, attempt, schedule_id: None, state_version, task, secrets: None }
+        Offer { id, attempt, schedule_id: None, state_version, task, repository_url: None, secrets: None }
     }
 
     fn answer(offers: Vec<Offer>, cancel: Vec<JobId>, version: Option<i64>) -> PollResponse {

@@ -1,8 +1,9 @@
 //! After a restart: what the journal says is made true again. Jobs that never started are claimed anew, ends are sent, and a run that
-//! the old agent left behind is ended and reported as what it is.
+//! the old agent left behind is ended and reported as what it is, with the log that the old agent had heard.
 
 use crate::app::Agent;
 use crate::journal::{Entry, JournalError, Phase};
+use crate::logbook;
 use crate::report::{self, Done};
 use crate::restic::judge::Verdict;
 use crate::restic::signal;
@@ -10,6 +11,7 @@ use crate::runner;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{CauseCode, FinishReport};
 use restic_manager_shared::wire::poll::HeldPhase;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the journal cannot be read.
 pub async fn recover(agent: &Arc<Agent>) -> Result<(), JournalError> {
+    let mut logs = HashSet::new();
     for entry in agent.journal.entries()? {
         let (job, attempt) = (entry.offer.id, entry.offer.attempt);
         match entry.phase {
             Phase::Accepted => {
+                logs.insert(job);
                 if let Some(stop) = agent.roster.add(job, entry.offer.schedule_id, attempt, HeldPhase::Accepted) {
                     let agent = Arc::clone(agent);
                     if entry.fired {
@@ -36,16 +40,18 @@ pub async fn recover(agent: &Arc<Agent>) -> Result<(), JournalError> {
             }
             Phase::Started | Phase::Finished => {
                 let report = abandoned(agent, &entry).await;
-                agent.journal.finish(job, &report, &[])?;
+                let waiting = logbook::left_behind(&agent.dir, job, attempt, agent.client.now());
+                agent.journal.finish(job, &report, &waiting)?;
             }
         }
     }
+    logbook::sweep(&agent.dir, &logs);
     for job in agent.journal.finished()? {
         // The control plane must not offer these again; fires it never offers.
         if let Some(attempt) = agent.journal.offered(job)? {
             agent.roster.add(job, None, attempt, HeldPhase::Finished);
         }
-        agent.spool.add(job);
+        agent.spool(job);
     }
     Ok(())
 }

@@ -4,8 +4,8 @@
 use crate::app::Agent;
 use crate::backoff::Backoff;
 use crate::client::ClientError;
-use crate::deliver::{Ended, Feed, deliver};
-use crate::outbox::Outbox;
+use crate::deliver::{Ended, Feed, deliver, forget};
+use crate::logbook::Logbook;
 use crate::perform::perform;
 use crate::reach;
 use crate::report::{self, Done};
@@ -14,6 +14,7 @@ use crate::restic::process::{Stop, StopReason};
 use crate::roster::pressed;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::LEASE;
 use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::{CauseCode, ClaimRequest, Offer};
 use restic_manager_shared::wire::poll::HeldPhase;
@@ -47,12 +48,12 @@ pub async fn run(agent: Arc<Agent>, mut offer: Offer, mut stop: Stop, refusal: O
             StopReason::AgentStops | StopReason::Unreachable | StopReason::FeederFailed => return,
         },
     };
-    let Some(attempt) = claim(&agent, offer.id, &mut stop).await else { return };
+    let Some((attempt, lease)) = claim(&agent, offer.id, &mut stop).await else { return };
     offer.attempt = attempt;
     agent.roster.set_phase(offer.id, HeldPhase::Running);
     let started_at = agent.client.now();
-    let feed = Arc::new(Feed::new(Outbox::new(attempt, Vec::new())));
-    tokio::spawn(deliver(Arc::clone(&agent), offer.id, Arc::clone(&feed), None));
+    let feed = Arc::new(Feed::new(Logbook::open(&agent.dir, offer.id, attempt)));
+    tokio::spawn(deliver(Arc::clone(&agent), offer.id, Arc::clone(&feed), None, lease));
     let done = match refusal {
         Some(verdict) => verdict.into(),
         None => start(&agent, &offer, &feed, stop, started_at).await,
@@ -64,8 +65,8 @@ pub async fn run(agent: Arc<Agent>, mut offer: Offer, mut stop: Stop, refusal: O
 /// Runs a fire that is in the journal and the roster. Nobody is asked: the control plane may be away. It hears of the fire at once, so
 /// that people see it wait and can cancel it.
 pub async fn run_fire(agent: Arc<Agent>, offer: Offer, fire: Option<FireReport>, stop: Stop, refusal: Option<Verdict>) {
-    let feed = Arc::new(Feed::new(Outbox::new(offer.attempt, Vec::new())));
-    tokio::spawn(deliver(Arc::clone(&agent), offer.id, Arc::clone(&feed), fire));
+    let feed = Arc::new(Feed::new(Logbook::open(&agent.dir, offer.id, offer.attempt)));
+    tokio::spawn(deliver(Arc::clone(&agent), offer.id, Arc::clone(&feed), fire, LEASE));
     let mut started_at = agent.client.now();
     let done = match refusal {
         Some(verdict) => verdict.into(),
@@ -134,13 +135,13 @@ async fn start(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop, now: Times
     }
 }
 
-/// Claims until there is an answer. Gives the attempt that won, or none if the job is not ours.
-async fn claim(agent: &Agent, job: JobId, stop: &mut Stop) -> Option<i32> {
+/// Claims until there is an answer. Gives the attempt that won and its lease in seconds, or none if the job is not ours.
+async fn claim(agent: &Arc<Agent>, job: JobId, stop: &mut Stop) -> Option<(i32, u32)> {
     let mut backoff = Backoff::default();
     loop {
         let attempt = agent.roster.attempt(job)?;
         match agent.client.claim(job, ClaimRequest { attempt }).await {
-            Ok(_) => return Some(attempt),
+            Ok(answer) => return Some((attempt, answer.lease)),
             // A newer offer came while the claim was on its way.
             Err(e) if e.is_gone() && agent.roster.attempt(job).is_some_and(|now| now > attempt) => {}
             Err(e) if e.is_gone() => {
@@ -170,13 +171,6 @@ async fn until_agent_stops(stop: &mut Stop) {
 
 fn wait_after(error: &ClientError, backoff: &mut Backoff) -> Duration {
     error.retry_after().unwrap_or(Duration::from_millis(200)).min(crate::backoff::CAP) + backoff.next_wait()
-}
-
-fn forget(agent: &Agent, job: JobId) {
-    if let Err(e) = agent.journal.forget(job) {
-        tracing::error!(%job, error = %e, "cannot remove a job from the journal");
-    }
-    agent.roster.remove(job);
 }
 
 /// The report goes to the disk, and only then to the courier. A disk that refuses delays the report, but does not lose it while the

@@ -3,6 +3,7 @@
 
 use crate::app::Agent;
 use crate::clock;
+use crate::deliver;
 use crate::due::Decision;
 use crate::fires::Due;
 use crate::journal::JournalError;
@@ -78,12 +79,25 @@ impl Watch {
 fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError> {
     let now = agent.client.now();
     let state = agent.desired.get();
-    agent.fires.sync(&state, agent.identity.host_id, &crate::facts::zone(), now, &agent.journal)?;
+    if agent.fires.sync(&state, agent.identity.host_id, &crate::facts::zone(), now, &agent.journal)? {
+        // A new poll tells how far the line was followed that ended.
+        agent.roster.freed.notify_one();
+    }
     // A new poll brings the control plane's time.
     if !watch.trusts(now, || agent.roster.freed.notify_one()) {
         return Ok(Duration::from_secs(1));
     }
     agent.fires.set_back(now, &agent.journal)?;
+    start_due(agent, now)?;
+    Ok(agent.fires.next_in(now).unwrap_or(LOOK).clamp(Duration::from_millis(10), LOOK))
+}
+
+/// Starts, or lets go, what is due at an instant.
+///
+/// # Errors
+/// When the journal cannot be used.
+pub fn start_due(agent: &Arc<Agent>, now: Timestamp) -> Result<(), JournalError> {
+    let state = agent.desired.get();
     for Due { schedule, decision } in agent.fires.due(now) {
         match (decision, state.schedules.iter().find(|s| s.id == schedule)) {
             (Decision::Fire { due, stands_for, more }, Some(spec)) => {
@@ -98,7 +112,7 @@ fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError>
             (Decision::Fire { .. } | Decision::Nothing, _) => {}
         }
     }
-    Ok(agent.fires.next_in(now).unwrap_or(LOOK).clamp(Duration::from_millis(10), LOOK))
+    Ok(())
 }
 
 fn report(
@@ -135,7 +149,7 @@ fn blocked_by(overlap: Overlap, goes_on: &[JobId]) -> Option<JobId> {
     }
 }
 
-/// Writes the fire down and starts it. One that cannot be written down is told as failed, from memory.
+/// Writes the fire down and starts it. One that cannot be written down is told from memory, as failed if it should have run.
 fn act(agent: &Arc<Agent>, fire: FireReport) {
     let offer = match &fire.outcome {
         FireOutcome::Run { task } => Some(Offer {
@@ -144,6 +158,7 @@ fn act(agent: &Arc<Agent>, fire: FireReport) {
             schedule_id: Some(fire.schedule_id),
             state_version: fire.state_version,
             task: task.clone(),
+            repository_url: None,
             secrets: None,
         }),
         FireOutcome::Skipped { .. } => None,
@@ -153,8 +168,11 @@ fn act(agent: &Arc<Agent>, fire: FireReport) {
     tracing::info!(job = %fire.id, %schedule, due = %fire.due, skipped = offer.is_none(), "a fire is due");
     let Some(offer) = offer else {
         match written {
-            Ok(()) => agent.spool.add(fire.id),
-            Err(e) => tracing::error!(job = %fire.id, error = %e, "a skipped fire cannot be written down"),
+            Ok(()) => agent.spool(fire.id),
+            Err(e) => {
+                tracing::error!(job = %fire.id, error = %e, "a skipped fire cannot be written down; it is told from memory");
+                tokio::spawn(deliver::deliver_skipped(Arc::clone(agent), fire));
+            }
         }
         return;
     };

@@ -6,35 +6,56 @@ use crate::backoff::Backoff;
 use crate::deliver::{Told, deliver_spooled};
 use crate::journal::{JournalError, Spooled};
 use restic_manager_shared::id::JobId;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-/// Which jobs wait, oldest first.
+/// A job's turn: how often it was refused, and its place in the journal. One that is not understood must not hold up the others.
+type Turn = (u32, i64, JobId);
+
+/// Which jobs wait, by turn.
 #[derive(Debug, Default)]
 pub struct Spool {
-    waiting: Mutex<VecDeque<JobId>>,
+    waiting: Mutex<BTreeSet<Turn>>,
     news: Notify,
 }
 
 impl Spool {
-    /// One more has ended and is in the journal.
-    pub fn add(&self, job: JobId) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
+    /// One more has ended and is in the journal, at this place.
+    pub fn add(&self, job: JobId, place: i64) {
+        self.waiting().insert((0, place, job));
         self.news.notify_one();
     }
 
-    fn first(&self) -> Option<JobId> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).front().copied()
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting().len()
     }
 
-    fn first_is(&self, told: Told) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeSet<Turn>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn first(&self) -> Option<Turn> {
+        self.waiting().first().copied()
+    }
+
+    fn is(&self, turn: Turn, told: Told) {
         match told {
-            Told::All => drop(waiting.pop_front()),
-            // One that is not understood must not hold up the others.
-            Told::Refused => waiting.rotate_left(1),
+            Told::All => drop(self.waiting().remove(&turn)),
+            Told::Refused => {
+                let mut waiting = self.waiting();
+                waiting.remove(&turn);
+                waiting.insert((turn.0 + 1, turn.1, turn.2));
+            }
             Told::Later => {}
         }
     }
@@ -47,9 +68,9 @@ pub async fn run(agent: &Arc<Agent>, mut stop: watch::Receiver<bool>) {
         let step = async {
             match agent.spool.first() {
                 None => agent.spool.news.notified().await,
-                Some(job) => {
-                    let told = tell(agent, job).await;
-                    agent.spool.first_is(told);
+                Some(first) => {
+                    let told = tell(agent, first.2).await;
+                    agent.spool.is(first, told);
                     if told == Told::All {
                         backoff.reset();
                         return;

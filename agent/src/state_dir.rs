@@ -60,6 +60,7 @@ impl StateDir {
         make_private_dir(&dir.root)?;
         make_private_dir(&dir.cache())?;
         make_private_dir(&dir.jobs())?;
+        make_private_dir(&dir.logs())?;
         make_private_dir(&dir.tmp())?;
         Ok(dir)
     }
@@ -106,6 +107,12 @@ impl StateDir {
     #[must_use]
     pub fn jobs(&self) -> PathBuf {
         self.root.join("jobs")
+    }
+
+    /// Logs of running jobs, as far as the control plane has not confirmed them.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
     }
 
     /// restic's temporary files.
@@ -184,6 +191,14 @@ pub fn make_private_dir(path: &Path) -> Result<(), StateError> {
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let mut file = private_options().truncate(true).open(path).map_err(StateError::io("write", path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StateError::io("write", path))
+}
+
+/// Opens a file that only this user may read, to write at its end.
+///
+/// # Errors
+/// When the system refuses.
+pub fn append_private(path: &Path) -> io::Result<File> {
+    private_options().write(false).append(true).open(path)
 }
 
 fn private_options() -> OpenOptions {

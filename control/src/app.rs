@@ -13,6 +13,7 @@ use crate::store::{Db, OpenError, Target};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::LEASE;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -134,6 +135,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         judged: fires::Judged::default(),
         agent_tokens: agents::TokenCache::default(),
         gate: users::Gate::default(),
+        lease: LEASE,
         started_at: Timestamp::now(),
         fleet_limit: None,
         stopping,
@@ -158,6 +160,12 @@ fn tls(serve: &Serve) -> Result<Option<rustls::ServerConfig>, StartError> {
     Ok(Some(config))
 }
 
+/// The services, as the command line wants them.
+async fn services(args: &Serve, stopping: watch::Receiver<bool>) -> Result<Services, StartError> {
+    let services = open(&args.data, stopping).await?;
+    Ok(Services { fleet_limit: args.max_running_jobs, lease: args.lease, ..services })
+}
+
 /// Serves until the process is asked to stop.
 ///
 /// # Errors
@@ -168,8 +176,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
         std::net::TcpListener::bind(args.listen).map_err(|error| StartError::Listen { address: args.listen, error })?;
     let address = listener.local_addr().unwrap_or(args.listen);
     let (stop, stopping) = watch::channel(false);
-    let services = Services { fleet_limit: args.max_running_jobs, ..open(&args.data, stopping).await? };
-    let services = web::Data::new(services);
+    let services = web::Data::new(services(args, stopping).await?);
     let pages = web::Data::new(pages::Pages::new().map_err(|e| StartError::Templates(e.to_string()))?);
     let site = web::Data::new(Site {
         public_url: args.public_url.clone(),

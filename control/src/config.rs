@@ -3,6 +3,7 @@
 use crate::domain::permission::Role;
 use clap::{Parser, Subcommand};
 use restic_manager_shared::secret::Secret;
+use restic_manager_shared::wire::LEASE;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -77,6 +78,9 @@ pub struct Serve {
     /// Seconds between looks at what repositories need (maintenance, proofs, changes of passwords); 0 for never.
     #[arg(long, default_value_t = 20)]
     pub upkeep_seconds: u64,
+    /// For how many seconds a running job may be silent before it counts as lost. Agents are told, and follow.
+    #[arg(long, hide = true, default_value_t = LEASE, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub lease: u32,
     /// Log lines as JSON.
     #[arg(long)]
     pub log_json: bool,

@@ -67,6 +67,15 @@ fn the_committed_document_is_current() {
     );
 }
 
+#[test]
+fn the_committed_table_of_operations_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+    assert!(
+        std::fs::read_to_string(path).unwrap() == control::domain::operation::markdown(),
+        "docs/operations.md is not what the code makes: run `cargo run --bin restic-manager -- operations > docs/operations.md`"
+    );
+}
+
 #[tokio::test]
 async fn every_operation_refuses_strangers_and_lesser_roles() {
     let server = ControlPlane::start();

@@ -160,6 +160,36 @@ async fn run_now_wakes_a_parked_poll_and_runs_exactly_once() {
     assert_eq!(snapshots["items"][0]["schedule_id"], first["job"]["schedule_id"]);
 }
 
+/// Who is alive is not asked when somebody polls: one agent is busy and never polls again, the other is gone and cannot.
+#[tokio::test]
+async fn a_busy_agent_is_alive_by_its_progress_and_a_silent_one_is_given_up_without_any_poll() {
+    let server = ControlPlane::start_in(tempfile::TempDir::new().unwrap(), &["--lease", "3"]);
+    let admin = server.token("admin");
+    let mut jobs = vec![];
+    for name in ["busy", "silent"] {
+        let mut agent = server.host(&admin, name, &["/etc"]).await;
+        let (status, answer) = server.post(&admin, &format!("/api/v1/hosts/{}/run", agent.host), Value::Null).await;
+        assert_eq!(status, 202, "{answer}");
+        let offer = agent.poll(&[], 5).await.offers.remove(0);
+        let claim = json!({"attempt": offer.attempt});
+        let (status, lease) = agent.post(&format!("/agent/v1/jobs/{}/claim", offer.id), claim).await;
+        assert_eq!((status, &lease["lease"]), (200, &json!(3)), "the agent is told how long it may be silent");
+        jobs.push((agent, offer));
+    }
+    let state = |id| {
+        let (server, admin) = (&server, &admin);
+        async move { server.get(admin, &format!("/api/v1/jobs/{id}")).await["state"].clone() }
+    };
+    let (busy, its) = &jobs[0];
+    let mut seq = 0;
+    while state(jobs[1].1.id).await != "lost" {
+        seq += 1;
+        let chunk = json!({"attempt": its.attempt, "seq": seq});
+        assert_eq!(busy.post(&format!("/agent/v1/jobs/{}/chunks", its.id), chunk).await.0, 200);
+    }
+    assert_eq!(state(its.id).await, "running");
+}
+
 #[tokio::test]
 async fn a_cancel_reaches_a_waiting_and_a_running_job() {
     let server = ControlPlane::start();

@@ -47,6 +47,11 @@ impl Setup {
             "repository_id": self.repository, "backup": {"paths": ["/srv"]}}}})
     }
 
+    fn end(&mut self, since: Timestamp, until: Timestamp) {
+        self.follow(since, until);
+        self.agent.fires[0].ended = true;
+    }
+
     fn follow(&mut self, since: Timestamp, until: Timestamp) {
         self.agent.fires = vec![FireLedger {
             schedule_id: self.schedule,
@@ -54,6 +59,7 @@ impl Setup {
             timezone: "UTC".into(),
             since,
             until,
+            ended: false,
         }];
     }
 
@@ -154,4 +160,33 @@ async fn fires_that_a_later_run_stands_for_were_not_missed() {
     assert_eq!(s.jobs().await, [told(hours_ago(4), "missed"), told(hours_ago(1), "running")]);
     let job = s.server.get(&s.admin, &format!("/api/v1/jobs/{}", JobId::of_fire(s.schedule, hours_ago(1)))).await;
     assert_eq!(job["stands_for"]["fires"], json!([hours_ago(3), hours_ago(2)]));
+}
+
+#[tokio::test]
+async fn a_disabled_schedule_owes_what_was_due_before_its_host_heard_and_nothing_after() {
+    let mut s = Setup::hourly().await;
+    let second = Duration::from_secs(1);
+    s.follow(hours_ago(9) + second, hours_ago(8) + second);
+    assert_eq!(s.agent.post("/agent/v1/fires", s.fire(hours_ago(8))).await.0, 200);
+    s.agent.poll(&[], 1).await;
+    // Disabled, and the host hears of it after one more fire that did not run. It tells so until there is an answer.
+    s.end(hours_ago(9) + second, hours_ago(7) + second);
+    for _ in 0..2 {
+        s.agent.poll(&[], 1).await;
+    }
+    let before = [told(hours_ago(8), "running"), told(hours_ago(7), "missed")];
+    assert_eq!(s.jobs().await, before);
+    // Enabled again later: the hours between are nobody's.
+    s.server = s.server.restart();
+    s.follow(hours_ago(3) + second, hours_ago(2) + second);
+    s.agent.poll(&[], 1).await;
+    assert_eq!(s.jobs().await, [&before[..], &[told(hours_ago(2), "missed")]].concat());
+    // Deleted: what ran is recorded, and nothing is missed.
+    let path = format!("/api/v1/schedules/{}", s.schedule);
+    assert_eq!(s.server.call(&s.admin, reqwest::Method::DELETE, &path, Value::Null).await.0, 204);
+    s.end(hours_ago(3) + second, hours_ago(0) + second);
+    s.agent.poll(&[], 1).await;
+    assert_eq!(s.agent.post("/agent/v1/fires", s.fire(hours_ago(1))).await.0, 200);
+    let after = [told(hours_ago(2), "missed"), told(hours_ago(1), "running")];
+    assert_eq!(s.jobs().await, [&before[..], &after].concat());
 }

@@ -4,73 +4,16 @@
 
 mod support;
 
+use control::domain::alert::{AlertKind, Severity};
 use control::domain::fleet::Lifecycle;
 use control::domain::job::{JobResult, JobState};
-use control::domain::upkeep::Plan;
+use control::domain::place::Place;
 use control::store::jobs::{Filter, NewJob};
-use control::store::{Conn, Db, OpenError, StoreError, StoreResult, Target, audit, hosts, jobs, migrate, settings};
-use diesel::connection::SimpleConnection;
-use diesel::{Connection, RunQueryDsl};
-use restic_manager_shared::id::{HostId, JobId, RepositoryId};
-use restic_manager_shared::time::Timestamp;
+use control::store::{Conn, StoreError, StoreResult, alerts, audit, hosts, jobs, settings, snapshots};
+use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::wire::job::Task;
-use restic_manager_shared::wire::progress::{LogLevel, LogLine};
 use std::collections::HashSet;
-use support::{databases, open};
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_seconds(seconds)
-}
-
-fn line(text: &str) -> LogLine {
-    LogLine { at: at(1), level: LogLevel::Info, text: text.into() }
-}
-
-/// A host and a repository, with one queued job.
-fn seed(conn: &mut Conn, name: &str) -> StoreResult<(HostId, JobId)> {
-    let (host, job, repository) = (HostId::new(), JobId::new(), RepositoryId::new());
-    hosts::insert_pending(conn, host, name, &["a".into()], at(1))?;
-    control::store::repositories::insert(
-        conn,
-        &control::store::repositories::RepositoryRecord {
-            repository: control::domain::repository::Repository {
-                id: repository,
-                name: name.into(),
-                url: "/srv".into(),
-                backend: control::domain::repository::Backend::Local,
-                init_if_missing: false,
-                maintenance_host_id: None,
-                quota_bytes: None,
-                ca_pem: None,
-                rotation: None,
-                created_at: at(1),
-                updated_at: at(1),
-            },
-            password_sealed: "v1.x".into(),
-            plan: Plan::default(),
-        },
-    )?;
-    let new = NewJob {
-        id: job,
-        host_id: host,
-        schedule_id: None,
-        task: Task::Init { repository_id: repository },
-        state_version: 1,
-        requested_by: "user:x".into(),
-        idempotency_key: Some(format!("key {name}")),
-        of_host_id: None,
-        priority: 0,
-        chore: None,
-        secrets_sealed: None,
-        now: at(2),
-    };
-    jobs::insert(conn, &new, &line("queued"))?;
-    Ok((host, job))
-}
-
-async fn seeded(db: &Db) -> (HostId, JobId) {
-    db.write(|conn| seed(conn, "one")).await.unwrap()
-}
+use support::{at, databases, line, open, origin, record, seed, seeded};
 
 #[tokio::test]
 async fn a_job_moves_only_along_its_life() {
@@ -227,61 +170,6 @@ async fn lists_page_without_gaps_or_doubles() {
     }
 }
 
-#[derive(diesel::QueryableByName)]
-struct Count {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    n: i64,
-}
-
-const TABLES: [&str; 4] = ["hosts", "repositories", "jobs", "job_log"];
-
-fn counts(conn: &mut Conn) -> Vec<i64> {
-    let count = |table: &&str, conn: &mut Conn| {
-        diesel::sql_query(format!("SELECT count(*) AS n FROM {table}")).get_result::<Count>(conn).unwrap().n
-    };
-    TABLES.iter().map(|table| count(table, conn)).collect()
-}
-
-fn connect(target: &Target) -> Conn {
-    match target {
-        Target::Sqlite(path) => {
-            let mut c = diesel::SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-            // The database that was just closed may still be writing its log back.
-            c.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON").unwrap();
-            Conn::Sqlite(c)
-        }
-        Target::Postgres(url) => Conn::Pg(diesel::PgConnection::establish(url).unwrap()),
-    }
-}
-
-#[tokio::test]
-async fn migrations_run_up_down_and_up_on_populated_data() {
-    for database in databases() {
-        let db = open(&database);
-        seeded(&db).await;
-        let mut conn = connect(&database.target);
-        let before = counts(&mut conn);
-        migrate::up(&mut conn).unwrap();
-        assert_eq!(counts(&mut conn), before, "{}: no row disappears", database.name);
-        migrate::down(&mut conn).unwrap();
-        migrate::up(&mut conn).unwrap();
-        assert_eq!(counts(&mut conn), [0; 4], "{}", database.name);
-        drop(db);
-        seeded(&open(&database)).await;
-    }
-}
-
-#[test]
-fn a_database_of_a_newer_version_is_refused_untouched() {
-    for database in databases() {
-        drop(open(&database));
-        let mut conn = connect(&database.target);
-        conn.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')").unwrap();
-        let refused = Db::open(&database.target).err();
-        assert!(matches!(refused, Some(OpenError::Newer(_))), "{}: {refused:?}", database.name);
-    }
-}
-
 #[tokio::test]
 async fn deleting_a_host_takes_its_jobs_with_it_and_nothing_else() {
     for database in databases() {
@@ -294,6 +182,102 @@ async fn deleting_a_host_takes_its_jobs_with_it_and_nothing_else() {
             assert!(jobs::get(conn, job)?.is_none());
             assert!(jobs::get(conn, kept)?.is_some());
             assert_eq!(hosts::get(conn, other)?.unwrap().lifecycle, Lifecycle::Pending);
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_open_job_does_a_chore_however_often_it_was_due() {
+    for database in databases() {
+        let (db, name) = (open(&database), database.name);
+        let (host, job) = seeded(&db).await;
+        let task =
+            db.read(move |conn| Ok::<_, StoreError>(jobs::get(conn, job)?.unwrap().task.unwrap())).await.unwrap();
+        let chore = move |of: Option<HostId>, task: Task| NewJob {
+            id: JobId::new(),
+            host_id: host,
+            schedule_id: None,
+            task,
+            of_host_id: of,
+            state_version: 1,
+            requested_by: "system:maintenance".into(),
+            idempotency_key: None,
+            priority: -10,
+            chore: Some("prune".into()),
+            secrets_sealed: None,
+            now: at(3),
+        };
+        let (t1, t2, t3, t4) = (task.clone(), task.clone(), task.clone(), task);
+        let first = chore(None, t1);
+        let id = first.id;
+        db.write(move |conn| jobs::insert(conn, &first, &line("queued"))).await.unwrap();
+        let second = db.write(move |conn| jobs::insert(conn, &chore(None, t2), &line("queued"))).await;
+        assert!(matches!(second, Err(StoreError::Duplicate(_))), "{name}: {second:?}");
+        let elsewhere = db.write(move |conn| jobs::insert(conn, &chore(Some(host), t3), &line("queued"))).await;
+        assert!(elsewhere.is_ok(), "{name}: another place is another chore: {elsewhere:?}");
+        let result = JobResult::default();
+        db.write(move |conn| jobs::cancel_waiting(conn, id, &result, at(4), &line("cancelled"))).await.unwrap();
+        let again = db.write(move |conn| jobs::insert(conn, &chore(None, t4), &line("queued"))).await;
+        assert!(again.is_ok(), "{name}: the next may come when the last is over: {again:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_complete_list_does_not_name_is_gone_and_nothing_else() {
+    for database in databases() {
+        let (db, name) = (open(&database), database.name);
+        let (host, job) = seeded(&db).await;
+        db.write(move |conn| {
+            let repository = jobs::get(conn, job)?.unwrap().job.repository_id.unwrap();
+            let listing = JobId::new();
+            let here = Place { repository, host: None };
+            let there = Place { repository, host: Some(host) };
+            let put = |conn: &mut Conn, place, n: u8, listed_by, seen| {
+                snapshots::put(conn, origin(place, host, listed_by), &record(n), at(seen))
+            };
+            put(conn, here, 1, None, 10)?;
+            put(conn, here, 2, None, 10)?;
+            put(conn, there, 3, None, 10)?;
+            put(conn, here, 4, None, 30)?;
+            put(conn, here, 1, Some(listing), 20)?;
+            let gone = snapshots::mark_unlisted_gone(conn, here, None, listing, at(20), at(21))?;
+            assert_eq!(gone, 1, "{name}: the second; not the one elsewhere, nor the one that came meanwhile");
+            let filter = snapshots::Filter { repository: Some(repository), ..Default::default() };
+            let left = snapshots::list(conn, &filter, None, 10)?;
+            assert_eq!(left.len(), 3, "{name}");
+            assert_eq!(snapshots::count_by_place(conn, repository)?.len(), 2, "{name}");
+            let old = record(1).id;
+            snapshots::replaced(conn, repository, (&old, &record(9).id), at(40))?;
+            snapshots::mark_gone(conn, repository, &[old], at(40))?;
+            let new = snapshots::get(conn, repository, &record(9).id)?.unwrap();
+            assert_eq!((new.host_id, new.of_host_id), (Some(host), None), "{name}");
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_opened_once_updated_and_resolved() {
+    for database in databases() {
+        let (db, name) = (open(&database), database.name);
+        db.write(move |conn| {
+            let about = (AlertKind::MaintenanceFailed, "repository:x/prune");
+            assert!(alerts::raise(conn, about, Severity::Warning, "first", at(1))?, "{name}");
+            assert!(!alerts::raise(conn, about, Severity::Critical, "second", at(2))?, "{name}: it is open already");
+            let open = alerts::list(conn, true, None, 10)?;
+            assert_eq!(open.len(), 1, "{name}");
+            assert_eq!((open[0].detail.as_str(), open[0].severity), ("second", Severity::Critical), "{name}");
+            assert!(alerts::acknowledge(conn, open[0].id, "user:anna", at(3))?, "{name}");
+            assert!(alerts::resolve(conn, about, at(4))?, "{name}");
+            assert!(!alerts::resolve(conn, about, at(5))?, "{name}: it is over");
+            assert!(!alerts::acknowledge(conn, open[0].id, "user:anna", at(6))?, "{name}");
+            assert!(alerts::raise(conn, about, Severity::Warning, "again", at(7))?, "{name}: a new one");
+            assert_eq!(alerts::list(conn, false, None, 10)?.len(), 2, "{name}");
             Ok::<_, StoreError>(())
         })
         .await

@@ -1,18 +1,24 @@
 //! A real agent as a process, enrolled with a real control plane.
 
+use crate::clock::{self, Clock};
 use crate::control::ControlPlane;
+use crate::disk::Disk;
 use crate::tools::{built, restic};
 use serde_json::Value;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 pub struct Agent {
     child: Option<Child>,
+    /// Its state folder's own, if it has one.
+    pub disk: Option<Disk>,
     pub dir: TempDir,
     pub host: String,
     restic: PathBuf,
+    clock: Option<Arc<Clock>>,
 }
 
 impl Agent {
@@ -34,7 +40,11 @@ impl Agent {
             .unwrap();
         let host = made["host_id"].as_str().unwrap_or_default().to_owned();
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
-        if out.status.success() { Ok(Self { child: None, dir, host, restic: restic() }) } else { Err(said) }
+        if out.status.success() {
+            Ok(Self { child: None, disk: None, dir, host, restic: restic(), clock: None })
+        } else {
+            Err(said)
+        }
     }
 
     /// Uses another restic from the next start on.
@@ -43,21 +53,29 @@ impl Agent {
         self
     }
 
+    /// Sees another clock from the next start on.
+    pub fn with_clock(mut self, clock: Option<Arc<Clock>>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Puts the state folder on a small disk of its own, if that can be done here.
+    pub fn with_disk(mut self, kib: u32) -> Self {
+        self.disk = Disk::under(&self.dir.path().join("state"), kib);
+        self
+    }
+
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "the agent runs already");
         let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
-        let child = Command::new(built("restic-manager-agent"))
-            .args(["run", "--state-dir"])
-            .arg(self.dir.path().join("state"))
-            .arg("--restic")
-            .arg(&self.restic)
-            .env("NO_PROXY", "127.0.0.1")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        let mut command = Command::new(built("restic-manager-agent"));
+        command.args(["run", "--state-dir"]).arg(self.dir.path().join("state"));
+        command.arg("--restic").arg(&self.restic).env("NO_PROXY", "127.0.0.1");
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        if let Some(clock) = &self.clock {
+            clock.give(&mut command);
+        }
+        self.child = Some(command.spawn().unwrap());
     }
 
     /// As a power cut would: no chance to tidy up.
@@ -65,6 +83,7 @@ impl Agent {
         let mut child = self.child.take().expect("the agent runs");
         child.kill().unwrap();
         child.wait().unwrap();
+        clock::sweep(child.id());
     }
 
     /// As a service manager would.
@@ -102,6 +121,7 @@ impl Drop for Agent {
         if let Some(mut child) = self.child.take() {
             let _ = Command::new("kill").arg(child.id().to_string()).status();
             let _ = child.wait();
+            clock::sweep(child.id());
         }
         let log = self.log();
         if std::thread::panicking() {

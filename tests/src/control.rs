@@ -1,5 +1,6 @@
 //! The real control plane as a process, and what a script says to it.
 
+use crate::clock::{self, Clock};
 use crate::fake_agent::FakeAgent;
 use crate::tools::built;
 use reqwest::{Client, Method, RequestBuilder};
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// The real program, serving.
@@ -15,6 +17,8 @@ pub struct ControlPlane {
     pub url: String,
     pub dir: TempDir,
     pub http: Client,
+    more: Vec<String>,
+    clock: Option<Arc<Clock>>,
 }
 
 pub fn program() -> Command {
@@ -34,8 +38,16 @@ impl ControlPlane {
     }
 
     pub fn start_in(dir: TempDir, more: &[&str]) -> Self {
-        let (child, url) = spawn(dir.path(), more);
-        Self { child, url, dir, http: client() }
+        Self::start_with(dir, more, None)
+    }
+
+    /// With another clock, also when it is started again.
+    pub fn start_with(dir: TempDir, more: &[&str], clock: Option<Arc<Clock>>) -> Self {
+        let (child, url) = spawn(dir.path(), more, clock.as_deref());
+        let listen = more.iter().position(|a| *a == "--listen");
+        let kept = more.iter().enumerate().filter(|(n, _)| listen.is_none_or(|at| *n != at && *n != at + 1));
+        let more = kept.map(|(_, a)| (*a).to_owned()).collect();
+        Self { child, url, dir, http: client(), more, clock }
     }
 
     /// The process.
@@ -62,12 +74,14 @@ impl ControlPlane {
     pub fn crash(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        clock::sweep(self.child.id());
     }
 
     /// Starts it again after a crash, on the same address and data.
     pub fn revive(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
-        self.child = spawn(self.dir.path(), &["--listen", &address]).0;
+        let more: Vec<&str> = self.more.iter().map(String::as_str).chain(["--listen", &address]).collect();
+        self.child = spawn(self.dir.path(), &more, self.clock.as_deref()).0;
     }
 
     /// What the doctor prints of the data, and whether it is content.
@@ -140,20 +154,23 @@ impl Drop for ControlPlane {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        clock::sweep(self.child.id());
     }
 }
 
 #[allow(clippy::zombie_processes)] // a server that ends early fails the test
-fn spawn(dir: &Path, more: &[&str]) -> (Child, String) {
+fn spawn(dir: &Path, more: &[&str], clock: Option<&Clock>) -> (Child, String) {
     let listen: &[&str] = if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
-    let mut child = program()
-        .args(["serve", "--upkeep-seconds", "0", "--data-dir"])
-        .arg(dir)
-        .args(listen)
-        .args(more)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = program();
+    command.args(["serve", "--data-dir"]).arg(dir).args(listen).args(more).stderr(Stdio::piped());
+    if !more.contains(&"--upkeep-seconds") {
+        // Nothing but what a test asks for.
+        command.args(["--upkeep-seconds", "0"]);
+    }
+    if let Some(clock) = clock {
+        clock.give(&mut command);
+    }
+    let mut child = command.spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut said = String::new();
     loop {

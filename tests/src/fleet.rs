@@ -3,6 +3,7 @@
 use crate::agent::Agent;
 use crate::control::ControlPlane;
 use crate::storage::RestServer;
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -25,7 +26,17 @@ impl Fleet {
     }
 
     pub async fn with_repository(hosts: &[&str], change: Value) -> Self {
-        let (control, storage) = (ControlPlane::start(), RestServer::start(hosts));
+        Self::made(ControlPlane::start(), hosts, change).await
+    }
+
+    /// A fleet whose control plane looks after repositories by itself, every second.
+    pub async fn with_upkeep(hosts: &[&str], change: Value) -> Self {
+        let control = ControlPlane::start_in(TempDir::new().unwrap(), &["--upkeep-seconds", "1"]);
+        Self::made(control, hosts, change).await
+    }
+
+    async fn made(control: ControlPlane, hosts: &[&str], change: Value) -> Self {
+        let storage = RestServer::start(hosts);
         let admin = control.token("admin");
         let mut body = json!({"name": "main", "url": storage.url(), "password": PASSWORD});
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -52,6 +63,61 @@ impl Fleet {
         let (status, made) = self.control.post(&self.admin, "/api/v1/enrollment-tokens", body).await;
         assert_eq!(status, 201, "{made}");
         Agent::enroll(&self.control, &made).unwrap()
+    }
+
+    /// A host that maintains the repository through a writable server over the same data. Its name must be among the fleet's.
+    pub async fn keeper(&self, name: &str, writable: &RestServer) -> Agent {
+        let agent = self.host(name, &[]).await;
+        let body = json!({"mode": "full", "rest_username": name, "rest_password": format!("pw-{name}"), "url": writable.url()});
+        let path = format!("/api/v1/hosts/{}/credentials/{}", agent.host, self.repository);
+        let (status, answer) = self.control.call(&self.admin, Method::PUT, &path, body).await;
+        assert_eq!(status, 204, "{answer}");
+        agent
+    }
+
+    /// Sets the repository's plan.
+    pub async fn plan(&self, maintenance_host: &str, plan: Value) {
+        let path = format!("/api/v1/repositories/{}/maintenance", self.repository);
+        let body = json!({"maintenance_host_id": maintenance_host, "plan": plan});
+        let (status, answer) = self.control.call(&self.admin, Method::PUT, &path, body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Asks for an operation and answers what was said to that.
+    pub async fn ask(&self, body: Value) -> (u16, Value) {
+        self.control.post(&self.admin, "/api/v1/jobs", body).await
+    }
+
+    /// Asks for an operation and waits for its end.
+    pub async fn operate(&self, body: Value) -> Value {
+        let (status, answer) = self.ask(body).await;
+        assert_eq!(status, 202, "{answer}");
+        self.ended(answer["job"]["id"].as_str().unwrap()).await
+    }
+
+    /// What the API says about the repository under this path.
+    pub async fn of_repository(&self, path: &str) -> Value {
+        self.control.get(&self.admin, &format!("/api/v1/repositories/{}{path}", self.repository)).await
+    }
+
+    /// Has chores done now, and waits until none is open any more. Answers the chores.
+    pub async fn maintain(&self, chores: &[&str]) -> Vec<Value> {
+        let path = format!("/api/v1/repositories/{}/maintenance/run", self.repository);
+        let (status, answer) = self.control.post(&self.admin, &path, json!({"chores": chores})).await;
+        assert_eq!(status, 202, "{answer}");
+        loop {
+            let said = self.of_repository("/maintenance").await;
+            let all = said["chores"].as_array().unwrap();
+            let waits = |c: &&Value| c["open"] == true || !c["asked_by"].is_null();
+            match all.iter().find(waits) {
+                None => return all.clone(),
+                Some(chore) => {
+                    if let Some(job) = chore["last_job_id"].as_str() {
+                        self.watch(job, |_| false).await;
+                    }
+                }
+            }
+        }
     }
 
     /// Waits until the agent holds what it should do.
@@ -125,7 +191,7 @@ impl Fleet {
             fields.remove(name);
         }
         let path = format!("/api/v1/schedules/{id}");
-        let (status, answer) = self.control.call(&self.admin, reqwest::Method::PUT, &path, schedule).await;
+        let (status, answer) = self.control.call(&self.admin, Method::PUT, &path, schedule).await;
         assert_eq!(status, 200, "{answer}");
     }
 }

@@ -5,9 +5,12 @@
 
 pub mod agent;
 pub mod browser;
+pub mod calm;
 pub mod chaos;
+pub mod clock;
 pub mod control;
 pub mod dice;
+pub mod disk;
 pub mod fake_agent;
 pub mod fleet;
 pub mod proxy;

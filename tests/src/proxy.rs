@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,6 +43,8 @@ struct State {
     upstream: SocketAddr,
     dice: Mutex<Dice>,
     percent: AtomicU64,
+    /// Nothing gets through.
+    shut: AtomicBool,
     /// Faults that wait for a request whose path ends so, or answer that holds so.
     ordered: Mutex<Vec<(&'static str, Fault)>>,
     done: Mutex<BTreeMap<Fault, u64>>,
@@ -60,6 +62,7 @@ impl Proxy {
             upstream: url.trim_start_matches("http://").parse().unwrap(),
             dice: Mutex::new(Dice::new(seed, "network")),
             percent: AtomicU64::new(0),
+            shut: AtomicBool::new(false),
             ordered: Mutex::default(),
             done: Mutex::default(),
             happened: Notify::new(),
@@ -68,6 +71,9 @@ impl Proxy {
         let shared = Arc::clone(&state);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if shared.shut.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let state = Arc::clone(&shared);
                 tokio::spawn(async move {
                     tokio::select! {
@@ -98,6 +104,14 @@ impl Proxy {
                 return;
             }
             happened.await;
+        }
+    }
+
+    /// Pulls the cable, or plugs it in again.
+    pub fn shut(&self, shut: bool) {
+        self.state.shut.store(shut, Ordering::Relaxed);
+        if shut {
+            self.cut_all();
         }
     }
 
@@ -143,6 +157,9 @@ impl State {
 async fn serve(mut client: TcpStream, state: &State) -> io::Result<()> {
     let mut server = TcpStream::connect(state.upstream).await?;
     while let Some(request) = next_request(&mut client, &mut server).await? {
+        if state.shut.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let Some((fault, size)) = state.fault(path_of(&request)) else {
             server.write_all(&request).await?;
             continue;

@@ -7,25 +7,37 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A rest-server that knows these users, each with the password `pw-<name>`.
 pub struct RestServer {
     child: Child,
     pub port: u16,
-    pub dir: TempDir,
+    pub dir: Arc<TempDir>,
 }
 
 impl RestServer {
     pub fn start(users: &[&str]) -> Self {
-        let dir = TempDir::new().unwrap();
+        let dir = Arc::new(TempDir::new().unwrap());
         let line = |user: &&str| {
             let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("pw-{user}").as_bytes());
             format!("{user}:{{SHA}}{}\n", B64.encode(hash))
         };
         std::fs::write(dir.path().join(".htpasswd"), users.iter().map(line).collect::<String>()).unwrap();
+        Self::serve(dir, &["--append-only", "--private-repos"])
+    }
+
+    /// A second one over the same data, for the maintenance host: everybody whom it knows may do everything everywhere.
+    pub fn writable(&self) -> Self {
+        Self::serve(Arc::clone(&self.dir), &[])
+    }
+
+    fn serve(dir: Arc<TempDir>, more: &[&str]) -> Self {
         let mut child = Command::new(rest_server())
-            .args(["--listen", "127.0.0.1:0", "--append-only", "--private-repos", "--path"])
+            .args(["--listen", "127.0.0.1:0"])
+            .args(more)
+            .arg("--path")
             .arg(dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -42,6 +54,11 @@ impl RestServer {
         };
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self { child, port, dir }
+    }
+
+    /// Has it read its accounts anew.
+    pub fn reload(&self) {
+        assert!(Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// The URL template that gives each host its own repository.

@@ -1,12 +1,16 @@
-//! Who kills what, and when: an agent after so many of its own log lines, restic in mid-run, the control plane at times that the seed says.
+//! What is done to a fleet, and when: an agent killed after so many of its own log lines, or its disk filled; restic killed in mid-run; the
+//! control plane killed, the cable pulled, and clocks set, at times that the seed says.
 
-use crate::agent::Agent;
+use crate::chaos::{Bedded, Time};
+use crate::clock::Clock;
 use crate::control::ControlPlane;
 use crate::dice::Dice;
-use restic_manager_shared::time::Timestamp;
+use crate::disk::Disk;
+use crate::proxy::Proxy;
+use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,17 +21,34 @@ const LOOK: Duration = Duration::from_millis(20);
 /// What an agent says at the points where a kill hurts most.
 const POINTS: [&str; 4] = ["job accepted", "job ended", "end is confirmed", "new desired state"];
 
-/// What was killed how often.
+/// What was done how often.
 #[derive(Debug, Default)]
 pub struct Kills {
-    pub agents: AtomicU64,
-    pub control: AtomicU64,
-    pub restic: AtomicU64,
+    agents: AtomicU64,
+    control: AtomicU64,
+    restic: AtomicU64,
+    disks: AtomicU64,
+    cables: AtomicU64,
+    clocks: AtomicU64,
     /// Becomes true when it is enough.
     pub enough: AtomicBool,
 }
 
 impl Kills {
+    /// What was done how often, by name.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let counts = [
+            ("agents killed", &self.agents),
+            ("control planes killed", &self.control),
+            ("restics killed", &self.restic),
+            ("disks filled", &self.disks),
+            ("cables pulled", &self.cables),
+            ("clocks set", &self.clocks),
+        ];
+        counts.into_iter().map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
+    }
+
     fn go_on(&self) -> bool {
         !self.enough.load(Ordering::Relaxed)
     }
@@ -67,14 +88,23 @@ impl Tail {
     }
 }
 
-/// Kills an agent again and again; gives it back running, with the times of its deaths.
-pub async fn agent(mut agent: Agent, mut dice: Dice, kills: Arc<Kills>) -> (Agent, Vec<i64>) {
-    let mut deaths = Vec::new();
+/// Does to a host what is due to it; gives it back with its agent running.
+pub async fn host(mut host: Bedded, dice: Dice, kills: Arc<Kills>) -> Bedded {
+    match host.agent.disk.take() {
+        Some(disk) => host.agent.disk = Some(fill(disk, dice, &kills).await),
+        None => kill(&mut host, dice, &kills).await,
+    }
+    host
+}
+
+/// Kills an agent again and again.
+async fn kill(host: &mut Bedded, mut dice: Dice, kills: &Kills) {
     while kills.go_on() {
         let point = POINTS[dice.below(3) as usize];
         let count = 3 + dice.below(12) as usize;
-        let starts = dice.chance(25).then(|| Tail::new(agent.dir.path().join("starts")));
-        let mut tail = starts.unwrap_or_else(|| Tail::new(agent.dir.path().join("log")));
+        let home = host.agent.dir.path();
+        let starts = dice.chance(25).then(|| Tail::new(home.join("starts")));
+        let mut tail = starts.unwrap_or_else(|| Tail::new(home.join("log")));
         let by_start = tail.path.ends_with("starts");
         let mut seen = 0;
         while kills.go_on() && seen < count {
@@ -83,15 +113,54 @@ pub async fn agent(mut agent: Agent, mut dice: Dice, kills: Arc<Kills>) -> (Agen
             seen += news.lines().filter(|l| by_start || l.contains(point)).count();
         }
         if !kills.go_on() {
-            break;
+            return;
         }
-        agent.kill();
-        deaths.push(Timestamp::now().micros());
+        host.agent.kill();
         kills.agents.fetch_add(1, Ordering::Relaxed);
         kills.pause(dice.below(1_500)).await;
-        agent.start();
+        host.agent.start();
     }
-    (agent, deaths)
+}
+
+/// Fills a disk again and again; gives it back with room.
+async fn fill(disk: Disk, mut dice: Dice, kills: &Kills) -> Disk {
+    while kills.go_on() {
+        kills.pause(2_000 + dice.below(3_000)).await;
+        disk.fill();
+        kills.disks.fetch_add(1, Ordering::Relaxed);
+        kills.pause(500 + dice.below(2_000)).await;
+        disk.free();
+    }
+    disk
+}
+
+/// Pulls the cable between agents and control plane for so long now and then.
+pub async fn network(proxy: Arc<Proxy>, mut dice: Dice, out: Duration, kills: Arc<Kills>) {
+    while kills.go_on() {
+        kills.pause(10_000 + dice.below(20_000)).await;
+        if kills.go_on() {
+            proxy.shut(true);
+            kills.cables.fetch_add(1, Ordering::Relaxed);
+            kills.pause(u64::try_from(out.as_millis()).unwrap()).await;
+            proxy.shut(false);
+        }
+    }
+}
+
+/// Sets clocks that can be set: mostly an agent's, sometimes the control plane's, which comes first. In the end all are true.
+pub async fn clocks(clocks: Vec<Arc<Clock>>, time: Time, mut dice: Dice, kills: Arc<Kills>) {
+    if time != Time::Moved {
+        return;
+    }
+    while kills.go_on() {
+        kills.pause(2_000 + dice.below(6_000)).await;
+        if kills.go_on() {
+            let clock = &clocks[dice.below(clocks.len() as u64) as usize];
+            clock.set(i64::try_from(dice.below(90 * 60)).unwrap() - 45 * 60);
+            kills.clocks.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    clocks.iter().for_each(|clock| clock.set(0));
 }
 
 /// Kills a running fake restic now and then.
@@ -102,7 +171,7 @@ pub async fn restic(homes: Vec<PathBuf>, mut dice: Dice, kills: Arc<Kills>) {
         let running = running(home);
         if !running.is_empty() && kills.go_on() {
             let pid = running[dice.below(running.len() as u64) as usize];
-            if Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success() {
+            if Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status().unwrap().success() {
                 kills.restic.fetch_add(1, Ordering::Relaxed);
             }
         }

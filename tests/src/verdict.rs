@@ -1,5 +1,5 @@
 //! What must hold after any chaos: each job has one end, restic was started at most once for it, each line of its log is there once and in
-//! order, the agents have nothing left to say, and the database does not contradict itself.
+//! order, each fire that was due is there once, the agents have nothing left to say, and the database does not contradict itself.
 
 use crate::agent::Agent;
 use crate::chaos::Script;
@@ -10,43 +10,66 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Logs that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// The jobs that were asked for.
+pub type Pressed = Vec<String>;
 
 /// A host after the chaos.
 pub struct Host {
     pub agent: Agent,
-    /// When its agent was killed, in microseconds.
-    pub deaths: Vec<i64>,
+    /// Its schedules that fired each minute.
+    pub crons: Vec<String>,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
     pub seed: u64,
-    pub jobs: usize,
+    pub seconds: u64,
+    /// Jobs that were asked for.
+    pub pressed: usize,
+    /// Jobs that schedules started, or skipped.
+    pub fires: usize,
+    /// Fires that a later one stood for.
+    pub stood_for: usize,
+    /// Fires that the end of their schedule came upon.
+    pub cut_off: usize,
     pub starts: usize,
     pub states: BTreeMap<String, usize>,
     pub causes: BTreeMap<String, usize>,
+    /// Jobs that were taken for lost, and whose true end came.
+    pub corrected: usize,
     pub lines: usize,
-    /// Lines of jobs that were not sent when their agent was killed, and of which the log says nothing.
-    pub lines_lost_with_agents: usize,
+    /// Lines that restic wrote and that no agent lived to read.
+    pub unread: usize,
     pub faults: BTreeMap<Fault, u64>,
-    /// Agents, control plane, restic.
-    pub killed: [u64; 3],
+    /// What else was done, and how often.
+    pub torments: BTreeMap<&'static str, u64>,
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [agents, control, restic] = self.killed;
-        writeln!(f, "seed {}: {} jobs, lost 0, doubled 0, restic started {} times", self.seed, self.jobs, self.starts)?;
-        writeln!(f, "  ends {:?}", self.states)?;
+        let Self { seed, seconds, pressed, fires, starts, .. } = self;
+        writeln!(f, "seed {seed}: {} jobs in {seconds} s, lost 0, doubled 0", pressed + fires)?;
+        writeln!(f, "  {pressed} by Run now, {fires} by schedules, restic started {starts} times")?;
+        writeln!(f, "  fires: {} stood for by later ones, {} cut off by the end", self.stood_for, self.cut_off)?;
+        writeln!(f, "  ends {:?}, of which {} were taken for lost before", self.states, self.corrected)?;
         writeln!(f, "  causes {:?}", self.causes)?;
         writeln!(f, "  faults {:?}", self.faults)?;
-        writeln!(f, "  killed: {agents} agents, {control} control planes, {restic} restics")?;
-        write!(f, "  {} log lines, {} lost with killed agents", self.lines, self.lines_lost_with_agents)
+        writeln!(f, "  torments {:?}", self.torments)?;
+        write!(
+            f,
+            "  {} log lines, each once; {} more were in no agent's hands when it was killed",
+            self.lines, self.unread
+        )
     }
 }
 
-/// One start of the fake: how many lines it means to print.
+/// Starts of the fake by job: how many lines each means to print.
 type Starts = HashMap<String, Vec<usize>>;
 
 fn starts(agent: &Agent) -> Starts {
@@ -60,24 +83,35 @@ fn starts(agent: &Agent) -> Starts {
 }
 
 /// Holds the fleet to all of it.
-pub async fn hold(script: &Script, control: &ControlPlane, hosts: &[Host], pressed: &[String]) -> Figures {
-    let mut figures = Figures { jobs: pressed.len(), ..Figures::default() };
-    let distinct: HashSet<&String> = pressed.iter().collect();
+pub async fn hold(script: &Script, control: &ControlPlane, hosts: &[Host], pressed: &Pressed) -> Figures {
+    let mut figures = Figures { pressed: pressed.len(), ..Figures::default() };
+    let distinct: HashSet<&str> = pressed.iter().map(String::as_str).collect();
     assert_eq!(distinct.len(), pressed.len(), "two keys gave one job");
+    let mut found = 0;
     for host in hosts {
         until_told(&host.agent).await;
         let starts = starts(&host.agent);
         let jobs = jobs_of(script, &host.agent.host).await;
+        let logs = logs_of(script, &jobs).await;
         for job in &jobs {
-            assert!(distinct.contains(&job["id"].as_str().unwrap().to_owned()), "a job that nobody asked for: {job}");
-            one(script, job, &starts, &host.deaths, &mut figures).await;
+            let asked_for = distinct.contains(text(job, "id"));
+            assert!(asked_for != job["due_at"].is_string(), "a job that nobody asked for: {job}");
+            found += usize::from(asked_for);
+            one(job, &logs[text(job, "id")], &starts, &mut figures);
         }
         assert!(starts.keys().all(|id| jobs.iter().any(|j| j["id"] == **id)), "restic ran for a job that is not there");
+        for cron in &host.crons {
+            fires(&jobs, cron, &mut figures);
+        }
     }
-    assert_eq!(figures.states.values().sum::<usize>(), pressed.len(), "jobs were lost or doubled: {figures:?}");
+    assert_eq!(found, pressed.len(), "jobs were lost: {figures:?}");
     let (content, said) = control.doctor();
     assert!(content && said.trim() == "ok", "the doctor says:\n{said}");
     figures
+}
+
+fn text<'a>(job: &'a Value, field: &str) -> &'a str {
+    job[field].as_str().unwrap_or_default()
 }
 
 /// Waits until the agent's journal is empty.
@@ -109,45 +143,80 @@ async fn jobs_of(script: &Script, host: &str) -> Vec<Value> {
     }
 }
 
-async fn one(script: &Script, job: &Value, starts: &Starts, deaths: &[i64], figures: &mut Figures) {
-    let (id, state) = (job["id"].as_str().unwrap(), job["state"].as_str().unwrap());
+/// Holds a minutely schedule to it: from its first fire to its last, each minute is there once, as a run, as skipped, or stood for.
+fn fires(jobs: &[Value], schedule: &str, figures: &mut Figures) {
+    let mine: Vec<&Value> = jobs.iter().filter(|j| text(j, "schedule_id") == schedule).collect();
+    let mut minutes: Vec<(i64, bool)> = Vec::new();
+    for job in &mine {
+        minutes.push((minute(&job["due_at"]), job["state"] == "missed"));
+        assert!(job["stands_for"]["more"].as_u64().unwrap_or(0) == 0, "no clock went that far: {job}");
+        let stood_for = job["stands_for"]["fires"].as_array().map_or(&[][..], Vec::as_slice);
+        minutes.extend(stood_for.iter().map(|due| (minute(due), false)));
+    }
+    minutes.sort_unstable();
+    for pair in minutes.windows(2) {
+        assert_eq!(pair[0].0 + 1, pair[1].0, "fires of {schedule} are missing or doubled: {minutes:?}");
+    }
+    // The last one may have come at the moment in which its host heard that the schedule is over.
+    let missed = minutes.iter().filter(|(_, missed)| *missed).count();
     assert!(
-        ["succeeded", "warning", "failed"].contains(&state),
-        "not an end, or lost though its agent came back: {job}"
+        missed == usize::from(minutes.last().is_some_and(|(_, m)| *m)),
+        "fires of {schedule} were missed: {minutes:?}"
     );
+    figures.fires += mine.len();
+    figures.stood_for += minutes.len() - mine.len();
+    figures.cut_off += missed;
+}
+
+fn minute(at: &Value) -> i64 {
+    serde_json::from_value::<Timestamp>(at.clone()).unwrap().seconds() / 60
+}
+
+fn one(job: &Value, lines: &[String], starts: &Starts, figures: &mut Figures) {
+    let (id, state) = (text(job, "id"), text(job, "state"));
     *figures.states.entry(state.to_owned()).or_default() += 1;
     let cause = job["result"]["cause"]["code"].as_str().unwrap_or("none");
     *figures.causes.entry(cause.to_owned()).or_default() += 1;
     let started = starts.get(id).map_or(&[][..], Vec::as_slice);
+    if matches!(state, "skipped" | "missed") && job["due_at"].is_string() {
+        assert!(started.is_empty() && lines.len() == 1, "it did not run, but restic did: {job} {lines:?}");
+        return;
+    }
+    let is_end = ["succeeded", "warning", "failed"].contains(&state);
+    assert!(is_end, "not an end, or lost though its agent came back: {job} {lines:?}");
     assert!(started.len() <= 1, "restic was started {} times for one job: {job}", started.len());
     assert!(state == "failed" || started.len() == 1, "it succeeded without restic: {job}");
     figures.starts += started.len();
-    let lines = log_of(script, id).await;
-    let numbers: Vec<usize> =
-        lines.iter().filter_map(|l| l.strip_prefix("chaos ")?.split(' ').next()?.parse().ok()).collect();
-    assert!(numbers.windows(2).all(|w| w[0] < w[1]), "lines are doubled or out of order: {numbers:?} {job}");
-    figures.lines += numbers.len();
     let ends =
         lines.iter().filter(|l| l.starts_with("succeeded") || l.starts_with("ended with") || l.starts_with("failed"));
     assert_eq!(ends.count(), 1, "one end is said once: {lines:?} {job}");
-    let is_whole = numbers.iter().copied().eq(1..=numbers.len());
-    let meant = started.first().copied().unwrap_or(0);
-    let killed = cause == "restic_crashed" || cause == "agent_restarted";
-    if (is_whole && (numbers.len() == meant || cause == "restic_crashed"))
-        || lines.iter().any(|l| l.contains("were left out"))
-    {
-        return;
-    }
-    // What an agent held in memory when it was killed is gone.
-    let died = deaths.iter().any(|at| (time(job, "started_at")..time(job, "finished_at") + 15_000_000).contains(at));
-    assert!(died || cause == "agent_restarted", "lines are missing ({numbers:?} of {meant}): {job}");
-    if !killed {
-        figures.lines_lost_with_agents += meant - numbers.len();
-    }
+    figures.corrected += usize::from(lines.iter().any(|l| l == "the agent stopped answering"));
+    let heard: Vec<usize> =
+        lines.iter().filter_map(|l| l.strip_prefix("chaos ")?.split(' ').next()?.parse().ok()).collect();
+    assert!(heard.iter().copied().eq(1..=heard.len()), "lines are lost, doubled or out of order: {heard:?} {job}");
+    figures.lines += heard.len();
+    // Only what a killed restic did not write, and what a killed agent did not read, may be missing, and only at the end.
+    let missing = started.first().map_or(0, |meant| meant - heard.len());
+    assert!(
+        missing == 0 || matches!(cause, "restic_crashed" | "agent_restarted"),
+        "the log ends early: {heard:?} {job}"
+    );
+    figures.unread += missing;
 }
 
-fn time(job: &Value, field: &str) -> i64 {
-    serde_json::from_value::<Timestamp>(job[field].clone()).map_or(0, |t| t.micros())
+/// The logs of all jobs, read a few at a time.
+async fn logs_of(script: &Script, jobs: &[Value]) -> HashMap<String, Vec<String>> {
+    let (mut reading, mut logs) = (JoinSet::new(), HashMap::new());
+    for job in jobs {
+        let (script, id) = (script.clone(), text(job, "id").to_owned());
+        reading.spawn(async move { (log_of(&script, &id).await, id) });
+        if reading.len() >= AT_ONCE {
+            let (log, id) = reading.join_next().await.unwrap().unwrap();
+            logs.insert(id, log);
+        }
+    }
+    logs.extend(reading.join_all().await.into_iter().map(|(log, id)| (id, log)));
+    logs
 }
 
 async fn log_of(script: &Script, id: &str) -> Vec<String> {

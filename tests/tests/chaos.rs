@@ -2,58 +2,34 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use restic_manager_tests::chaos::{self, Bed, Plan};
+use restic_manager_tests::calm::{calm, held, judged, release, until_restic_runs};
+use restic_manager_tests::chaos::{self, Plan, Time};
 use restic_manager_tests::proxy::Fault;
-use restic_manager_tests::{torment, verdict};
-use std::time::Duration;
+use restic_manager_tests::torment;
 
-async fn by_seed(seed: u64, jobs: usize) {
-    let run = chaos::run(Plan::new(seed, jobs, 4));
-    let figures = tokio::time::timeout(Duration::from_secs(170), run).await;
-    println!("{}", figures.unwrap_or_else(|_| panic!("seed {seed} does not come to an end")));
+async fn by_seed(seed: u64, jobs: usize, agents: usize, time: Time) {
+    println!("{}", chaos::run(Plan::new(seed, jobs, agents, time)).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_or_doubled_with_seed_1() {
-    by_seed(1, 160).await;
+async fn nothing_is_lost_or_doubled_in_fast_time() {
+    by_seed(1, 900, 6, Time::Fast(20)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_or_doubled_with_seed_2() {
-    by_seed(2, 160).await;
+async fn nor_with_another_seed() {
+    by_seed(3, 500, 4, Time::Fast(20)).await;
 }
 
-/// One host with one schedule, no chance.
-const CALM: Plan = Plan { seed: 7, jobs: 1, agents: 1, lanes: 1, faults: 0, kills: false };
-
-/// A calm fleet whose one backup takes some time, for sure.
-async fn calm(millis: u64) -> Bed {
-    let bed = Bed::start(&CALM).await;
-    let home = bed.agents[0].0.dir.path();
-    std::fs::write(home.join("pace"), format!("{millis}")).unwrap();
-    bed
-}
-
-async fn judged(bed: Bed, job: &str) -> verdict::Figures {
-    bed.script.ended(job).await;
-    let hosts: Vec<verdict::Host> =
-        bed.agents.into_iter().map(|(agent, _)| verdict::Host { agent, deaths: vec![] }).collect();
-    verdict::hold(&bed.script, &bed.control, &hosts, &[job.to_owned()]).await
-}
-
-async fn until_restic_runs(bed: &Bed) -> u32 {
-    loop {
-        if let Some(pid) = torment::running(bed.agents[0].0.dir.path()).first() {
-            return *pid;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled_when_clocks_are_set() {
+    by_seed(2, 300, 4, Time::Moved).await;
 }
 
 async fn a_fault_at(path: &'static str, fault: Fault) {
-    let bed = calm(200).await;
+    let bed = calm().await;
     bed.proxy.order(path, fault);
-    let job = bed.script.run(&bed.agents[0].1[0], "once").await;
+    let job = bed.script.run(&bed.hosts[0].lanes[0], "once").await;
     bed.proxy.until_done().await;
     assert_eq!(judged(bed, &job).await.starts, 1);
 }
@@ -80,13 +56,13 @@ async fn a_chunk_whose_answer_is_lost_is_there_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_poll_answer_lost_after_the_job_was_dispatched_is_offered_again() {
-    let bed = calm(200).await;
-    let (agent, schedules) = &bed.agents[0];
-    agent.until_said("new desired state").await;
+    let bed = calm().await;
+    let host = &bed.hosts[0];
+    host.agent.until_said("new desired state").await;
     // The poll that is parked now was let through; this cuts it, and the next one loses its answer.
     bed.proxy.order("/poll", Fault::LoseAnswer);
     bed.proxy.cut_all();
-    let job = bed.script.run(&schedules[0], "once").await;
+    let job = bed.script.run(&host.lanes[0], "once").await;
     bed.proxy.until_done().await;
     bed.script.ended(&job).await;
     let attempt = bed.script.get(&format!("/api/v1/jobs/{job}")).await["attempt"].as_i64();
@@ -96,8 +72,8 @@ async fn a_poll_answer_lost_after_the_job_was_dispatched_is_offered_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_job_posted_twice_is_one_job() {
-    let bed = calm(200).await;
-    let schedule = bed.agents[0].1[0].clone();
+    let bed = calm().await;
+    let schedule = bed.hosts[0].lanes[0].clone();
     let (one, other) = tokio::join!(bed.script.run(&schedule, "key"), bed.script.run(&schedule, "key"));
     assert_eq!(one, other);
     bed.script.ended(&one).await;
@@ -107,26 +83,26 @@ async fn the_same_job_posted_twice_is_one_job() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_during_a_job_hears_of_its_one_end() {
-    let mut bed = calm(6_000).await;
-    let job = bed.script.run(&bed.agents[0].1[0], "once").await;
+    let mut bed = held(Plan::calm()).await;
+    let job = bed.script.run(&bed.hosts[0].lanes[0], "once").await;
     until_restic_runs(&bed).await;
     bed.control.crash();
     bed.control.revive();
+    release(&bed);
     assert_eq!(judged(bed, &job).await.starts, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_aborts_no_backup_and_loses_no_job() {
-    let bed = calm(6_000).await;
-    let job = bed.script.run(&bed.agents[0].1[0], "once").await;
+    let bed = held(Plan::calm()).await;
+    let job = bed.script.run(&bed.hosts[0].lanes[0], "once").await;
     let pid = until_restic_runs(&bed).await;
     bed.proxy.cut_all();
     bed.proxy.order("/chunks", Fault::LoseRequest);
     bed.proxy.until_done().await;
-    let still = torment::running(bed.agents[0].0.dir.path());
-    let job_now = bed.script.get(&format!("/api/v1/jobs/{job}")).await;
-    assert!(still.contains(&pid) || job_now["result"]["exit_code"].is_i64(), "restic was stopped: {job_now}");
-    assert_ne!(job_now["state"], "lost", "the reaper is not quicker than the reconnect");
+    assert!(torment::running(bed.home()).contains(&pid), "restic was stopped");
+    release(&bed);
     let figures = judged(bed, &job).await;
+    assert_eq!((figures.starts, figures.corrected), (1, 0), "the reaper is not quicker than the reconnect");
     assert_eq!(figures.causes.get("agent_restarted"), None);
 }

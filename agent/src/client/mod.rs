@@ -1,6 +1,7 @@
 //! Requests to the control plane, and the few that go to a storage. The only place that knows the HTTP library. Signs each request with the agent's own short-lived token, and keeps the difference to the server's clock.
 
 mod error;
+pub mod s3;
 pub mod setup;
 pub mod storage;
 

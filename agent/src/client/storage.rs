@@ -1,5 +1,5 @@
 //! The few requests that go to a storage directly, beside restic: is it there, what may this credential do, and the removal of one lock.
-//! Knows the protocol of a rest-server, and how to send a request that somebody else has signed.
+//! Knows the protocol of a rest-server.
 
 use super::{ClientError, setup};
 use crate::restic::url::Location;
@@ -64,33 +64,6 @@ impl Storage {
         let response = request.send().await.map_err(|e| ClientError::from_reqwest(&e))?;
         Ok(response.status().as_u16())
     }
-}
-
-/// Sends a DELETE whose headers were signed before; gives the status and the beginning of the answer.
-///
-/// # Errors
-/// [`ClientError`] if there was no answer.
-pub async fn delete_signed(
-    url: &Url,
-    headers: &[(&'static str, String)],
-    proxy: Option<&str>,
-    ca: Option<&Path>,
-) -> Result<(u16, String), ClientError> {
-    let http = setup::storage_client(proxy.filter(|_| !is_loopback(url)), ca)?;
-    let mut request = http.delete(url.clone()).timeout(PATIENCE);
-    for (name, value) in headers {
-        request = request.header(*name, value);
-    }
-    let mut response = request.send().await.map_err(|e| ClientError::from_reqwest(&e))?;
-    let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Ok(Some(part)) = response.chunk().await {
-        body.extend_from_slice(&part);
-        if body.len() > 4096 {
-            break;
-        }
-    }
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// As Go's own rule, which restic follows: nothing on this machine goes through a proxy.

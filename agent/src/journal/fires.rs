@@ -90,12 +90,32 @@ impl Journal {
         Ok(())
     }
 
-    /// A schedule is followed no more.
+    /// A schedule's line is followed no longer, and was up to here. Kept until the control plane knows.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn unfollow(&self, schedule: ScheduleId) -> Result<(), JournalError> {
-        self.db().execute("DELETE FROM ledgers WHERE schedule = ?1", [schedule.to_string()])?;
+    pub fn unfollow(&self, last: &FireLedger) -> Result<(), JournalError> {
+        let schedule = last.schedule_id.to_string();
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        tx.execute(
+            "INSERT INTO ended (schedule, cron, timezone, since, until) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![schedule, last.cron, last.timezone, last.since.micros(), last.until.micros()],
+        )?;
+        tx.execute("DELETE FROM ledgers WHERE schedule = ?1", [schedule])?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// The control plane knows that this line ended.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn end_is_known(&self, last: &FireLedger) -> Result<(), JournalError> {
+        self.db().execute(
+            "DELETE FROM ended WHERE schedule = ?1 AND since = ?2 AND until = ?3",
+            params![last.schedule_id.to_string(), last.since.micros(), last.until.micros()],
+        )?;
         Ok(())
     }
 
@@ -104,8 +124,21 @@ impl Journal {
     /// # Errors
     /// When the disk refuses.
     pub fn ledgers(&self) -> Result<Vec<FireLedger>, JournalError> {
+        self.ledgers_in("ledgers", false)
+    }
+
+    /// What was followed, and the control plane may not know that it ended; oldest first.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn ended(&self) -> Result<Vec<FireLedger>, JournalError> {
+        self.ledgers_in("ended", true)
+    }
+
+    fn ledgers_in(&self, table: &str, ended: bool) -> Result<Vec<FireLedger>, JournalError> {
         let db = self.db();
-        let mut query = db.prepare("SELECT schedule, cron, timezone, since, until FROM ledgers")?;
+        let mut query =
+            db.prepare(&format!("SELECT schedule, cron, timezone, since, until FROM {table} ORDER BY rowid"))?;
         let rows = query.query_map([], |row| {
             let ledger = |schedule_id| -> rusqlite::Result<FireLedger> {
                 Ok(FireLedger {
@@ -114,6 +147,7 @@ impl Journal {
                     timezone: row.get(2)?,
                     since: Timestamp::from_micros(row.get(3)?),
                     until: Timestamp::from_micros(row.get(4)?),
+                    ended,
                 })
             };
             row.get::<_, String>(0)?.parse().ok().map(ledger).transpose()
@@ -153,6 +187,15 @@ impl Journal {
         let mut query = db.prepare("SELECT id FROM jobs WHERE phase = 'finished' ORDER BY accepted_at, rowid")?;
         let rows = query.query_map([], |row| row.get::<_, String>(0))?;
         Ok(rows.collect::<Result<Vec<_>, _>>()?.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// A job's place among the others: who came first has the lower one. None if it is not here.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn place(&self, job: JobId) -> Result<Option<i64>, JournalError> {
+        let sql = "SELECT rowid FROM jobs WHERE id = ?1";
+        Ok(self.db().query_row(sql, [job.to_string()], |row| row.get(0)).optional()?)
     }
 
     /// The attempt of an ended job that the control plane had offered; none for a fire.

@@ -127,7 +127,7 @@ impl Work<'_> {
                 Ok(()) | Err(_) => Removal::Done,
             };
         }
-        let around = &self.agent.surroundings;
+        let around = &self.around;
         let storage =
             Storage::rest(&repository.spec.url, &repository.secrets, around.proxy.as_deref(), around.ca.as_deref());
         let answer = match storage {

@@ -90,7 +90,7 @@ impl Work<'_> {
         let done = done.await;
         // restic has no word for a folder that is not there. The top of a snapshot always is.
         let nothing = matches!(&done.outcome, Some(Outcome::Ls { entries, .. }) if entries.is_empty());
-        if nothing && path.trim_matches('/') != "" {
+        if nothing && !path.trim_matches('/').is_empty() {
             let verdict = Verdict::failed(CauseCode::ResticFailed, format!("{path} is not in the snapshot"));
             return Done { verdict, outcome: None, ..done };
         }

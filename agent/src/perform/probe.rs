@@ -2,6 +2,8 @@
 //! is asked by asking for the removal of something that cannot exist: nothing can be lost by it.
 
 use super::{Repository, Work};
+use crate::client::ClientError;
+use crate::client::s3::S3;
 use crate::client::storage::Storage;
 use crate::report::Done;
 use crate::restic::argv::Operation;
@@ -25,7 +27,7 @@ impl Work<'_> {
     }
 
     async fn ask_all(&self, repository: &Repository, report: &mut ProbeReport) -> Done {
-        let around = &self.agent.surroundings;
+        let around = &self.around;
         match preflight::ask(&repository.spec.url, &repository.secrets, around).await {
             Answer::Hopeless(code, why) => {
                 report.evidence.push(why.clone());
@@ -79,6 +81,7 @@ impl Work<'_> {
         let location = Location::parse(&repository.spec.url);
         let (verdict, evidence) = match location.backend() {
             "rest" => self.may_delete_at_rest(repository).await,
+            "s3" => self.may_delete_at_s3(repository).await,
             "local" => at_folder(&location),
             "sftp" => (
                 DeleteVerdict::CannotTell,
@@ -96,7 +99,7 @@ impl Work<'_> {
     }
 
     async fn may_delete_at_rest(&self, repository: &Repository) -> (DeleteVerdict, Vec<String>) {
-        let around = &self.agent.surroundings;
+        let around = &self.around;
         let storage =
             Storage::rest(&repository.spec.url, &repository.secrets, around.proxy.as_deref(), around.ca.as_deref());
         let Ok(Some(storage)) = storage else { return (DeleteVerdict::CannotTell, Vec::new()) };
@@ -114,6 +117,43 @@ impl Work<'_> {
             }
         }
         (by_answers(answers[0], answers[1]), evidence)
+    }
+
+    async fn may_delete_at_s3(&self, repository: &Repository) -> (DeleteVerdict, Vec<String>) {
+        let around = &self.around;
+        let s3 = S3::open(&repository.spec.url, &repository.secrets, around.proxy.as_deref(), around.ca.as_deref());
+        let Ok(Some(s3)) = s3 else {
+            return (DeleteVerdict::CannotTell, vec!["the key is not among the credential's settings".into()]);
+        };
+        let (config, data) = (s3.head_config().await, s3.delete_data(NOTHING).await);
+        let mut evidence = vec![];
+        let mut said = |what: &str, answer: Result<u16, ClientError>| match answer {
+            Ok(status) => {
+                evidence.push(format!("{what}: the storage answers {status}"));
+                Some(status)
+            }
+            Err(e) => {
+                evidence.push(format!("{what}: {e}"));
+                None
+            }
+        };
+        let config = said("asked for the repository's configuration", config);
+        let data = said("asked to delete an object that cannot exist in data/", data);
+        let verdict = by_s3(config, data);
+        if verdict == DeleteVerdict::CanDelete {
+            evidence.push("versions or an object lock of the bucket may protect what is there all the same; that is not seen from here".into());
+        }
+        (verdict, evidence)
+    }
+}
+
+/// The rule for S3: a key that may read the repository and is refused the deletion cannot delete. The storage answers a deletion that it
+/// allows as done, whether or not there was such an object.
+fn by_s3(config: Option<u16>, data: Option<u16>) -> DeleteVerdict {
+    match (config, data) {
+        (_, Some(200 | 204 | 404)) => DeleteVerdict::CanDelete,
+        (Some(200), Some(403)) => DeleteVerdict::AppendOnly,
+        (Some(_) | None, Some(_) | None) => DeleteVerdict::CannotTell,
     }
 }
 
@@ -166,6 +206,16 @@ mod tests {
             ("no answer", None, None, CannotTell),
         ] {
             assert_eq!(by_answers(data, locks), want, "{what}");
+        }
+        for (config, data, want) in [
+            (Some(200), Some(403), AppendOnly),
+            (Some(200), Some(204), CanDelete),
+            (Some(403), Some(403), CannotTell),
+            (Some(404), Some(403), CannotTell),
+            (Some(200), Some(500), CannotTell),
+            (None, None, CannotTell),
+        ] {
+            assert_eq!(by_s3(config, data), want, "{config:?} {data:?}");
         }
         assert_eq!(id_of("x\n{\n \"id\": \"ab\"\n}\n"), Some("ab".into()));
         assert_eq!(id_of("}{"), None);

@@ -18,9 +18,8 @@ impl Work<'_> {
             let message = "tags are either set, or added and removed; neither or both was asked for";
             return self.failed(Verdict::failed(CauseCode::ResticFailed, message));
         }
-        let (_, Some(before)) = self.list(repository, snapshots, true).await else {
-            return self.failed(Verdict::failed(CauseCode::ResticFailed, "the snapshots cannot be looked up first"));
-        };
+        let (looked, before) = self.list(repository, snapshots, true).await;
+        let Some(before) = before else { return looked };
         let (mut done, said) = self.replacing(repository, Operation::Tag { snapshots, change }).await;
         let Some((said, words)) = said else { return done };
         let replaced = if said.pairs.is_empty() && said.changed > 0 {

@@ -72,7 +72,7 @@ impl Work<'_> {
         Context {
             host: &self.state.host_name,
             dir: self.dir.path(),
-            ca: self.agent.surroundings.ca.as_deref(),
+            ca: self.around.ca.as_deref(),
             version: self.restic.version,
         }
     }

@@ -132,8 +132,23 @@ fn judged(version: &str, case: &str, command: Command, stopped: Option<StopReaso
 #[test]
 fn every_version_of_the_same_trouble_gets_the_same_cause() {
     use CauseCode as C;
-    use Command::{Backup, Init, Snapshots};
+    use Command::{Backup, Check, Copy, Forget, Init, KeyList, KeyRemove, Prune, Snapshots, Tag};
     let cases = [
+        ("check-text", Check, End::Succeeded, None),
+        ("check-text-corrupt-pack", Check, End::Failed, Some(C::RepositoryDamaged)),
+        ("check-text-missing-pack", Check, End::Failed, Some(C::RepositoryDamaged)),
+        ("prune-text", Prune, End::Succeeded, None),
+        ("prune-text-nothing", Prune, End::Succeeded, None),
+        ("conc-prune-during-backup", Prune, End::Failed, Some(C::RepositoryLocked)),
+        ("conc-prune-retry-lock-text", Prune, End::Succeeded, None),
+        ("tag-json-add", Tag, End::Succeeded, None),
+        ("tag-json-noop", Tag, End::Succeeded, None),
+        ("tag-json-missing-snapshot", Tag, End::Failed, Some(C::SnapshotMissing)),
+        ("forget-json-by-unknown-id", Forget, End::Succeeded, None),
+        ("copy-wrong-from-password", Copy, End::Failed, Some(C::WrongPassword)),
+        ("copy-text-again", Copy, End::Succeeded, None),
+        ("key-list-json-two", KeyList, End::Succeeded, None),
+        ("key-remove-current-refused", KeyRemove, End::Failed, Some(C::ResticFailed)),
         ("backup-first-json", Backup, End::Succeeded, None),
         ("backup-unreadable-json", Backup, End::Warning, Some(C::SourceUnreadable)),
         ("backup-unreadable-dir-json", Backup, End::Warning, Some(C::SourceUnreadable)),
@@ -170,7 +185,7 @@ fn every_version_of_the_same_trouble_gets_the_same_cause() {
             judged_runs += 1;
         }
     }
-    assert!(judged_runs > 60, "only {judged_runs} recorded runs were found");
+    assert!(judged_runs > 100, "only {judged_runs} recorded runs were found");
 }
 
 #[test]
@@ -186,4 +201,20 @@ fn a_cancelled_backup_is_cancelled_in_every_version() {
         assert_eq!(verdict.end, End::Cancelled, "{version}/{case}");
         assert_ne!(judged(version, case, Command::Backup, None).end, End::Succeeded);
     }
+}
+
+#[test]
+fn a_cancelled_prune_is_cancelled_and_says_what_it_left() {
+    for version in ["0.14", "0.18", "0.19"] {
+        let verdict = judged(version, "cancel-prune-sigint", Command::Prune, Some(StopReason::Cancelled));
+        assert_eq!(verdict.end, End::Cancelled, "{version}");
+        assert!(verdict.cause.is_some_and(|c| c.message.contains("no snapshot lost anything")), "{version}");
+        assert_ne!(judged(version, "cancel-prune-sigint", Command::Prune, None).end, End::Succeeded, "{version}");
+    }
+    let killed = Evidence {
+        killed: true,
+        stopped: Some(StopReason::Cancelled),
+        ..evidence(V18, Command::Check, Exit::Signal(9), "")
+    };
+    assert!(judge(&killed).cause.is_some_and(|c| c.message.contains("a lock of it may have stayed")));
 }

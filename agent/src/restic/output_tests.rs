@@ -74,3 +74,44 @@ fn last_words_are_the_exit_error_or_the_fatal_lines() {
     (0..9000).for_each(|_| drop(t.stderr("a line of many words that fills the memory", T0)));
     assert!(t.all_words().len() < 2 * TAIL);
 }
+
+#[test]
+fn text_shows_steps_and_counters_and_never_goes_back_in_a_step() {
+    let mut t = Transcript::default();
+    let mut seen = Vec::new();
+    for line in [
+        "repo already locked, waiting up to 15m0s for the lock",
+        "loading indexes...",
+        "collecting packs for deletion and repacking",
+        "[0:00] 100.00%  12 / 12 packs processed",
+        "to repack:             2 blobs / 683.811 KiB",
+        "repacking packs",
+        "[0:01] 50.00%  1 / 2 packs repacked",
+        "[0:02] 40.00%  0 / 2 packs repacked",
+        "rebuilding index",
+        "[0:00] 100.00%  2 / 2 indexes processed",
+        "[0:00]          0 old indexes deleted",
+    ] {
+        t.stdout(line);
+        let p = t.progress();
+        seen.push((p.phase, p.step.clone().unwrap_or_default(), p.percent, p.units_done));
+    }
+    let running = |step: &str, percent, done| (Phase::Running, step.to_owned(), percent, done);
+    let collecting = "collecting packs for deletion and repacking";
+    assert_eq!(
+        seen,
+        [
+            (Phase::WaitingForLock, String::new(), None, None),
+            running("loading indexes", None, None),
+            running(collecting, None, None),
+            running(collecting, Some(1.0), Some(12)),
+            running(collecting, Some(1.0), Some(12)),
+            running("repacking packs", None, None),
+            running("repacking packs", Some(0.5), Some(1)),
+            running("repacking packs", Some(0.5), Some(1)),
+            running("rebuilding index", None, None),
+            running("rebuilding index", Some(1.0), Some(2)),
+            running("rebuilding index (old indexes deleted)", None, Some(0)),
+        ]
+    );
+}

@@ -139,6 +139,7 @@ impl Control {
             id,
             name: "r".into(),
             url: url.into(),
+            ca_pem: None,
             mode,
             init_if_missing,
             secrets: sealed.expect("seals"),
@@ -160,6 +161,7 @@ impl Control {
             state_version,
             task,
             secrets: None,
+            repository_url: None,
         };
         memory.offers.push(offer.clone());
         drop(memory);
@@ -176,7 +178,15 @@ impl Control {
         let json = secrets.to_json();
         let sealed = seal::seal(&self.shared.key, &memory.sealing_key, self.shared.host, &name, json.as_bytes());
         let secrets = Some(sealed.expect("seals"));
-        memory.offers.push(Offer { id, attempt: 1, schedule_id: None, state_version, task, secrets });
+        memory.offers.push(Offer {
+            id,
+            attempt: 1,
+            schedule_id: None,
+            state_version,
+            task,
+            repository_url: None,
+            secrets,
+        });
         drop(memory);
         self.shared.changed.notify_all();
         id

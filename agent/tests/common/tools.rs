@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -31,7 +32,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 
 /// Every restic there is: of the PATH, and of the releases that the test script unpacks.
 pub fn all_restics() -> Vec<Restic> {
-    let unpacked = ["trixie", "bookworm"].map(|suite| cache().join(suite).join("usr/bin/restic"));
+    let unpacked = ["trixie", "bookworm", "sid"].map(|suite| cache().join(suite).join("usr/bin/restic"));
     let mut found: Vec<Restic> = Vec::new();
     for path in on_path("restic").into_iter().chain(unpacked.into_iter().filter(|p| p.exists())) {
         let output = Command::new(&path).args(["version", "--json"]).output().expect("restic runs");
@@ -49,38 +50,76 @@ pub fn restic() -> Restic {
     all_restics().into_iter().max_by_key(|r| r.version).expect("one at least")
 }
 
-/// A rest-server, append-only with private repositories, for the user `alice`.
+/// A rest-server with private repositories, for the user `alice`.
 pub struct RestServer {
-    child: Child,
+    program: PathBuf,
+    mode: Vec<String>,
+    child: Option<Child>,
     port: u16,
-    _data: TempDir,
+    data: Arc<TempDir>,
 }
 
 impl RestServer {
+    /// Append-only.
     pub fn start() -> Self {
+        Self::with(&["--append-only"])
+    }
+
+    /// With these flags.
+    pub fn with(mode: &[&str]) -> Self {
+        let data = tempfile::tempdir().expect("dir");
+        // SHA-1 of `pw/1 %`.
+        std::fs::write(data.path().join(".htpasswd"), format!("alice:{{SHA}}{}\n", sha1_base64("pw/1 %")))
+            .expect("writes");
+        Self::over(Arc::new(data), mode)
+    }
+
+    /// A second one over the same folder.
+    pub fn beside(&self, mode: &[&str]) -> Self {
+        Self::over(Arc::clone(&self.data), mode)
+    }
+
+    fn over(data: Arc<TempDir>, mode: &[&str]) -> Self {
         let unpacked = cache().join("trixie/usr/bin/restic-rest-server");
         let program = on_path("rest-server")
             .or_else(|| on_path("restic-rest-server"))
             .or_else(|| unpacked.exists().then_some(unpacked));
         let program = program.unwrap_or_else(|| panic!("there is no rest-server: {HINT}"));
-        let data = tempfile::tempdir().expect("dir");
-        // SHA-1 of `pw/1 %`.
-        std::fs::write(data.path().join(".htpasswd"), format!("alice:{{SHA}}{}\n", sha1_base64("pw/1 %")))
-            .expect("writes");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-        let child = Command::new(program)
-            .args(["--path", &data.path().to_string_lossy(), "--listen", &format!("127.0.0.1:{port}")])
-            .args(["--append-only", "--private-repos"])
+        let mode = mode.iter().map(|m| (*m).to_owned()).collect();
+        let mut server = Self { program, mode, child: None, port, data };
+        server.run();
+        server
+    }
+
+    /// Starts it (again).
+    pub fn run(&mut self) {
+        let child = Command::new(&self.program)
+            .args(["--path", &self.data.path().to_string_lossy(), "--listen", &format!("127.0.0.1:{}", self.port)])
+            .arg("--private-repos")
+            .args(&self.mode)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("starts");
+        self.child = Some(child);
         let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(Instant::now() < end, "rest-server does not listen");
             std::thread::yield_now();
         }
-        Self { child, port, _data: data }
+    }
+
+    /// As if its machine lost power.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().and_then(|()| child.wait()).expect("killed");
+        }
+    }
+
+    /// The folder of a repository.
+    pub fn folder(&self, repository: &str) -> PathBuf {
+        self.data.path().join("alice").join(repository)
     }
 
     pub fn url(&self, repository: &str) -> String {
@@ -113,8 +152,10 @@ impl RestServer {
 
 impl Drop for RestServer {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

@@ -10,15 +10,17 @@ use tokio::task::JoinHandle;
 
 /// How often it is written back who was heard from.
 const SEEN: Duration = Duration::from_secs(5);
-/// How often silent jobs are looked for.
-const SILENT: Duration = Duration::from_secs(10);
+/// How often silent jobs are looked for in the time that they may be silent.
+const LOOKS: u32 = 12;
 
 /// Starts all of them; they end when the server stops. What repositories need is looked at every `upkeep`, or never if that is zero.
 #[must_use]
 pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
         every("seen", SEEN, s, |s| async move { ingest::write_back_seen(&s).await }),
-        every("silent jobs", SILENT, s, |s| async move { ingest::lose_silent(&s, Timestamp::now()).await }),
+        every("silent jobs", (s.leased() / LOOKS).max(Duration::from_secs(1)), s, |s| async move {
+            ingest::lose_silent(&s, Timestamp::now()).await
+        }),
     ];
     if !upkeep.is_zero() {
         tasks.push(every(

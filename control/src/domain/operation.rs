@@ -134,6 +134,7 @@ fn as_text<S: serde::Serializer>(version: &Version, s: S) -> Result<S::Ok, S::Er
 const V14: Version = Version::new(0, 14, 0);
 const V15: Version = Version::new(0, 15, 0);
 const V16: Version = Version::new(0, 16, 0);
+const V17: Version = Version::new(0, 17, 0);
 
 type Line = (JobKind, &'static str, Role, Need, Sharing, bool, bool, Version, Source, &'static str);
 
@@ -162,7 +163,7 @@ const TABLE: [Line; 25] = {
         (K::Tag,             "Change tags",              Operator, Full,    Exclusive, false, false, V14, Unknown, "Changes the tags of snapshots; they get new ids by it."),
         (K::Rewrite,         "Remove paths from history", Admin,   Full,    Exclusive, true,  false, V15, Text,    "Writes snapshots anew without some paths."),
         (K::RepairIndex,     "Repair the index",         Admin,    Full,    Exclusive, false, false, V14, Text,    "Makes the index anew from what is stored."),
-        (K::RepairPacks,     "Repair packs",             Admin,    Full,    Exclusive, true,  false, V16, Text,    "Saves what can be saved of damaged packs, and removes them."),
+        (K::RepairPacks,     "Repair packs",             Admin,    Full,    Exclusive, true,  false, V17, Text,    "Saves what can be saved of damaged packs, and removes them."),
         (K::RepairSnapshots, "Repair snapshots",         Admin,    Full,    Exclusive, true,  false, V16, Text,    "Writes damaged snapshots anew without what is lost."),
         (K::KeyList,         "List keys",                Admin,    Any,     Shared,    false, false, V14, Unknown, "Lists the keys that open the repository."),
         (K::KeyAdd,          "Add a key",                Admin,    Any,     Shared,    false, false, V14, Unknown, "Adds a password that opens the repository."),

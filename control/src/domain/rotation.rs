@@ -2,7 +2,7 @@
 //! old key away. Each step is decided from what is known, so a restart anywhere goes on where it was.
 
 use super::text_enum;
-use restic_manager_shared::id::JobId;
+use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -31,14 +31,24 @@ pub struct Rotation {
     pub stage: Stage,
     /// Since when it is there.
     pub since: Timestamp,
-    /// The job of this step.
+    /// One for each restic repository: where the address holds `{host}` each host has its own.
+    pub steps: Vec<Step>,
+    /// What is in the way, for people.
+    pub trouble: Option<String>,
+}
+
+/// The change in one restic repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = RotationStep)]
+pub struct Step {
+    /// Whose own repository it is, where the address holds `{host}`.
+    pub of_host_id: Option<HostId>,
+    /// The job of this stage.
     pub job: Option<JobId>,
     /// The key of the old password, once it is known.
     pub old_key: Option<String>,
     /// The key of the new password, once it is there.
     pub new_key: Option<String>,
-    /// What is in the way, for people.
-    pub trouble: Option<String>,
 }
 
 /// What to do next.
@@ -46,28 +56,37 @@ pub struct Rotation {
 pub enum Next {
     /// Nothing: a job runs, or hosts have not heard yet.
     Wait,
+    /// Every key is there: put the new password in force.
+    Push,
     /// Every host has the new password: try it.
     Verify,
-    /// Remove the old key.
+    /// Remove the old keys.
     RemoveOld,
-    /// No host can remove the old key.
+    /// No host can remove the old keys.
     LeaveOld,
     /// It is done.
     Done,
-    /// The step failed.
+    /// A step failed.
     Stop(String),
 }
 
 /// How the job of a step ended; none while it is open.
 pub type StepEnd = Option<Result<(), String>>;
 
-/// Decides the next step from the stage, the end of its job, whether all hosts hold the newest state, and whether some host may remove keys.
+/// How a stage ended: as its first step that failed; none while one is open.
+fn together(steps: &[StepEnd]) -> StepEnd {
+    let failed = steps.iter().flatten().find_map(|end| end.clone().err());
+    match failed {
+        Some(why) => Some(Err(why)),
+        None => steps.iter().all(Option::is_some).then_some(Ok(())),
+    }
+}
+
+/// Decides what follows from the stage, the ends of its jobs, whether all hosts hold the newest state, and whether some host may remove keys.
 #[must_use]
-pub fn next(rotation: &Rotation, job: StepEnd, all_hold: bool, can_remove: bool) -> Next {
-    match (rotation.stage, job) {
+pub fn next(stage: Stage, ends: &[StepEnd], all_hold: bool, can_remove: bool) -> Next {
+    match (stage, together(ends)) {
         (Stage::OldKeyStays | Stage::Stuck, _) => Next::Wait,
-        (_, Some(Err(why))) => Next::Stop(why),
-        (Stage::Adding, _) => Next::Wait,
         (Stage::Pushing, _) => {
             if all_hold {
                 Next::Verify
@@ -75,10 +94,12 @@ pub fn next(rotation: &Rotation, job: StepEnd, all_hold: bool, can_remove: bool)
                 Next::Wait
             }
         }
-        (Stage::Verifying, Some(Ok(()))) if can_remove && rotation.old_key.is_some() => Next::RemoveOld,
+        (Stage::Adding | Stage::Verifying | Stage::Removing, None) => Next::Wait,
+        (Stage::Adding | Stage::Verifying | Stage::Removing, Some(Err(why))) => Next::Stop(why),
+        (Stage::Adding, Some(Ok(()))) => Next::Push,
+        (Stage::Verifying, Some(Ok(()))) if can_remove => Next::RemoveOld,
         (Stage::Verifying, Some(Ok(()))) => Next::LeaveOld,
         (Stage::Removing, Some(Ok(()))) => Next::Done,
-        (Stage::Verifying | Stage::Removing, None) => Next::Wait,
     }
 }
 
@@ -87,30 +108,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_old_key_goes_only_when_all_have_the_new_one_and_it_works() {
-        let at = |stage| Rotation {
-            stage,
-            since: Timestamp::from_seconds(0),
-            job: None,
-            old_key: Some("a".into()),
-            new_key: Some("b".into()),
-            trouble: None,
-        };
-        let (done, failed) = (Some(Ok(())), Some(Err("no".to_owned())));
-        for (stage, job, all_hold, can_remove, want) in [
-            (Stage::Adding, None, true, true, Next::Wait),
-            (Stage::Adding, failed.clone(), true, true, Next::Stop("no".into())),
-            (Stage::Pushing, done.clone(), false, true, Next::Wait),
-            (Stage::Pushing, done.clone(), true, true, Next::Verify),
-            (Stage::Verifying, None, true, true, Next::Wait),
-            (Stage::Verifying, failed.clone(), true, true, Next::Stop("no".into())),
-            (Stage::Verifying, done.clone(), true, true, Next::RemoveOld),
-            (Stage::Verifying, done.clone(), true, false, Next::LeaveOld),
-            (Stage::Removing, done, true, true, Next::Done),
-            (Stage::Removing, failed, true, true, Next::Stop("no".into())),
-            (Stage::Stuck, None, true, true, Next::Wait),
+    fn the_old_keys_go_only_when_all_have_the_new_password_and_it_works() {
+        let (open, done, failed) = (None, Some(Ok(())), Some(Err("no".to_owned())));
+        let stop = || Next::Stop("no".into());
+        for (stage, ends, all_hold, can_remove, want) in [
+            (Stage::Adding, vec![open.clone()], true, true, Next::Wait),
+            (Stage::Adding, vec![done.clone(), open.clone()], true, true, Next::Wait),
+            (Stage::Adding, vec![open.clone(), failed.clone()], true, true, stop()),
+            (Stage::Adding, vec![done.clone(), done.clone()], false, true, Next::Push),
+            (Stage::Pushing, vec![done.clone()], false, true, Next::Wait),
+            (Stage::Pushing, vec![done.clone()], true, true, Next::Verify),
+            (Stage::Verifying, vec![done.clone(), open], true, true, Next::Wait),
+            (Stage::Verifying, vec![failed.clone()], true, true, stop()),
+            (Stage::Verifying, vec![done.clone()], true, true, Next::RemoveOld),
+            (Stage::Verifying, vec![done.clone()], true, false, Next::LeaveOld),
+            (Stage::Removing, vec![done], true, true, Next::Done),
+            (Stage::Removing, vec![failed], true, true, stop()),
+            (Stage::Stuck, vec![], true, true, Next::Wait),
         ] {
-            assert_eq!(next(&at(stage), job.clone(), all_hold, can_remove), want, "{stage} {job:?}");
+            assert_eq!(next(stage, &ends, all_hold, can_remove), want, "{stage} {ends:?}");
         }
     }
 }

@@ -398,7 +398,7 @@ mod tests {
         let now = at("2026-01-01T00:00:00Z");
         let mut state = ChoreState::new(Chore::ReadData);
         let mut plan = Plan { read_data_parts: 3, ..plan() };
-        let mut read = |state: &mut ChoreState, plan: &Plan| {
+        let read = |state: &mut ChoreState, plan: &Plan| {
             let cycle = cycle_of(state, plan).expect("a cycle");
             let next = read_next(&cycle);
             state.cycle = Some(cycle_after(cycle, next, now));

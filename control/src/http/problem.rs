@@ -121,7 +121,6 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::NoHostCan
         | Refusal::CredentialInUse(_)
         | Refusal::RotationUnderWay
-        | Refusal::RotationPerHost
         | Refusal::NoKeepRule
         | Refusal::RetentionFrozen(_) => StatusCode::CONFLICT,
     }

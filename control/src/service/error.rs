@@ -147,8 +147,6 @@ pub enum Refusal {
     CredentialInUse(i64),
     /// A change of the repository's password is under way.
     RotationUnderWay,
-    /// Each host has a repository of its own there; a password is changed for one repository at a time.
-    RotationPerHost,
     /// A retention has no keep rule.
     NoKeepRule,
     /// Retention does not run for this host.
@@ -193,7 +191,6 @@ impl Refusal {
             Self::NoHostCan => "no_host_can",
             Self::CredentialInUse(_) => "credential_in_use",
             Self::RotationUnderWay => "rotation_under_way",
-            Self::RotationPerHost => "rotation_per_host",
             Self::NoKeepRule => "no_keep_rule",
             Self::RetentionFrozen(_) => "retention_frozen",
         }
@@ -236,7 +233,6 @@ impl Refusal {
             Self::NoHostCan => "No host can do it",
             Self::CredentialInUse(_) => "The credential is in use",
             Self::RotationUnderWay => "The password is being changed already",
-            Self::RotationPerHost => "Each host has a repository of its own there",
             Self::NoKeepRule => "The retention has no keep rule",
             Self::RetentionFrozen(_) => "The host's retention is frozen",
         }
@@ -296,9 +292,6 @@ impl Refusal {
             }
             Self::CredentialInUse(n) => format!("{n} schedules of the host back up with it. Change or delete them first."),
             Self::RotationUnderWay => "Wait until it has ended; the repository's page says how far it is.".into(),
-            Self::RotationPerHost => {
-                "Their password cannot be changed from here yet: use restic key passwd on each, then enter the new one here.".into()
-            }
             Self::NoKeepRule => "It keeps everything. Give the schedule at least one keep rule to forget by.".into(),
             Self::RetentionFrozen(why) => format!("{why}. Clear it on the host's page first."),
         }

@@ -9,15 +9,11 @@ use crate::store::fires::{self, NewFire};
 use crate::store::{Conn, repositories, schedules};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::LEASE;
 use restic_manager_shared::wire::fire::{FireLedger, FireOutcome, FireReport, MAX_STOOD_FOR};
 use restic_manager_shared::wire::job::ClaimResponse;
 use restic_manager_shared::wire::progress::{LogLevel, LogLine};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-const LEASED: Duration = Duration::from_secs(LEASE as u64);
 
 /// How far each schedule was judged by this process, so that a poll in which no fire went by costs no query.
 #[derive(Debug, Default)]
@@ -32,7 +28,8 @@ impl Judged {
     fn is_news(&self, told: &FireLedger) -> bool {
         let map = self.map();
         let Some((judged, next)) = map.get(&told.schedule_id) else { return true };
-        judged.cron != told.cron || judged.timezone != told.timezone || next.is_some_and(|next| next <= told.until)
+        let other = (&judged.cron, &judged.timezone, judged.ended) != (&told.cron, &told.timezone, told.ended);
+        other || next.is_some_and(|next| next <= told.until)
     }
 
     fn note(&self, judged: FireLedger) {
@@ -53,13 +50,14 @@ pub async fn tell(s: &Services, host: HostId, fire: FireReport) -> Result<ClaimR
         return Err(ActError::field("/stands_for", format!("at most {MAX_STOOD_FOR}; count the rest")));
     }
     let (id, now) = (fire.id, Timestamp::now());
-    s.db.write(move |conn| store(conn, host, &fire, now)).await?;
+    let lease = now + s.leased();
+    s.db.write(move |conn| store(conn, host, &fire, now, lease)).await?;
     s.presence.touch(host, now);
     s.hub.jobs.wake(id);
-    Ok(ClaimResponse { lease: LEASE })
+    Ok(ClaimResponse { lease: s.lease })
 }
 
-fn store(conn: &mut Conn, host: HostId, fire: &FireReport, now: Timestamp) -> Result<(), ActError> {
+fn store(conn: &mut Conn, host: HostId, fire: &FireReport, now: Timestamp, lease: Timestamp) -> Result<(), ActError> {
     let schedule = schedules::get(conn, fire.schedule_id)?;
     if schedule.as_ref().is_some_and(|s| s.host_id != host) {
         return Err(ActError::NotFound(Noun::Schedule));
@@ -88,7 +86,7 @@ fn store(conn: &mut Conn, host: HostId, fire: &FireReport, now: Timestamp) -> Re
         fired_at: fire.fired_at.min(now),
         stands_for: (!stands_for.fires.is_empty()).then_some(&stands_for),
         state_version: fire.state_version,
-        lease: now + LEASED,
+        lease,
     };
     fires::put(conn, &new, &first_line(fire))?;
     Ok(())
@@ -133,16 +131,12 @@ pub async fn judge_told(s: &Services, host: HostId, told: &[FireLedger]) -> Resu
         s.db.write(move |conn| {
             let (mut judged, mut missed) = (vec![], 0);
             for told in &news {
-                // A schedule that was deleted, or is another host's, is nothing to judge.
+                // One that is another host's is nothing to judge, and nobody waits for runs of one that was deleted.
                 let Some(schedule) = schedules::get(conn, told.schedule_id)?.filter(|x| x.host_id == host) else {
                     continue;
                 };
-                let before = fires::ledger(conn, told.schedule_id)?;
-                let Judgement { owed, judged: after } = judge(before.as_ref(), told, now);
-                missed += record_missed(conn, &schedule, &owed, now)?;
-                if before.as_ref() != Some(&after) {
-                    fires::put_ledger(conn, &after)?;
-                }
+                let (after, owed) = judge_one(conn, &schedule, told, now)?;
+                missed += owed;
                 judged.push(after);
             }
             Ok::<_, ActError>((judged, missed))
@@ -150,6 +144,29 @@ pub async fn judge_told(s: &Services, host: HostId, told: &[FireLedger]) -> Resu
         .await?;
     judged.into_iter().for_each(|j| s.judged.note(j));
     Ok(missed)
+}
+
+/// Judges one schedule, and answers how far, and how many fires are missing. A line that ended is judged to its end at once: it is not
+/// told again.
+fn judge_one(
+    conn: &mut Conn,
+    schedule: &Schedule,
+    told: &FireLedger,
+    now: Timestamp,
+) -> Result<(FireLedger, usize), ActError> {
+    let mut missed = 0;
+    loop {
+        let before = fires::ledger(conn, told.schedule_id)?;
+        let Judgement { owed, judged } = judge(before.as_ref(), told, now);
+        missed += record_missed(conn, schedule, &owed, now)?;
+        let is_news = before.as_ref() != Some(&judged);
+        if is_news {
+            fires::put_ledger(conn, &judged)?;
+        }
+        if !is_news || !told.ended || judged.ended {
+            return Ok((judged, missed));
+        }
+    }
 }
 
 fn record_missed(conn: &mut Conn, schedule: &Schedule, owed: &[Timestamp], now: Timestamp) -> Result<usize, ActError> {

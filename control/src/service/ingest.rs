@@ -1,19 +1,16 @@
 //! What agents report of their jobs: claim, chunks, the end. Each is one item of the writer's next group. A report that was sent twice
 //! is answered like the first.
 
-use super::{ActError, Noun, Refusal, Services, listing, outcomes};
+use super::outcomes::Settled;
+use super::{ActError, Noun, Refusal, Services, listing, outcomes, upkeep};
 use crate::domain::job::{JobResult, JobState};
 use crate::store::jobs::{self, JobRecord};
 use crate::store::{Conn, hosts};
 use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::LEASE;
 use restic_manager_shared::wire::job::{Cause, CauseCode, ClaimResponse, End, FinishReport};
 use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse, LogLevel, LogLine};
-use std::time::Duration;
-
-const LEASED: Duration = Duration::from_secs(LEASE as u64);
 
 fn load(conn: &mut Conn, host: HostId, id: JobId) -> Result<JobRecord, ActError> {
     jobs::get(conn, id)?.filter(|r| r.job.host_id == host).ok_or(ActError::NotFound(Noun::Job))
@@ -25,8 +22,9 @@ fn load(conn: &mut Conn, host: HostId, id: JobId) -> Result<JobRecord, ActError>
 /// `StaleAttempt` if another offer was made since, or the job was cancelled.
 pub async fn claim(s: &Services, host: HostId, id: JobId, attempt: i32) -> Result<ClaimResponse, ActError> {
     let now = Timestamp::now();
+    let lease = now + s.leased();
     s.db.write(move |conn| {
-        if jobs::claim(conn, host, id, attempt, now, now + LEASED)? {
+        if jobs::claim(conn, host, id, attempt, now, lease)? {
             return Ok(());
         }
         let job = load(conn, host, id)?.job;
@@ -35,7 +33,7 @@ pub async fn claim(s: &Services, host: HostId, id: JobId, attempt: i32) -> Resul
     })
     .await?;
     s.hub.jobs.wake(id);
-    Ok(ClaimResponse { lease: LEASE })
+    Ok(ClaimResponse { lease: s.lease })
 }
 
 /// Stores a chunk of progress. A chunk that is there already is dropped; one that comes too early is answered with what is there.
@@ -44,11 +42,12 @@ pub async fn claim(s: &Services, host: HostId, id: JobId, attempt: i32) -> Resul
 /// `StaleAttempt` if another attempt counts, `JobFinished` if the job has ended.
 pub async fn chunk(s: &Services, host: HostId, id: JobId, chunk: ChunkRequest) -> Result<ChunkResponse, ActError> {
     let now = Timestamp::now();
+    let lease = now + s.leased();
     let answer =
         s.db.write(move |conn| {
             let key = (id, chunk.attempt, chunk.seq);
             let record = load(conn, host, id)?;
-            if let Some(cancel) = jobs::chunk(conn, key, chunk.status.as_ref(), &chunk.lines, now + LEASED)? {
+            if let Some(cancel) = jobs::chunk(conn, key, chunk.status.as_ref(), &chunk.lines, lease)? {
                 return Ok(ChunkResponse { stored: chunk.seq, cancel });
             }
             if record.job.attempt != chunk.attempt {
@@ -71,12 +70,13 @@ pub async fn chunk(s: &Services, host: HostId, id: JobId, chunk: ChunkRequest) -
 /// `StaleAttempt` if this attempt never counted.
 pub async fn finish(s: &Services, host: HostId, id: JobId, report: FinishReport) -> Result<(), ActError> {
     let now = Timestamp::now();
-    let wake =
+    let settled =
         s.db.write(move |conn| {
             let record = load(conn, host, id)?;
             let (state, result) = (JobState::from(report.end), result_of(&report));
-            // The agent's clock may be off; the end lies between the question and now.
-            let at = report.finished_at.clamp(record.job.queued_at, now);
+            // The agent's clock may be off: the end lies between the question and now. So may ours: if that was set back, it is at the
+            // question.
+            let at = report.finished_at.min(now).max(record.job.queued_at);
             let said = LogLine { at, level: level_of(report.end), text: words_of(&report) };
             if jobs::finish(conn, (id, report.attempt), state, &result, at, &said)? {
                 jobs::keep_outcome(conn, id, report.outcome.as_ref(), &report.pids)?;
@@ -84,13 +84,19 @@ pub async fn finish(s: &Services, host: HostId, id: JobId, report: FinishReport)
                 return outcomes::settle(conn, &record, &report, now);
             }
             let again = record.job.attempt == report.attempt && record.job.state == state;
-            if again { Ok(vec![]) } else { Err(ActError::from(Refusal::StaleAttempt)) }
+            if again { Ok(Settled::default()) } else { Err(ActError::from(Refusal::StaleAttempt)) }
         })
         .await?;
     s.presence.touch(host, now);
     s.hub.jobs.wake(id);
     s.hub.hosts.wake(host);
-    wake.into_iter().for_each(|host| s.hub.hosts.wake(host));
+    settled.wake.into_iter().for_each(|host| s.hub.hosts.wake(host));
+    if let Some(repository) = settled.chore_of {
+        // The report is stored; what does not start now starts with the next look.
+        if let Err(error) = upkeep::start_asked(s, repository, now).await {
+            tracing::error!(%repository, %error, "the next chore did not start");
+        }
+    }
     Ok(())
 }
 
@@ -154,7 +160,7 @@ pub async fn snapshots(s: &Services, host: HostId, id: JobId, part: SnapshotsPar
 /// # Errors
 /// When the database fails.
 pub async fn lose_silent(s: &Services, now: Timestamp) -> Result<usize, ActError> {
-    if now.since(s.started_at) < LEASED {
+    if now.since(s.started_at) < s.leased() {
         return Ok(0);
     }
     let lost =

@@ -37,6 +37,7 @@ use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::store::Db;
 use restic_manager_shared::time::Timestamp;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Everything that the acts need, built once in `app`.
@@ -57,12 +58,22 @@ pub struct Services {
     pub agent_tokens: agents::TokenCache,
     /// Limits on signing in.
     pub gate: users::Gate,
+    /// How long a running job may be silent, in seconds; agents are told, and give signs of life in time.
+    pub lease: u32,
     /// When this process started.
     pub started_at: Timestamp,
     /// How many jobs the whole fleet may run at the same time; none for no limit.
     pub fleet_limit: Option<u32>,
     /// Becomes true when the server stops: held requests are answered at once.
     pub stopping: watch::Receiver<bool>,
+}
+
+impl Services {
+    /// How long a running job may be silent.
+    #[must_use]
+    pub fn leased(&self) -> Duration {
+        Duration::from_secs(self.lease.into())
+    }
 }
 
 /// A page of a list.

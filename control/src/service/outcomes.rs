@@ -1,7 +1,7 @@
 //! What follows from the end of a job, in the same transaction: locks of dead processes go, chores are noted, figures are kept, proofs are
 //! written down, alerts opened or resolved, and whoever waited for the repository is woken.
 
-use super::{ActError, locks, rotation, upkeep};
+use super::{ActError, locks, upkeep};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::job::JobState;
 use crate::domain::operation::Sharing;
@@ -14,24 +14,32 @@ use restic_manager_shared::wire::job::{CauseCode, End, FinishReport, Task};
 use restic_manager_shared::wire::operation::{CheckReport, DeleteVerdict, Outcome, ProbeReport, Replaced};
 use restic_manager_shared::wire::state::CredentialMode;
 
-/// Settles everything that follows. Answers the hosts that may go on now.
+/// Who should look again after a job has ended.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Hosts that may go on now.
+    pub(super) wake: Vec<HostId>,
+    /// The repository whose chore it was: the next may start.
+    pub(super) chore_of: Option<RepositoryId>,
+}
+
+/// Settles everything that follows.
 pub(super) fn settle(
     conn: &mut Conn,
     record: &JobRecord,
     report: &FinishReport,
     now: Timestamp,
-) -> Result<Vec<HostId>, ActError> {
+) -> Result<Settled, ActError> {
     let job = &record.job;
     let state = JobState::from(report.end);
-    let Some(place) = job.place() else { return Ok(vec![]) };
+    let Some(place) = job.place() else { return Ok(Settled::default()) };
     keep(conn, record, place, report, now)?;
     if left_a_lock(record, report) {
         locks::clean_after(conn, record, report, now)?;
     }
-    rotation::step_ended(conn, record, place.repository, report, now)?;
     let mut wake = upkeep::chore_ended(conn, record, place, state, report, now)?;
     wake.extend(jobs::waiting_hosts(conn, place.repository)?);
-    Ok(wake)
+    Ok(Settled { wake, chore_of: record.chore.is_some().then_some(place.repository) })
 }
 
 /// Whether restic may have left its lock behind: it died, or was killed. What takes no lock leaves none.

@@ -6,25 +6,26 @@ use super::repositories::{load as load_repository, seal_password};
 use super::state::encrypt_job;
 use super::{ActError, Refusal, Services, audit, random};
 use crate::domain::alert::{AlertKind, Severity};
+use crate::domain::job::JobState;
 use crate::domain::permission::Actor;
-use crate::domain::place::is_per_host;
+use crate::domain::place::{Place, is_per_host};
 use crate::domain::repository::check_password;
-use crate::domain::rotation::{Next, Rotation, Stage, next};
+use crate::domain::rotation::{Next, Rotation, Stage, Step, StepEnd, next};
 use crate::store::hosts::HostRecord;
 use crate::store::jobs::JobRecord;
-use crate::store::repositories::RepositoryRecord;
-use crate::store::{Conn, alerts, credentials, hosts, jobs, repositories};
+use crate::store::{Conn, alerts, credentials, hosts, jobs, repositories, snapshots};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::job::{End, FinishReport, Task};
+use restic_manager_shared::wire::job::Task;
 use restic_manager_shared::wire::operation::{JobSecrets, Outcome};
 use restic_manager_shared::wire::state::CredentialMode;
 
 /// Where the new password waits, encrypted, until its key is there.
 pub(super) const PENDING: &str = "pending_password";
 
-/// Begins a change of password: a host adds a key for it. Left out, a strong one is made; nobody needs to know it.
+/// Begins a change of password: a key for it is added. Left out, a strong one is made; nobody needs to know it. Where each host has a
+/// repository of its own, a key is added to each that is there.
 ///
 /// # Errors
 /// A password that restic would not take, a change that is under way, or no host that can do it.
@@ -38,84 +39,65 @@ pub async fn start(
         return Err(ActError::Invalid(vec![wrong]));
     }
     let password = password.unwrap_or_else(|| Secret::new(random::PlainToken::new("").reveal()));
-    let (actor, now, job) = (actor.clone(), Timestamp::now(), JobId::new());
+    let places = s.db.read(move |conn| places_there(conn, id)).await?;
     let secrets = JobSecrets { new_password: Some(password.clone()), ..JobSecrets::default() };
-    let sealed_job = encrypt_job(s, job, &secrets)?;
+    let mut jobs = vec![];
+    for place in places {
+        let job = JobId::new();
+        jobs.push((place, job, encrypt_job(s, job, &secrets)?));
+    }
     let pending = s
         .vault
         .seal(("repositories", PENDING, &id.to_string()), password.reveal())
         .map_err(|_| ActError::Internal("a secret cannot be encrypted"))?;
-    let online = online_now(s);
-    let (rotation, host) =
-        s.db.write(move |conn| {
-            let mut record = load_repository(conn, id)?;
-            let goes_on = record
-                .repository
-                .rotation
-                .as_ref()
-                .is_some_and(|r| !matches!(r.stage, Stage::OldKeyStays | Stage::Stuck));
-            if goes_on {
-                return Err(ActError::from(Refusal::RotationUnderWay));
-            }
-            if is_per_host(&record.repository.url) {
-                return Err(Refusal::RotationPerHost.into());
-            }
-            let task = Task::KeyAdd { repository_id: id };
-            let host = choose_host(conn, &task, None, None, &online)?;
-            let request = Request { actor: actor.clone(), ..Request::system("rotation", now) };
-            queue(conn, &request, Ask { id: job, secrets_sealed: Some(sealed_job), ..Ask::of(host, task) })?;
-            let rotation = Rotation {
-                stage: Stage::Adding,
-                since: now,
-                job: Some(job),
-                old_key: None,
-                new_key: None,
-                trouble: None,
-            };
-            record.repository.rotation = Some(rotation.clone());
-            repositories::update(conn, &record)?;
-            repositories::put_pending_password(conn, id, Some(&pending))?;
-            let subject = format!("repository:{id}");
-            audit::record(conn, &actor, now, "repository.rotate_password", &subject, &serde_json::json!({"job": job}))?;
-            Ok((rotation, host))
-        })
-        .await?;
-    s.hub.hosts.wake(host);
+    let (actor, now, online) = (actor.clone(), Timestamp::now(), online_now(s));
+    let (rotation, hosts) = s.db.write(move |conn| begin(conn, &actor, id, jobs, &pending, now, &online)).await?;
+    hosts.into_iter().for_each(|host| s.hub.hosts.wake(host));
     Ok(rotation)
 }
 
-/// What follows when the job of a step ends: after the key was added the new password is the one in force, and every host hears of it.
-pub(super) fn step_ended(
-    conn: &mut Conn,
-    job: &JobRecord,
-    repository: RepositoryId,
-    report: &FinishReport,
-    now: Timestamp,
-) -> Result<(), ActError> {
-    let mut record = load_repository(conn, repository)?;
-    let Some(rotation) = record.repository.rotation.clone().filter(|r| r.job == Some(job.job.id)) else {
-        return Ok(());
-    };
-    if rotation.stage != Stage::Adding {
-        return Ok(());
+/// The restic repositories that are there: one, or one of each host that has made its own.
+fn places_there(conn: &mut Conn, id: RepositoryId) -> Result<Vec<Place>, ActError> {
+    let record = load_repository(conn, id)?;
+    if !is_per_host(&record.repository.url) {
+        return Ok(vec![Place { repository: id, host: None }]);
     }
-    let Some(Outcome::Keys { keys, added: Some(added), .. }) =
-        report.outcome.as_ref().filter(|_| report.end == End::Succeeded)
-    else {
-        return Ok(());
-    };
-    let old_key = keys.iter().find(|k| k.current).map(|k| k.id.clone());
-    // The new password stays where it waits until the background, which knows the master key, puts it in force.
-    record.repository.rotation = Some(Rotation {
-        stage: Stage::Pushing,
-        since: now,
-        job: None,
-        old_key,
-        new_key: Some(added.clone()),
-        trouble: None,
-    });
+    Ok(snapshots::count_by_place(conn, id)?.into_iter().map(|(place, _)| place).collect())
+}
+
+fn begin(
+    conn: &mut Conn,
+    actor: &Actor,
+    id: RepositoryId,
+    jobs: Vec<(Place, JobId, String)>,
+    pending: &str,
+    now: Timestamp,
+    online: &impl Fn(&HostRecord) -> bool,
+) -> Result<(Rotation, Vec<HostId>), ActError> {
+    let mut record = load_repository(conn, id)?;
+    let ended = |r: &Rotation| matches!(r.stage, Stage::OldKeyStays | Stage::Stuck);
+    if record.repository.rotation.as_ref().is_some_and(|r| !ended(r)) {
+        return Err(Refusal::RotationUnderWay.into());
+    }
+    if jobs.is_empty() {
+        return Err(ActError::field("/password", "there is no repository yet: change the password that is kept here"));
+    }
+    let (mut steps, mut hosts) = (vec![], vec![]);
+    for (place, job, sealed) in jobs {
+        let task = Task::KeyAdd { repository_id: id };
+        let host = choose_host(conn, &task, None, place.host, online)?;
+        let request = Request { actor: actor.clone(), now, key: None };
+        queue(conn, &request, Ask { id: job, of: place.host, secrets_sealed: Some(sealed), ..Ask::of(host, task) })?;
+        steps.push(Step { of_host_id: place.host, job: Some(job), old_key: None, new_key: None });
+        hosts.push(host);
+    }
+    let rotation = Rotation { stage: Stage::Adding, since: now, steps, trouble: None };
+    record.repository.rotation = Some(rotation.clone());
     repositories::update(conn, &record)?;
-    Ok(())
+    repositories::put_pending_password(conn, id, Some(pending))?;
+    let detail = serde_json::json!({"repositories": rotation.steps.len()});
+    audit::record(conn, actor, now, "repository.rotate_password", &format!("repository:{id}"), &detail)?;
+    Ok((rotation, hosts))
 }
 
 /// Takes every change of password one step further, where it can go. Answers how many went on.
@@ -126,27 +108,25 @@ pub async fn advance(s: &Services, now: Timestamp) -> Result<usize, ActError> {
     let rotating = s.db.read(|conn| Ok::<_, ActError>(repositories::all(conn)?)).await?;
     let mut count = 0;
     for record in rotating.into_iter().filter(|r| r.repository.rotation.is_some()) {
-        count += usize::from(advance_one(s, record, now).await?);
+        count += usize::from(advance_one(s, record.repository.id, now).await?);
     }
     Ok(count)
 }
 
-async fn advance_one(s: &Services, record: RepositoryRecord, now: Timestamp) -> Result<bool, ActError> {
-    let id = record.repository.id;
+async fn advance_one(s: &Services, id: RepositoryId, now: Timestamp) -> Result<bool, ActError> {
+    // The new password is encrypted for the place where it waits; only here can it be encrypted for the place where it counts.
     let pending = s.db.read(move |conn| Ok::<_, ActError>(repositories::pending_password(conn, id)?)).await?;
-    let taken = match (&record.repository.rotation, pending) {
-        (Some(rotation), Some(pending)) if rotation.stage == Stage::Pushing => {
+    let new_password = match pending {
+        Some(pending) => {
             let place = ("repositories", PENDING, &*id.to_string());
-            let password = s
-                .vault
-                .open_sealed(place, &pending)
-                .map_err(|_| ActError::Internal("a secret in the database does not open"))?;
+            let password = s.vault.open_sealed(place, &pending);
+            let password = password.map_err(|_| ActError::Internal("a secret in the database does not open"))?;
             Some(seal_password(s, id, &password)?)
         }
-        _ => None,
+        None => None,
     };
     let online = online_now(s);
-    let wake = s.db.write(move |conn| step(conn, id, taken, now, &online)).await?;
+    let wake = s.db.write(move |conn| step(conn, id, new_password, now, &online)).await?;
     let went_on = !wake.is_empty();
     wake.into_iter().for_each(|host| s.hub.hosts.wake(host));
     Ok(went_on)
@@ -162,76 +142,123 @@ fn step(
 ) -> Result<Vec<HostId>, ActError> {
     let mut record = load_repository(conn, id)?;
     let Some(rotation) = record.repository.rotation.clone() else { return Ok(vec![]) };
-    if let Some(sealed) = new_password
-        && repositories::pending_password(conn, id)?.is_some()
-    {
-        // From here on the new password is the one in force.
-        record.password_sealed = sealed;
-        repositories::update(conn, &record)?;
-        repositories::put_pending_password(conn, id, None)?;
-        return raise_all(conn, id);
-    }
-    let job = match rotation.job {
-        Some(job) => jobs::get(conn, job)?,
-        None => None,
-    };
-    let end = job.as_ref().filter(|r| r.job.state.finished()).map(ended);
+    let jobs = jobs_of(conn, &rotation)?;
+    let ends: Vec<StepEnd> = jobs.iter().map(|job| job.as_ref().and_then(ended)).collect();
     let holders = credentials::of_repository(conn, id)?;
     let can_remove = holders.iter().any(|c| c.mode == CredentialMode::Full);
     let mut all_hold = true;
     for credential in &holders {
         all_hold &= hosts::get(conn, credential.host_id)?.is_none_or(|h| h.held_version >= h.schedule_version);
     }
-    let with = |stage, job| Rotation { stage, job, since: now, ..rotation.clone() };
-    let (rotation, host) = match next(&rotation, end, all_hold, can_remove) {
+    let mut wake = vec![];
+    let (stage, since) = (rotation.stage, now);
+    let stuck = |why: String| Some(Rotation { stage: Stage::Stuck, since, trouble: Some(why), ..rotation.clone() });
+    let rotation = match next(stage, &ends, all_hold, can_remove) {
         Next::Wait => return Ok(vec![]),
+        Next::Push => {
+            let sealed = new_password.ok_or(ActError::Internal("the new password is gone"))?;
+            record.password_sealed = sealed;
+            repositories::put_pending_password(conn, id, None)?;
+            wake = raise_all(conn, id)?;
+            Some(Rotation { stage: Stage::Pushing, since: now, steps: with_keys(&rotation, &jobs), trouble: None })
+        }
         Next::Verify => {
-            let (job, host) = ask(conn, Task::Probe { repository_id: id }, now, online)?;
-            (Some(with(Stage::Verifying, Some(job))), Some(host))
+            let probe = |_: &Step| Some(Task::Probe { repository_id: id });
+            match ask_all(conn, &rotation, Stage::Verifying, now, online, &mut wake, probe) {
+                Err(ActError::Refused(refusal)) => stuck(refusal.title().to_owned()),
+                other => Some(other?),
+            }
         }
         Next::RemoveOld => {
-            let key = rotation.old_key.clone().unwrap_or_default();
-            let (job, host) = ask(conn, Task::KeyRemove { repository_id: id, key }, now, online)?;
-            (Some(with(Stage::Removing, Some(job))), Some(host))
+            let remove = |step: &Step| Some(Task::KeyRemove { repository_id: id, key: step.old_key.clone()? });
+            match ask_all(conn, &rotation, Stage::Removing, now, online, &mut wake, remove) {
+                Err(ActError::Refused(refusal)) => stuck(refusal.title().to_owned()),
+                other => Some(other?),
+            }
         }
-        Next::LeaveOld => (Some(with(Stage::OldKeyStays, None)), None),
-        Next::Done => (None, None),
-        Next::Stop(why) => (Some(Rotation { trouble: Some(why), ..with(Stage::Stuck, None) }), None),
+        Next::LeaveOld => Some(Rotation { stage: Stage::OldKeyStays, since, ..rotation.clone() }),
+        Next::Done => None,
+        Next::Stop(why) => stuck(why),
     };
+    tell(conn, id, rotation.as_ref(), now)?;
+    record.repository.rotation = rotation;
+    repositories::update(conn, &record)?;
+    Ok(wake)
+}
+
+fn tell(conn: &mut Conn, id: RepositoryId, rotation: Option<&Rotation>, now: Timestamp) -> Result<(), ActError> {
     let about = (AlertKind::RotationStuck, &*format!("repository:{id}"));
-    match rotation.as_ref().and_then(|r| r.trouble.as_deref()) {
+    match rotation.and_then(|r| r.trouble.as_deref()) {
         Some(why) => drop(alerts::raise(conn, about, Severity::Warning, why, now)?),
         None => drop(alerts::resolve(conn, about, now)?),
     }
-    record.repository.rotation = rotation;
-    repositories::update(conn, &record)?;
-    Ok(host.into_iter().collect())
+    Ok(())
 }
 
-fn ask(
+fn jobs_of(conn: &mut Conn, rotation: &Rotation) -> Result<Vec<Option<JobRecord>>, ActError> {
+    let mut found = vec![];
+    for step in &rotation.steps {
+        found.push(match step.job {
+            Some(job) => jobs::get(conn, job)?,
+            None => None,
+        });
+    }
+    Ok(found)
+}
+
+/// The steps with the keys that their jobs added and found.
+fn with_keys(rotation: &Rotation, jobs: &[Option<JobRecord>]) -> Vec<Step> {
+    let keys = |record: &JobRecord| match &record.job.outcome {
+        Some(Outcome::Keys { keys, added, .. }) => {
+            (keys.iter().find(|k| k.current).map(|k| k.id.clone()), added.clone())
+        }
+        _ => (None, None),
+    };
+    let step = |(step, job): (&Step, &Option<JobRecord>)| {
+        let (old_key, new_key) = job.as_ref().map(keys).unwrap_or_default();
+        Step { job: None, old_key, new_key, ..step.clone() }
+    };
+    rotation.steps.iter().zip(jobs).map(step).collect()
+}
+
+/// Queues the next job of each step that has one.
+fn ask_all(
     conn: &mut Conn,
-    task: Task,
+    rotation: &Rotation,
+    stage: Stage,
     now: Timestamp,
     online: &impl Fn(&HostRecord) -> bool,
-) -> Result<(JobId, HostId), ActError> {
-    let host = choose_host(conn, &task, None, None, online)?;
-    let job = queue(conn, &Request::system("rotation", now), Ask::of(host, task))?;
-    Ok((job.id, host))
+    wake: &mut Vec<HostId>,
+    task: impl Fn(&Step) -> Option<Task>,
+) -> Result<Rotation, ActError> {
+    let mut steps = vec![];
+    for step in &rotation.steps {
+        let Some(task) = task(step) else { continue };
+        let host = choose_host(conn, &task, None, step.of_host_id, online)?;
+        let ask = Ask { of: step.of_host_id, ..Ask::of(host, task) };
+        let job = queue(conn, &Request::system("rotation", now), ask)?;
+        wake.push(host);
+        steps.push(Step { job: Some(job.id), ..step.clone() });
+    }
+    Ok(Rotation { stage, since: now, steps, trouble: None })
 }
 
-/// How the job of a step ended.
-fn ended(record: &JobRecord) -> Result<(), String> {
+/// How the job of a step ended; none while it is open.
+fn ended(record: &JobRecord) -> StepEnd {
     let job = &record.job;
+    if !job.state.finished() {
+        return None;
+    }
     let password_fits = match &job.outcome {
         Some(Outcome::Probe(probe)) => probe.password_ok == Some(true),
         _ => true,
     };
     let cause = job.result.as_ref().and_then(|r| r.cause.as_ref()).map(|c| c.message.clone());
-    match job.state {
-        crate::domain::job::JobState::Succeeded if password_fits => Ok(()),
-        crate::domain::job::JobState::Succeeded => Err("the new password does not open the repository".into()),
+    Some(match job.state {
+        JobState::Succeeded if password_fits => Ok(()),
+        JobState::Succeeded => Err("the new password does not open the repository".into()),
         _ => Err(cause.unwrap_or_else(|| format!("the job ended as {}", job.state))),
-    }
+    })
 }
 
 fn raise_all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<HostId>, ActError> {

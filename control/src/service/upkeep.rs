@@ -112,8 +112,12 @@ impl Seen {
     fn due(&self, record: &RepositoryRecord, place: Place, now: Timestamp) -> Option<Due> {
         let open: Vec<Chore> = self.open.iter().filter(|(at, _)| *at == place).map(|(_, chore)| *chore).collect();
         let due = due(&record.plan, &self.of(place), &open, record.repository.created_at, now)?;
-        let holds = self.snapshots.iter().any(|(at, count)| *at == place && *count > 0);
-        (due.asked_by.is_some() || holds).then_some(due)
+        (due.asked_by.is_some() || self.holds(place)).then_some(due)
+    }
+
+    /// Whether there is anything in it.
+    fn holds(&self, place: Place) -> bool {
+        self.snapshots.iter().any(|(at, count)| *at == place && *count > 0)
     }
 }
 
@@ -169,7 +173,8 @@ pub async fn run_now(s: &Services, actor: &Actor, id: RepositoryId, chores: Vec<
     let online = online_now(s);
     s.db.write(move |conn| {
         let record = load_repository(conn, id)?;
-        for place in places(conn, &record)? {
+        let seen = Seen::read(conn, id)?;
+        for place in places(conn, &record)?.into_iter().filter(|p| p.host.is_none() || seen.holds(*p)) {
             for chore in &chores {
                 host_for(conn, &record, place, *chore, &online)?;
                 let state = upkeep::chore(conn, place, *chore)?;
@@ -181,8 +186,26 @@ pub async fn run_now(s: &Services, actor: &Actor, id: RepositoryId, chores: Vec<
         Ok::<_, ActError>(())
     })
     .await?;
-    start_due(s, now).await?;
+    start_asked(s, id, now).await?;
     get(s, id).await
+}
+
+/// Starts what a person asked for in a repository and nothing stands in the way of. Answers how many chores were started.
+///
+/// # Errors
+/// When the database fails.
+pub async fn start_asked(s: &Services, id: RepositoryId, now: Timestamp) -> Result<usize, ActError> {
+    let due =
+        s.db.read(move |conn| {
+            let record = load_repository(conn, id)?;
+            let seen = Seen::read(conn, id)?;
+            let mut places = places(conn, &record)?;
+            places.retain(|place| seen.due(&record, *place, now).is_some_and(|due| due.asked_by.is_some()));
+            places.truncate(AT_ONCE.saturating_sub(seen.open.len()));
+            Ok::<_, ActError>(places)
+        })
+        .await?;
+    start_all(s, due, now).await
 }
 
 /// Starts what is due. Answers how many chores were started.
@@ -191,6 +214,10 @@ pub async fn run_now(s: &Services, actor: &Actor, id: RepositoryId, chores: Vec<
 /// When the database fails.
 pub async fn start_due(s: &Services, now: Timestamp) -> Result<usize, ActError> {
     let due = s.db.read(move |conn| look(conn, now)).await?;
+    start_all(s, due, now).await
+}
+
+async fn start_all(s: &Services, due: Vec<Place>, now: Timestamp) -> Result<usize, ActError> {
     let count = due.len();
     for place in due {
         let online = online_now(s);

@@ -119,15 +119,16 @@ pub fn known_since(conn: &mut Conn, schedule: ScheduleId, since: Timestamp) -> S
 pub fn ledger(conn: &mut Conn, schedule: ScheduleId) -> StoreResult<Option<FireLedger>> {
     let row = schedule_ledgers::table
         .find(schedule.to_string())
-        .first::<(String, String, String, i64, i64)>(conn)
+        .first::<(String, String, String, i64, i64, bool)>(conn)
         .optional()?;
-    row.map(|(id, cron, timezone, since, until)| {
+    row.map(|(id, cron, timezone, since, until, ended)| {
         Ok(FireLedger {
             schedule_id: parse("schedule_ledgers.schedule_id", &id)?,
             cron,
             timezone,
             since: Timestamp::from_micros(since),
             until: Timestamp::from_micros(until),
+            ended,
         })
     })
     .transpose()
@@ -143,6 +144,7 @@ pub fn put_ledger(conn: &mut Conn, judged: &FireLedger) -> StoreResult<()> {
         schedule_ledgers::timezone.eq(&judged.timezone),
         schedule_ledgers::since.eq(judged.since.micros()),
         schedule_ledgers::until.eq(judged.until.micros()),
+        schedule_ledgers::ended.eq(judged.ended),
     );
     let changed =
         diesel::update(schedule_ledgers::table.find(judged.schedule_id.to_string())).set(line).execute(conn)?;

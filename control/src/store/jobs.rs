@@ -339,7 +339,10 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64
     }
     if let Some((at, id)) = before {
         let (at, id) = (at.micros(), id.to_string());
-        query = query.filter(jobs::queued_at.lt(at).or(jobs::queued_at.eq(at).and(jobs::id.lt(id))));
+        // The first says the same once more, in a way that an index can follow.
+        query = query
+            .filter(jobs::queued_at.le(at))
+            .filter(jobs::queued_at.lt(at).or(jobs::queued_at.eq(at).and(jobs::id.lt(id))));
     }
     let rows = query.order((jobs::queued_at.desc(), jobs::id.desc())).limit(limit).load(conn)?;
     rows.into_iter().map(|row| Ok(JobRecord::try_from(row)?.job)).collect()

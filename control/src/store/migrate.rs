@@ -45,6 +45,21 @@ pub fn down(conn: &mut Conn) -> Result<(), OpenError> {
     }
 }
 
+/// Takes the last so many migrations back. Only tests use it.
+///
+/// # Errors
+/// When a `down.sql` fails.
+pub fn down_by(conn: &mut Conn, count: usize) -> Result<(), OpenError> {
+    let failed = |e: Box<dyn Error + Send + Sync>| OpenError::Migrate(e.to_string());
+    for _ in 0..count {
+        match conn {
+            Conn::Sqlite(c) => c.revert_last_migration(SQLITE).map(drop).map_err(failed)?,
+            Conn::Pg(c) => c.revert_last_migration(POSTGRES).map(drop).map_err(failed)?,
+        }
+    }
+    Ok(())
+}
+
 fn refuse_newer<DB: diesel::backend::Backend, C: MigrationHarness<DB>>(
     conn: &mut C,
     source: EmbeddedMigrations,

@@ -59,7 +59,7 @@ diesel::table! {
 }
 diesel::table! {
     schedule_ledgers (schedule_id) {
-        schedule_id -> Text, cron -> Text, timezone -> Text, since -> BigInt, until -> BigInt,
+        schedule_id -> Text, cron -> Text, timezone -> Text, since -> BigInt, until -> BigInt, ended -> Bool,
     }
 }
 diesel::table! {

@@ -216,6 +216,8 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i6
     let (at, id) = before.map_or((i64::MAX, ""), |(at, id)| (at.micros(), id.as_str()));
     let mut query = snapshots::table
         .filter(snapshots::gone_at.is_null())
+        // Says the same once more, in a way that an index can follow.
+        .filter(snapshots::time.le(at))
         .filter(snapshots::time.lt(at).or(snapshots::time.eq(at).and(snapshots::snapshot_id.lt(id.to_owned()))))
         .select(Row::as_select())
         .into_boxed::<Backend>();

@@ -2,8 +2,15 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)] // each test file uses its own part
 
-use control::store::{Db, Target};
-use restic_manager_shared::id::InstanceId;
+use control::domain::place::Place;
+use control::domain::upkeep::Plan;
+use control::store::jobs::NewJob;
+use control::store::snapshots::Origin;
+use control::store::{Conn, Db, StoreResult, Target, hosts, jobs};
+use restic_manager_shared::id::{HostId, InstanceId, JobId, RepositoryId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::{SnapshotRecord, Task};
+use restic_manager_shared::wire::progress::{LogLevel, LogLine};
 use tempfile::TempDir;
 
 /// The PostgreSQL server that `deploy/test` starts for the tests.
@@ -44,4 +51,80 @@ pub fn fresh_postgres() -> String {
 
 pub fn open(database: &Database) -> Db {
     Db::open(&database.target).unwrap_or_else(|e| panic!("{}: {e}", database.name))
+}
+
+/// An instant.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+/// A line of a log.
+pub fn line(text: &str) -> LogLine {
+    LogLine { at: at(1), level: LogLevel::Info, text: text.into() }
+}
+
+/// A host and a repository, with one queued job.
+pub fn seed(conn: &mut Conn, name: &str) -> StoreResult<(HostId, JobId)> {
+    let (host, job, repository) = (HostId::new(), JobId::new(), RepositoryId::new());
+    hosts::insert_pending(conn, host, name, &["a".into()], at(1))?;
+    control::store::repositories::insert(
+        conn,
+        &control::store::repositories::RepositoryRecord {
+            repository: control::domain::repository::Repository {
+                id: repository,
+                name: name.into(),
+                url: "/srv".into(),
+                backend: control::domain::repository::Backend::Local,
+                init_if_missing: false,
+                maintenance_host_id: None,
+                quota_bytes: None,
+                ca_pem: None,
+                rotation: None,
+                created_at: at(1),
+                updated_at: at(1),
+            },
+            password_sealed: "v1.x".into(),
+            plan: Plan::default(),
+        },
+    )?;
+    let new = NewJob {
+        id: job,
+        host_id: host,
+        schedule_id: None,
+        task: Task::Init { repository_id: repository },
+        state_version: 1,
+        requested_by: "user:x".into(),
+        idempotency_key: Some(format!("key {name}")),
+        of_host_id: None,
+        priority: 0,
+        chore: None,
+        secrets_sealed: None,
+        now: at(2),
+    };
+    jobs::insert(conn, &new, &line("queued"))?;
+    Ok((host, job))
+}
+
+/// A database with a host, a repository and a queued job.
+pub async fn seeded(db: &Db) -> (HostId, JobId) {
+    db.write(|conn| seed(conn, "one")).await.unwrap()
+}
+
+/// Where a snapshot comes from.
+pub fn origin(place: Place, host: HostId, listed_by: Option<JobId>) -> Origin {
+    Origin { place, host_id: Some(host), schedule_id: None, job_id: None, attested: true, listed_by }
+}
+
+/// A snapshot.
+pub fn record(n: u8) -> SnapshotRecord {
+    SnapshotRecord {
+        id: format!("{n:064x}"),
+        time: at(n.into()),
+        hostname: "h".into(),
+        username: None,
+        paths: vec!["/srv".into()],
+        tags: vec![],
+        parent: None,
+        summary: None,
+    }
 }

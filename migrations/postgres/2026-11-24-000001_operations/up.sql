@@ -36,7 +36,7 @@ UPDATE snapshots SET attested = TRUE WHERE job_id IS NOT NULL;
 DROP INDEX snapshots_by_schedule;
 CREATE INDEX snapshots_by_schedule ON snapshots (schedule_id, time, snapshot_id);
 CREATE INDEX snapshots_by_repository ON snapshots (repository_id, time, snapshot_id);
-CREATE INDEX snapshots_by_place ON snapshots (repository_id, place);
+CREATE INDEX snapshots_by_place ON snapshots (repository_id, place, attested) WHERE gone_at IS NULL;
 CREATE TABLE repository_samples (
     repository_id TEXT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
     place TEXT NOT NULL,

@@ -48,7 +48,7 @@ ALTER TABLE snapshots_new RENAME TO snapshots;
 UPDATE snapshots SET place = host_id WHERE repository_id IN (SELECT id FROM repositories WHERE url LIKE '%{host}%');
 CREATE INDEX snapshots_by_host ON snapshots (host_id, time, snapshot_id);
 CREATE INDEX snapshots_by_repository ON snapshots (repository_id, time, snapshot_id);
-CREATE INDEX snapshots_by_place ON snapshots (repository_id, place);
+CREATE INDEX snapshots_by_place ON snapshots (repository_id, place, attested) WHERE gone_at IS NULL;
 CREATE INDEX snapshots_by_schedule ON snapshots (schedule_id, time, snapshot_id);
 CREATE INDEX snapshots_by_job ON snapshots (job_id);
 CREATE TABLE repository_samples (

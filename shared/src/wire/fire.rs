@@ -38,6 +38,7 @@ pub struct FireReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "outcome", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // fires are few, and each is one of these for a moment
 pub enum FireOutcome {
     /// A job runs, or has run.
     Run {
@@ -66,4 +67,8 @@ pub struct FireLedger {
     pub since: Timestamp,
     /// How far it was followed.
     pub until: Timestamp,
+    /// Whether it is followed no longer, because the schedule is disabled, deleted or has another line by now: nothing is owed of it
+    /// after `until`. Told until it is answered.
+    #[serde(default)]
+    pub ended: bool,
 }

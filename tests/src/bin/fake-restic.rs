@@ -1,5 +1,6 @@
 //! A scripted restic: says what the real one was recorded saying, quickly, and writes down each backup that was started. The agent clears
-//! its environment, so it finds its script beside the name that it was started by: `seed`, and `starts` to write to. It moves no data.
+//! its environment, so it finds its script beside the name that it was started by: `seed`, or `run` if chance should not decide; `hold` as
+//! long as it shall not end; and `starts` to write to. It moves no data.
 
 #![allow(clippy::unwrap_used)] // a script that does not run as written must show
 
@@ -9,6 +10,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 use std::time::Duration;
+
+/// How long a backup takes at most, in milliseconds.
+const PACE: u64 = 150;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -44,7 +48,8 @@ fn backup(args: &[String]) -> i32 {
     let before = read_to_string(&starts).unwrap_or_default().lines().count();
     let seed: u64 = read_to_string(home.join("seed")).unwrap_or_default().trim().parse().unwrap_or(0);
     let mut dice = Dice::new(seed, &format!("run {before}"));
-    let (lines, millis) = (dice.below(30), dice.below(read_pace(&home)));
+    let by_chance = (dice.below(30), dice.below(PACE), dice.below(100));
+    let (lines, millis, luck) = ordered(&home).unwrap_or(by_chance);
     note(&starts, &format!("{job} {} {lines}\n", std::process::id()));
     let pause = Duration::from_millis(millis) / u32::try_from(lines + 1).unwrap();
     for n in 1..=lines {
@@ -58,12 +63,17 @@ fn backup(args: &[String]) -> i32 {
         ));
     }
     std::thread::sleep(pause);
-    end(dice.below(100), job)
+    while home.join("hold").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    end(luck, job)
 }
 
-/// How long a backup takes at most, in milliseconds.
-fn read_pace(home: &Path) -> u64 {
-    read_to_string(home.join("pace")).ok().and_then(|p| p.trim().parse().ok()).unwrap_or(400)
+/// So many lines in so many milliseconds, and a good end, if that is said.
+fn ordered(home: &Path) -> Option<(u64, u64, u64)> {
+    let text = read_to_string(home.join("run")).ok()?;
+    let (lines, millis) = text.trim().split_once(' ')?;
+    Some((lines.parse().ok()?, millis.parse().ok()?, 99))
 }
 
 fn note(file: &Path, line: &str) {

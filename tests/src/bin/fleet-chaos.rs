@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use clap::Parser;
-use restic_manager_tests::chaos::{self, Plan};
+use clap::{Parser, ValueEnum};
+use restic_manager_tests::chaos::{self, Plan, Time};
 
 /// Runs jobs through cuts, kills and repeated requests, and says what was lost or doubled.
 #[derive(Parser)]
@@ -18,10 +18,28 @@ struct Args {
     /// What the faults are drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What the time does.
+    #[arg(long, value_enum, default_value_t = Clocks::True)]
+    clocks: Clocks,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Clocks {
+    /// Nothing special.
+    True,
+    /// It goes twenty times as fast, so that schedules fire often.
+    Fast,
+    /// Clocks are set forward and back.
+    Moved,
 }
 
 #[tokio::main]
 async fn main() {
-    let Args { jobs, agents, seed } = Args::parse();
-    println!("{}", chaos::run(Plan::new(seed, jobs, agents)).await);
+    let Args { jobs, agents, seed, clocks } = Args::parse();
+    let time = match clocks {
+        Clocks::True => Time::True,
+        Clocks::Fast => Time::Fast(20),
+        Clocks::Moved => Time::Moved,
+    };
+    println!("{}", chaos::run(Plan::new(seed, jobs, agents, time)).await);
 }

@@ -28,7 +28,7 @@ impl Builder<'_> {
             self.words(["--retry-lock", patience]);
         }
         for tag in backup.spec.tags.iter().chain(backup.tags) {
-            self.value("--tag", tag);
+            self.words(["--tag", tag]);
         }
         self.flag(backup.dry_run, "--dry-run");
         self.number("--limit-upload", backup.limits.0);

@@ -47,7 +47,7 @@ fn a_backup_has_all_its_options_and_says_what_a_version_lacks() {
     let operation = Operation::Backup(backup(&spec, &tags));
     assert_eq!(
         shown(operation, V19),
-        "restic backup --json --host 'web 1' --retry-lock 5m --tag=daily --tag=rm-job-1 --limit-upload 5 --limit-download 6 \
+        "restic backup --json --host 'web 1' --retry-lock 5m --tag daily --tag rm-job-1 --limit-upload 5 --limit-download 6 \
          --compression fastest --pack-size 64 --skip-if-unchanged --one-file-system --exclude-caches --exclude-file=/etc/ex \
          --exclude-if-present=.nobackup --exclude-larger-than=2G --read-concurrency 4 '--exclude=*.tmp' '--exclude=$HOME' \
          -- '/srv/a b' -x"
@@ -55,14 +55,14 @@ fn a_backup_has_all_its_options_and_says_what_a_version_lacks() {
     let old = line(operation, V14, None);
     assert_eq!(
         old.shown,
-        "restic backup --json --host 'web 1' --tag=daily --tag=rm-job-1 --limit-upload 5 --limit-download 6 --pack-size 64 \
+        "restic backup --json --host 'web 1' --tag daily --tag rm-job-1 --limit-upload 5 --limit-download 6 --pack-size 64 \
          --one-file-system --exclude-caches --exclude-file=/etc/ex --exclude-if-present=.nobackup --exclude-larger-than=2G \
          '--exclude=*.tmp' '--exclude=$HOME' -- '/srv/a b' -x"
     );
     assert_eq!(old.left_out.len(), 3, "{:?}", old.left_out);
     assert!(old.left_out[0].contains("needs restic 0.19 or later on this host, which has 0.14.0"));
     let dry = Operation::Backup(Backup { dry_run: true, limits: (None, None), ..backup(&spec, &[]) });
-    assert!(shown(dry, V18).contains("--tag=daily --dry-run --pack-size"));
+    assert!(shown(dry, V18).contains("--tag daily --dry-run --pack-size"));
 }
 
 #[test]

@@ -49,11 +49,13 @@ pub struct RotationView {
     pub trouble: String,
     /// Since when.
     pub since: Moment,
-    /// The job of this step.
+    /// The job of this step, if one repository is changed.
     pub job: Option<String>,
+    /// How many repositories it concerns: where the address holds `{host}` each host has its own.
+    pub repositories: usize,
     /// Whether it goes on.
     pub open: bool,
-    /// The key of the old password, if it stays.
+    /// The key of the old password, if it stays in one repository.
     pub old_key: Option<String>,
 }
 
@@ -98,14 +100,19 @@ fn rotation_view(rotation: &Rotation, now: Timestamp) -> RotationView {
         Some(at) if stage == at => "now",
         _ => "",
     };
+    let only = match rotation.steps.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
     RotationView {
         steps: STEPS.iter().map(|(stage, title)| Step { title, class: class(*stage) }).collect(),
         text: stage_words(rotation.stage),
         trouble: super::super::form::capital(rotation.trouble.as_deref().unwrap_or_default()),
         since: Moment::new(rotation.since, now),
-        job: rotation.job.map(|id| id.to_string()),
+        job: only.and_then(|step| step.job).map(|id| id.to_string()),
+        repositories: rotation.steps.len(),
         open: !matches!(rotation.stage, Stage::OldKeyStays | Stage::Stuck),
-        old_key: rotation.old_key.clone().filter(|_| rotation.stage == Stage::OldKeyStays),
+        old_key: only.and_then(|step| step.old_key.clone()).filter(|_| rotation.stage == Stage::OldKeyStays),
     }
 }
 

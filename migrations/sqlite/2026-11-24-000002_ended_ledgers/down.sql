@@ -1,0 +1,1 @@
+ALTER TABLE schedule_ledgers DROP COLUMN ended;
