@@ -165,3 +165,42 @@ async fn without_javascript_a_button_shows_the_next_runs() {
     assert_eq!(schedules["items"].as_array().unwrap().len(), 1, "nothing is saved");
     browser.end().await;
 }
+
+/// Goes through a repository's pages: its health, its plan, what retention would do, and an operation that only looks.
+async fn through_a_repository(script: bool) {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
+    let browser = Browser::start(script).await;
+    sign_in(&fleet, &browser).await;
+    let agent = add_host(&fleet, &browser, "web-01", &source).await;
+    let page = format!("{}/repositories/{}", fleet.control.url, fleet.repository);
+    browser.page.goto(&page).await.unwrap();
+    browser.sees("Is it healthy, is it safe?").await;
+    browser.press("Maintenance").await;
+    browser.sees("Read a part of the data").await;
+    browser.fill("prune", "0 3 * * 1-5").await;
+    browser.press("Read the lines").await;
+    browser.sees("Every weekday at 03:00").await;
+    browser.press("Save plan").await;
+    browser.sees("Plan saved").await;
+    let kept = fleet.control.get(&fleet.admin, &format!("/api/v1/repositories/{}/maintenance", fleet.repository)).await;
+    assert_eq!(kept["plan"]["prune"], "0 3 * * 1-5");
+    browser.page.goto(&format!("{page}/retention")).await.unwrap();
+    browser.sees("Nothing would go").await;
+    browser.page.goto(&format!("{page}/operations?kind=probe")).await.unwrap();
+    browser.press("Test the connection").await;
+    browser.sees("Test the connection, on web-01").await;
+    assert_eq!(foreign(&browser).await, Vec::<String>::new(), "a page loads nothing from elsewhere");
+    drop(agent);
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn the_pages_of_a_repository() {
+    through_a_repository(true).await;
+}
+
+#[tokio::test]
+async fn the_pages_of_a_repository_without_javascript() {
+    through_a_repository(false).await;
+}

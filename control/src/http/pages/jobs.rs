@@ -6,7 +6,8 @@ use super::engine::Page;
 use super::hosts::{Pressed, SnapshotRow, press_key};
 use super::names::Names;
 use super::outcome::{self, Told as Outcome};
-use super::view::{Badge, JobRow, asked_by, job_badge, kind_word, percent, took};
+use super::progress::{self, Live};
+use super::view::{Badge, JobRow, asked_by, job_badge, kind_word, took};
 use super::waits::{self, Waits};
 use super::words::Moment;
 use crate::domain::fleet::HostState;
@@ -19,7 +20,7 @@ use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::CauseCode;
-use restic_manager_shared::wire::progress::{LogLevel, LogLine, Phase, Progress};
+use restic_manager_shared::wire::progress::{LogLevel, LogLine};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -145,21 +146,6 @@ pub struct JobNow {
     pub attempt: i32,
 }
 
-/// How far a job is.
-#[derive(Debug, Serialize)]
-pub struct Live {
-    /// What goes on, in words.
-    pub phase: &'static str,
-    /// Percent, if known.
-    pub percent: Option<i64>,
-    /// What is counted, such as `12 of 26 packs`.
-    pub units: Option<String>,
-    /// restic's figures.
-    pub at: Progress,
-    /// Bytes a second on average.
-    pub speed: Option<f64>,
-}
-
 /// A line of the log.
 #[derive(Debug, Serialize)]
 pub struct Line {
@@ -222,38 +208,6 @@ impl Page for JobCancelPage {
     const NAV: &'static str = "jobs";
 }
 
-const fn phase_word(phase: Phase, backup: bool) -> &'static str {
-    match phase {
-        Phase::Preparing => "Checks before restic starts",
-        Phase::Starting => "restic opens the repository",
-        Phase::Running if !backup => "restic works",
-        Phase::Finishing if !backup => "restic finishes",
-        Phase::Running => "Reading and storing",
-        Phase::Finishing => "All is read; restic stores the rest and writes the snapshot",
-        Phase::WaitingForRepository => "The storage does not answer; restic tries again",
-        Phase::WaitingForLock => "Waits for another restic to give up its lock",
-        Phase::Stopping => "Stopping; restic cleans up",
-    }
-}
-
-/// What is counted in the step, and how much of it is done.
-fn units(at: &Progress) -> Option<String> {
-    let number = |n: u64| super::words::count(i64::try_from(n).unwrap_or(i64::MAX));
-    let (unit, done) = (at.unit.as_deref()?, at.units_done?);
-    Some(match at.units_total {
-        Some(total) => format!("{} of {} {unit}", number(done), number(total)),
-        None => format!("{} {unit}, of how many is not known", number(done)),
-    })
-}
-
-fn live_figures(job: &Job) -> Option<Live> {
-    let at = job.progress.clone()?;
-    #[allow(clippy::cast_precision_loss)] // a speed for people
-    let speed = (at.seconds_elapsed > 0 && at.bytes_done > 0).then(|| at.bytes_done as f64 / at.seconds_elapsed as f64);
-    let phase = phase_word(at.phase, job.kind == JobKind::Backup);
-    Some(Live { phase, percent: percent(job), units: units(&at), speed, at })
-}
-
 fn line(line: LogLine, now: Timestamp) -> Line {
     let class = match line.level {
         LogLevel::Info => "",
@@ -303,7 +257,7 @@ impl JobNow {
             key: press_key(Some(job)),
             backup: job.kind == JobKind::Backup,
             cancelling: job.cancel_requested_at.is_some() && !finished,
-            progress: live_figures(job),
+            progress: progress::live(job),
             by: asked_by(&job.requested_by),
             due: moment(job.due_at),
             stands_for: stood_for.fires.iter().map(|at| Moment::new(*at, now)).collect(),
@@ -359,7 +313,11 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         Some(cause) => Some(cause::explain(cause.code, call)),
         None => cause::nothing_came(job.state, call),
     };
-    let failed = matches!(job.state, JobState::Failed | JobState::Lost | JobState::Missed);
+    let outcome = outcome::tell(job, now);
+    // What came of it says what to do, more exactly than the cause could.
+    let told = told.filter(|_| outcome.as_ref().is_none_or(|o| o.steps.is_empty()));
+    let failed =
+        matches!(job.state, JobState::Failed | JobState::Lost | JobState::Missed) && job.kind == JobKind::Backup;
     let newest = if failed { snapshots::of_host(s, job.host_id, None, 1).await?.items.pop() } else { None };
     let own_words = |code| !matches!(code, CauseCode::Cancelled);
     Ok(JobPage {
@@ -373,7 +331,7 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         message: result.cause.as_ref().filter(|c| own_words(c.code)).map(|c| c.message.clone()).unwrap_or_default(),
         exit_code: result.exit_code,
         summary: summary(&result),
-        outcome: outcome::tell(job, now),
+        outcome,
         command: result.command,
         restic: result.restic_version,
         items: result.item_errors.into_iter().map(|e| Item { path: e.item, message: e.message }).collect(),

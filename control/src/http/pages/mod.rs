@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod jobs;
 pub mod names;
 pub mod outcome;
+pub mod progress;
 pub mod repositories;
 pub mod repository;
 pub mod schedule_form;

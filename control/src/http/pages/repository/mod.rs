@@ -13,18 +13,22 @@ pub mod snapshots;
 use super::names::Names;
 use super::repositories::RepositoryRow;
 use super::view::{Badge, JobRow};
+use crate::domain::alert::AlertKind;
 use crate::domain::health::Level;
 use crate::domain::job::Job;
 use crate::domain::place::is_per_host;
 use crate::domain::repository::Repository;
 use crate::http::problem::ApiError;
 use crate::service::health::{self, HealthView};
-use crate::service::{Services, jobs, repositories};
+use crate::service::{Services, alerts, jobs, repositories};
 use crate::store::jobs::Filter;
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::state::CredentialMode;
 use serde::Serialize;
+
+/// Open alerts that are looked through for damage.
+const OPEN: i64 = 200;
 
 /// What stands above all tabs of a repository.
 #[derive(Debug, Serialize)]
@@ -51,6 +55,8 @@ pub struct Opened {
     pub repository: Repository,
     /// How it is.
     pub health: HealthView,
+    /// Damage that a check has found and that no later one has found gone, whoever asked for it.
+    pub damage: Vec<String>,
     /// Its newest jobs.
     pub newest: Vec<Job>,
     /// When it was looked at.
@@ -67,7 +73,8 @@ impl Opened {
         let health = health::of_repository(s, id).await?;
         let filter = Filter { repository: Some(id), ..Filter::default() };
         let newest = jobs::list(s, filter, None, 8).await?.items;
-        Ok(Self { repository, health, newest, now: Timestamp::now() })
+        let damage = damage(s, id).await?;
+        Ok(Self { repository, health, damage, newest, now: Timestamp::now() })
     }
 
     /// What stands above its tabs.
@@ -77,13 +84,20 @@ impl Opened {
         Head {
             repository: RepositoryRow::new(&self.repository, self.now),
             tab,
-            badge: level_badge(self.health.health.level),
+            badge: level_badge(if self.damage.is_empty() { self.health.health.level } else { Level::Critical }),
             snapshots: self.health.snapshots,
             hosts: counts.append_only + counts.full,
             per_host: is_per_host(&self.repository.url),
             key: super::hosts::press_key(self.newest.first()),
         }
     }
+}
+
+async fn damage(s: &Services, id: RepositoryId) -> Result<Vec<String>, ApiError> {
+    let subject = format!("repository:{id}");
+    let open = alerts::list(s, true, None, OPEN).await?.items.into_iter();
+    let damage = open.filter(|a| a.kind == AlertKind::RepositoryDamaged);
+    Ok(damage.filter(|a| a.subject.split('/').next() == Some(subject.as_str())).map(|a| a.detail).collect())
 }
 
 /// How a repository is, for its head.

@@ -29,6 +29,8 @@ pub struct RepositoryPage {
     pub head: Head,
     /// What is not as it should be, the worst first.
     pub troubles: Vec<Trouble>,
+    /// Whether a check has found damage.
+    pub damaged: bool,
     /// What holds.
     pub figures: Figures,
     /// Its size over time; none before there are two counts.
@@ -263,7 +265,8 @@ fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
     }
 }
 
-fn troubles(view: &HealthView) -> Vec<Trouble> {
+/// Damage stands above all else.
+fn troubles(opened: &Opened) -> Vec<Trouble> {
     let look = |level| match level {
         Level::Ok => ("ok", "ok"),
         Level::Warning => ("warn", "warn"),
@@ -273,7 +276,10 @@ fn troubles(view: &HealthView) -> Vec<Trouble> {
         let (icon, class) = look(t.level);
         Trouble { icon, class, text: super::super::form::capital(&t.text) }
     };
-    view.health.troubles.iter().map(trouble).collect()
+    let damage =
+        |detail: &String| Trouble { icon: "shield-no", class: "bad", text: format!("It is damaged: {detail}") };
+    let weighed = opened.health.health.troubles.iter().map(trouble);
+    opened.damage.iter().map(damage).chain(weighed).collect()
 }
 
 async fn maintains(
@@ -297,7 +303,8 @@ async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError
     let host = upkeep::get(s, id).await?.maintenance_host_id;
     Ok(RepositoryPage {
         head: opened.head("overview"),
-        troubles: troubles(&opened.health),
+        damaged: !opened.damage.is_empty(),
+        troubles: troubles(&opened),
         figures: figures(&opened.health, quota, now),
         chart: chart(&samples, quota, now),
         proofs: used.iter().map(|c| Proof::new(c, now)).collect(),

@@ -1,0 +1,74 @@
+//! How far a running job is, in words and figures: percent where restic tells it, what it counts, and an honest "unknown" otherwise.
+
+use super::view::percent;
+use super::words::count;
+use crate::domain::job::{Job, JobKind};
+use restic_manager_shared::wire::progress::{Phase, Progress};
+use serde::Serialize;
+
+/// How far a job is.
+#[derive(Debug, Serialize)]
+pub struct Live {
+    /// What goes on, in words.
+    pub phase: &'static str,
+    /// Percent, if known.
+    pub percent: Option<i64>,
+    /// What is counted, such as `12 of 26 packs`.
+    pub units: Option<String>,
+    /// restic's figures.
+    pub at: Progress,
+    /// Bytes a second on average.
+    pub speed: Option<f64>,
+}
+
+const fn phase_word(phase: Phase, backup: bool) -> &'static str {
+    match phase {
+        Phase::Preparing => "Checks before restic starts",
+        Phase::Starting => "restic opens the repository",
+        Phase::Running if !backup => "restic works",
+        Phase::Finishing if !backup => "restic finishes",
+        Phase::Running => "Reading and storing",
+        Phase::Finishing => "All is read; restic stores the rest and writes the snapshot",
+        Phase::WaitingForRepository => "The storage does not answer; restic tries again",
+        Phase::WaitingForLock => "Waits for another restic to give up its lock",
+        Phase::Stopping => "Stopping; restic cleans up",
+    }
+}
+
+/// What is counted in the step, and how much of it is done.
+fn units(at: &Progress) -> Option<String> {
+    let number = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
+    let (unit, done) = (at.unit.as_deref()?, at.units_done?);
+    Some(match at.units_total {
+        Some(total) => format!("{} of {} {unit}", number(done), number(total)),
+        None => format!("{} {unit}, of how many is not known", number(done)),
+    })
+}
+
+/// How far a job is, if it has said so yet.
+#[must_use]
+pub fn live(job: &Job) -> Option<Live> {
+    let at = job.progress.clone()?;
+    #[allow(clippy::cast_precision_loss)] // a speed for people
+    let speed = (at.seconds_elapsed > 0 && at.bytes_done > 0).then(|| at.bytes_done as f64 / at.seconds_elapsed as f64);
+    let phase = phase_word(at.phase, job.kind == JobKind::Backup);
+    Some(Live { phase, percent: percent(job), units: units(&at), speed, at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_told_as_far_as_it_is_known() {
+        let at = |total| Progress {
+            unit: Some("packs".into()),
+            units_done: Some(1200),
+            units_total: total,
+            ..Progress::default()
+        };
+        assert_eq!(units(&at(Some(2600))).as_deref(), Some("1,200 of 2,600 packs"));
+        assert_eq!(units(&at(None)).as_deref(), Some("1,200 packs, of how many is not known"));
+        assert_eq!(units(&Progress::default()), None);
+    }
+}
