@@ -73,6 +73,8 @@ ids! {
     SessionId,
     /// An API token's record, not the token itself.
     ApiTokenId,
+    /// An Alert.
+    AlertId,
     /// One installation of the control plane: the audience of every agent's token.
     ControlId,
     /// One start of an agent process; tells two agents that share one key apart.

@@ -200,7 +200,7 @@ async fn each_changing_operation_changes_what_it_says() {
     let first = scene.backup("1").await;
     let tag = scene.maintain(json!({"kind": "tag", "snapshots": [first], "change": {"add": ["kept"]}})).await;
     let tagged = succeeded(&tag)["replaced"][0]["new"].as_str().unwrap().to_owned();
-    assert_eq!(scene.there(), [tagged.clone()], "a tag makes a new snapshot of the old one");
+    assert_eq!(scene.there(), std::slice::from_ref(&tagged), "a tag makes a new snapshot of the old one");
     let listed = scene.fleet.of_repository("/snapshots").await;
     assert_eq!(
         (&listed["items"][0]["id"], &listed["items"][0]["attested"]),
@@ -210,7 +210,7 @@ async fn each_changing_operation_changes_what_it_says() {
     let rewrite =
         json!({"kind": "rewrite", "snapshots": [tagged], "excludes": ["changing"], "forget": true, "dry_run": false});
     let rewritten = succeeded(&scene.maintain(rewrite).await)["replaced"][0]["new"].as_str().unwrap().to_owned();
-    assert_eq!(scene.there(), [rewritten.clone()]);
+    assert_eq!(scene.there(), std::slice::from_ref(&rewritten));
     let find = scene.maintain(json!({"kind": "find", "pattern": "changing", "snapshots": [rewritten]})).await;
     assert_eq!(succeeded(&find)["entries"], json!([]), "{find}");
     let prune = scene.maintain(json!({"kind": "prune", "options": {"max_unused": "0"}})).await;
@@ -252,7 +252,7 @@ async fn what_cannot_work_is_refused_before_it_starts() {
     let body = on(&scene.keeper.host, rewrite, true);
     let (status, answer) = scene.fleet.control.post(&operator, "/api/v1/jobs", body).await;
     assert_eq!((status, &answer["code"]), (403, &json!("forbidden")));
-    assert_eq!(scene.there(), [id.clone()]);
+    assert_eq!(scene.there(), std::slice::from_ref(&id));
     // What is gone already is what was wanted; what has to be there is missed.
     let gone = scene.maintain(json!({"kind": "forget", "snapshots": ["ab".repeat(32)]})).await;
     assert_eq!(succeeded(&gone)["left"], json!([]), "{gone}");

@@ -2,9 +2,9 @@
 //! themselves when they end.
 
 use super::text_enum;
+use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
-use uuid::Uuid;
 
 text_enum! {
     /// The condition.
@@ -42,7 +42,7 @@ text_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Alert {
     /// Its identity.
-    pub id: Uuid,
+    pub id: AlertId,
     /// The condition.
     pub kind: AlertKind,
     /// What it holds for, such as `repository:<id>`.

@@ -4,8 +4,8 @@ use super::{ActError, Listed, Noun, Services, audit, page};
 use crate::domain::alert::Alert;
 use crate::domain::permission::Actor;
 use crate::store::alerts;
+use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
-use uuid::Uuid;
 
 /// Alerts, the newest first. The cursor is the id of the last one seen.
 ///
@@ -18,7 +18,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Listed<Alert>, ActError> {
     let before = cursor
-        .map(|c| c.parse::<Uuid>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
+        .map(|c| c.parse::<AlertId>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
         .transpose()?;
     let items = s.db.read(move |conn| Ok::<_, ActError>(alerts::list(conn, open_only, before, limit + 1)?)).await?;
     Ok(page(items, limit, |a| a.id.to_string()))
@@ -44,7 +44,7 @@ pub async fn open_of(s: &Services, subject: String) -> Result<Vec<Alert>, ActErr
 ///
 /// # Errors
 /// When there is no such open alert.
-pub async fn acknowledge(s: &Services, actor: &Actor, id: Uuid) -> Result<(), ActError> {
+pub async fn acknowledge(s: &Services, actor: &Actor, id: AlertId) -> Result<(), ActError> {
     let (actor, now) = (actor.clone(), Timestamp::now());
     s.db.write(move |conn| {
         if !alerts::acknowledge(conn, id, &actor.label(), now)? {

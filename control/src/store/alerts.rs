@@ -5,8 +5,8 @@ use super::schema::alerts;
 use super::{Conn, StoreResult};
 use crate::domain::alert::{Alert, AlertKind, Severity};
 use diesel::prelude::*;
+use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
-use uuid::Uuid;
 
 type Row = (String, String, String, String, String, i64, i64, Option<i64>, Option<String>, Option<i64>);
 
@@ -49,7 +49,7 @@ pub fn raise(
     }
     diesel::insert_into(alerts::table)
         .values((
-            alerts::id.eq(Uuid::now_v7().to_string()),
+            alerts::id.eq(AlertId::new().to_string()),
             alerts::kind.eq(kind.as_str()),
             alerts::subject.eq(subject),
             alerts::severity.eq(severity.as_str()),
@@ -78,7 +78,7 @@ pub fn resolve(conn: &mut Conn, (kind, subject): (AlertKind, &str), now: Timesta
 ///
 /// # Errors
 /// When the database fails.
-pub fn acknowledge(conn: &mut Conn, id: Uuid, by: &str, now: Timestamp) -> StoreResult<bool> {
+pub fn acknowledge(conn: &mut Conn, id: AlertId, by: &str, now: Timestamp) -> StoreResult<bool> {
     let open = alerts::table.find(id.to_string()).filter(alerts::resolved_at.is_null());
     let values = (alerts::acknowledged_at.eq(now.micros()), alerts::acknowledged_by.eq(by));
     Ok(diesel::update(open).set(values).execute(conn)? > 0)
@@ -88,7 +88,7 @@ pub fn acknowledge(conn: &mut Conn, id: Uuid, by: &str, now: Timestamp) -> Store
 ///
 /// # Errors
 /// When the database fails.
-pub fn list(conn: &mut Conn, open_only: bool, before: Option<Uuid>, limit: i64) -> StoreResult<Vec<Alert>> {
+pub fn list(conn: &mut Conn, open_only: bool, before: Option<AlertId>, limit: i64) -> StoreResult<Vec<Alert>> {
     let mut query = alerts::table.into_boxed::<super::conn::Backend>();
     if open_only {
         query = query.filter(alerts::resolved_at.is_null());

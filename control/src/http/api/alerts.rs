@@ -7,8 +7,8 @@ use crate::http::params::Paging;
 use crate::http::problem::ApiError;
 use crate::service::{Services, alerts};
 use actix_web::{HttpResponse, get, post, web};
+use restic_manager_shared::id::AlertId;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// A page of alerts.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -51,12 +51,12 @@ pub async fn list_alerts(
 /// Acknowledge an alert
 ///
 /// It stays open until its condition ends.
-#[utoipa::path(operation_id = "acknowledgeAlert", tag = "alerts", params(("id" = Uuid, Path)), responses((status = 204), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+#[utoipa::path(operation_id = "acknowledgeAlert", tag = "alerts", params(("id" = AlertId, Path)), responses((status = 204), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
 #[post("/alerts/{id}/acknowledge")]
 pub async fn acknowledge_alert(
     who: Guarded<Operator>,
     s: web::Data<Services>,
-    id: web::Path<Uuid>,
+    id: web::Path<AlertId>,
 ) -> Result<HttpResponse, ApiError> {
     alerts::acknowledge(&s, &who.actor, *id).await?;
     Ok(HttpResponse::NoContent().finish())

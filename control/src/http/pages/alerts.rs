@@ -12,10 +12,9 @@ use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::{Services, alerts};
 use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::id::{AlertId, HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// The most open alerts on a page.
 const OPEN: i64 = 200;
@@ -190,7 +189,7 @@ pub async fn list(
 pub async fn acknowledge(
     who: Guarded<Operator>,
     s: web::Data<Services>,
-    id: web::Path<Uuid>,
+    id: web::Path<AlertId>,
     _form: SafeForm<Sure>,
 ) -> Result<HttpResponse, ApiError> {
     alerts::acknowledge(&s, &who.actor, *id).await?;
