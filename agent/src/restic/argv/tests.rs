@@ -171,6 +171,11 @@ fn maintaining() {
     }
     assert_eq!(shown(Operation::RepairIndex { read_all_packs: false }, V14), "restic rebuild-index");
     assert!(!shown(Operation::Prune { options: &prune }, V19).contains("--repack-small"), "it warns of it");
+}
+
+#[test]
+fn what_an_old_version_lacks_is_known_before_it_runs() {
+    let (ids, excludes) = (["ab12".to_owned()], ["/srv/secret".to_owned()]);
     for (operation, lacks) in [
         (
             Operation::Rewrite { snapshots: &ids, excludes: &excludes, forget: false, dry_run: false },
