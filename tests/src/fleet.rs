@@ -46,6 +46,15 @@ impl Fleet {
         Self { control, storage, admin, repository, sources: TempDir::new().unwrap() }
     }
 
+    /// The same fleet, from now on with one repository for all hosts, on that server.
+    pub async fn sharing(self, server: &RestServer) -> Self {
+        let body = json!({"name": "shared", "url": format!("rest:http://127.0.0.1:{}/shared/", server.port),
+            "password": PASSWORD, "init_if_missing": true});
+        let (status, made) = self.control.post(&self.admin, "/api/v1/repositories", body).await;
+        assert_eq!(status, 201, "{made}");
+        Self { repository: made["id"].as_str().unwrap().to_owned(), ..self }
+    }
+
     /// A folder to back up, with a few files in it.
     pub fn source(&self, name: &str) -> PathBuf {
         let dir = self.sources.path().join(name);

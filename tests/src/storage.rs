@@ -96,3 +96,56 @@ impl Drop for RestServer {
         let _ = self.child.wait();
     }
 }
+
+/// Another server of restic's REST protocol, without accounts, on a folder of its own.
+pub struct OpenServer {
+    child: Child,
+    pub url: String,
+    _dir: TempDir,
+}
+
+impl OpenServer {
+    /// rest-server, from this binary.
+    pub fn rest(program: &Path, append_only: bool) -> Self {
+        let mut command = Command::new(program);
+        command.args(["--listen", "127.0.0.1:0", "--no-auth"]);
+        Self::start(command, "--path", append_only, "start server on ")
+    }
+
+    /// `rclone serve restic`.
+    pub fn rclone(append_only: bool) -> Self {
+        let mut command = Command::new("rclone");
+        command.args(["serve", "restic", "--addr", "127.0.0.1:0", "-v"]);
+        Self::start(command, "", append_only, "http://")
+    }
+
+    fn start(mut command: Command, path: &str, append_only: bool, said: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        if append_only {
+            command.arg("--append-only");
+        }
+        if !path.is_empty() {
+            command.arg(path);
+        }
+        command.arg(dir.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let port: u16 = loop {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "{command:?} ended early");
+            if let Some((_, address)) = line.trim().split_once(said) {
+                break address.trim_end_matches(['/', ']']).rsplit(':').next().unwrap().parse().unwrap();
+            }
+        };
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { child, url: format!("rest:http://127.0.0.1:{port}/repo/"), _dir: dir }
+    }
+}
+
+impl Drop for OpenServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

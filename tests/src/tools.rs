@@ -39,6 +39,11 @@ pub fn rest_server() -> PathBuf {
     cached("trixie", "restic-rest-server")
 }
 
+/// The newest rest-server.
+pub fn newest_rest_server() -> PathBuf {
+    cached("sid", "restic-rest-server")
+}
+
 /// Runs a command to its end and answers what it printed.
 pub fn output(command: &mut Command) -> String {
     let out = command.output().unwrap();

@@ -5,6 +5,8 @@
 
 use restic_manager_tests::agent::Agent;
 use restic_manager_tests::fleet::{Fleet, PASSWORD};
+use restic_manager_tests::storage::OpenServer;
+use restic_manager_tests::tools::{newest_rest_server, rest_server};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,6 +58,42 @@ async fn append_only_is_proven_by_itself_and_a_credential_that_can_delete_is_an_
     );
 }
 
+#[tokio::test]
+async fn append_only_is_told_for_each_server_of_the_protocol() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let mut web = fleet.host("web-01", &[&fleet.source("srv")]).await;
+    web.start();
+    let servers = [
+        ("rest-server 0.13", OpenServer::rest(&rest_server(), true), "append_only"),
+        ("rest-server 0.13, writable", OpenServer::rest(&rest_server(), false), "can_delete"),
+        ("rest-server 0.14", OpenServer::rest(&newest_rest_server(), true), "append_only"),
+        ("rest-server 0.14, writable", OpenServer::rest(&newest_rest_server(), false), "can_delete"),
+        ("rclone", OpenServer::rclone(true), "append_only"),
+        ("rclone, writable", OpenServer::rclone(false), "can_delete"),
+    ];
+    for (name, server, want) in &servers {
+        let body = json!({"name": name, "url": server.url, "password": PASSWORD});
+        let (status, made) = fleet.control.post(&fleet.admin, "/api/v1/repositories", body).await;
+        assert_eq!(status, 201, "{made}");
+        let repository = made["id"].as_str().unwrap();
+        let path = format!("/api/v1/hosts/{}/credentials/{repository}", web.host);
+        assert_eq!(fleet.control.call(&fleet.admin, reqwest::Method::PUT, &path, json!({})).await.0, 204);
+        let on = |kind: &str| json!({"host_id": web.host, "task": {"kind": kind, "repository_id": repository}});
+        assert_eq!(fleet.operate(on("init")).await["state"], "succeeded", "{name}");
+        let probe = fleet.operate(on("probe")).await;
+        assert_eq!(
+            (&probe["state"], &probe["outcome"]["can_delete"]),
+            (&json!("succeeded"), &json!(want)),
+            "{name}: {probe}"
+        );
+        assert_eq!(
+            (&probe["outcome"]["exists"], &probe["outcome"]["password_ok"]),
+            (&json!(true), &json!(true)),
+            "{name}"
+        );
+    }
+}
+
 /// Every process below this one that runs this restic command.
 fn restics(word: &str) -> Vec<u32> {
     let out = Command::new("pgrep").args(["-f", &format!("restic {word} ")]).output().unwrap();
@@ -77,11 +115,7 @@ async fn a_killed_backup_s_lock_goes_by_itself_and_others_go_on() {
     // One repository for both hosts.
     let fleet = Fleet::start(&["web-01", "web-02", "keeper"]).await;
     let shared = fleet.storage.writable();
-    let body = json!({"name": "shared", "url": format!("rest:http://127.0.0.1:{}/shared/", shared.port),
-        "password": PASSWORD, "init_if_missing": true});
-    let (status, made) = fleet.control.post(&fleet.admin, "/api/v1/repositories", body).await;
-    assert_eq!(status, 201, "{made}");
-    let fleet = Fleet { repository: made["id"].as_str().unwrap().to_owned(), ..fleet };
+    let fleet = fleet.sharing(&shared).await;
     let (one, two) = (fleet.source("one"), fleet.source("two"));
     let mut first = fleet.host("web-01", &[&one]).await;
     let mut second = fleet.host("web-02", &[&two]).await;
@@ -139,11 +173,7 @@ async fn exclusive_work_waits_for_a_backup_and_says_so() {
 async fn a_password_is_changed_with_no_gap() {
     let fleet = Fleet::with_upkeep(&["web-01", "keeper"], json!({})).await;
     let shared = fleet.storage.writable();
-    let body = json!({"name": "shared", "url": format!("rest:http://127.0.0.1:{}/shared/", shared.port),
-        "password": PASSWORD, "init_if_missing": true});
-    let (status, made) = fleet.control.post(&fleet.admin, "/api/v1/repositories", body).await;
-    assert_eq!(status, 201, "{made}");
-    let fleet = Fleet { repository: made["id"].as_str().unwrap().to_owned(), ..fleet };
+    let fleet = fleet.sharing(&shared).await;
     let source = fleet.source("srv");
     let mut web = fleet.host("web-01", &[&source]).await;
     let path = format!("/api/v1/hosts/{}/credentials/{}", web.host, fleet.repository);
