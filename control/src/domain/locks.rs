@@ -17,6 +17,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = RepositoryLock)]
 pub struct Lock {
+    /// Whose own repository it is in, where the address holds `{host}`.
+    #[serde(default)]
+    pub of_host_id: Option<HostId>,
     /// Its id, until it is refreshed.
     pub id: String,
     /// When it was made or refreshed last, by its host's clock.
@@ -264,6 +267,7 @@ mod tests {
 
     fn lock(hostname: &str, pid: u32, seconds: i64) -> Lock {
         Lock {
+            of_host_id: None,
             id: format!("{hostname}-{pid}"),
             time: Timestamp::from_seconds(seconds),
             hostname: hostname.into(),

@@ -2,13 +2,14 @@
 
 use super::repositories::load as load_repository;
 use super::{ActError, Services, locks};
+use crate::domain::alert::AlertKind;
 use crate::domain::health::{
     AppendOnly, Findings, Full, Health, Limits, Ratios, ReadCycle, Sample, full, growth_per_day, ratios, thin, verdict,
 };
 use crate::domain::locks::Verdict;
 use crate::domain::place::Place;
 use crate::domain::upkeep::{Chore, ChoreState};
-use crate::store::{Conn, credentials, hosts, snapshots, upkeep};
+use crate::store::{Conn, alerts, credentials, hosts, snapshots, upkeep};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::{DeleteVerdict, StatsMode, StatsReport};
@@ -102,6 +103,7 @@ fn view(
         append_only,
         full_in_days: full.days(),
         unattested: usize::try_from(unattested).unwrap_or(0),
+        damaged: alerts::any_open(conn, AlertKind::RepositoryDamaged, &format!("repository:{id}"))?,
     };
     let cycles: Vec<&ReadCycle> = chores.iter().filter_map(|c| c.cycle.as_ref()).collect();
     let read_percent =

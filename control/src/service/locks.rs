@@ -70,7 +70,7 @@ fn micros(duration: Duration) -> i64 {
 pub(super) fn seen(conn: &mut Conn, place: Place, locks: &[LockRecord], now: Timestamp) -> Result<(), ActError> {
     upkeep::put_locks(conn, place, locks, now)?;
     let children = children(conn, place.repository)?;
-    let judged = judge(&locks.iter().map(lock).collect::<Vec<_>>(), &children);
+    let judged = judge(&locks.iter().map(|record| lock(place, record)).collect::<Vec<_>>(), &children);
     let foreign: Vec<&Judged> = judged
         .iter()
         .filter(|j| matches!(j.verdict, Verdict::Unknown { why: Unknown::NotOurs | Unknown::Ambiguous { .. } }))
@@ -82,7 +82,7 @@ pub(super) fn seen(conn: &mut Conn, place: Place, locks: &[LockRecord], now: Tim
         }
         Some(first) => {
             let detail = format!(
-                "{} locks belong to no job that is known here; one is of process {} on {}: {}",
+                "locks that belong to no job that is known here: {}; one is of process {} on {}: {}",
                 foreign.len(),
                 first.lock.pid,
                 first.lock.hostname,
@@ -94,8 +94,9 @@ pub(super) fn seen(conn: &mut Conn, place: Place, locks: &[LockRecord], now: Tim
     Ok(())
 }
 
-fn lock(record: &LockRecord) -> Lock {
+fn lock(place: Place, record: &LockRecord) -> Lock {
     Lock {
+        of_host_id: place.host,
         id: record.id.clone(),
         time: record.time,
         hostname: record.hostname.clone(),
@@ -141,7 +142,7 @@ pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<Locks, ActE
         load_repository(conn, id)?;
         let locks = upkeep::locks(conn, id)?;
         let seen_at = locks.iter().map(|(_, _, at)| *at).max();
-        let locks: Vec<Lock> = locks.iter().map(|(_, record, _)| lock(record)).collect();
+        let locks: Vec<Lock> = locks.iter().map(|(place, record, _)| lock(*place, record)).collect();
         let items = judge(&locks, &children(conn, id)?);
         let idle = jobs::open_of_repositories(conn, &[id])?.is_empty();
         Ok(Locks { cleanup: cleanup(&items, idle, Timestamp::now()), items, seen_at })

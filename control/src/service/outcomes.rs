@@ -114,7 +114,8 @@ fn checked(conn: &mut Conn, place: Place, check: &CheckReport, now: Timestamp) -
         return Ok(());
     }
     let detail = format!(
-        "check found {} errors; {} damaged packs, {} snapshots touched. Run repair packs and repair snapshots, and back up anew what is lost",
+        "check found damage: errors {}, damaged packs {}, snapshots touched {}. Run repair packs and repair snapshots, and back up anew \
+         what is lost",
         check.errors,
         check.broken_packs.len(),
         check.broken_snapshots.len()

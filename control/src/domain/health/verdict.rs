@@ -52,6 +52,8 @@ pub struct Findings {
     pub full_in_days: Option<f64>,
     /// Snapshots that no job of ours made.
     pub unattested: usize,
+    /// A check found damage, and none has found it sound since.
+    pub damaged: bool,
 }
 
 /// From where on something is a trouble.
@@ -76,6 +78,8 @@ impl Default for Limits {
 #[serde(tag = "trouble", rename_all = "snake_case")]
 #[schema(as = HealthTrouble)]
 pub enum Trouble {
+    /// A check found damage.
+    Damaged,
     /// No check has succeeded yet.
     NeverChecked {
         /// For so many days.
@@ -126,6 +130,9 @@ pub enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Damaged => {
+                f.write_str("a check found damage: see its job for which snapshots are touched and what to do")
+            }
             Self::NeverChecked { days } => write!(f, "no check has succeeded in {days} days"),
             Self::CheckOverdue { days } => write!(f, "the last check that succeeded was {days} days ago"),
             Self::ChoreFailed { chore: Chore::Check | Chore::ReadData } => {
@@ -169,7 +176,7 @@ impl Trouble {
                 Level::Warning
             }
             Self::DeadLocks { .. } | Self::UnknownLocks { .. } => Level::Warning,
-            Self::CanDelete { .. } => Level::Critical,
+            Self::Damaged | Self::CanDelete { .. } => Level::Critical,
             Self::AppendOnlyNotProven { .. } | Self::Unattested { .. } => Level::Warning,
             Self::Full { days } if *days < u64::from(limits.full_critical_days) => Level::Critical,
             Self::Full { .. } => Level::Warning,
@@ -212,7 +219,7 @@ pub fn verdict(findings: &Findings, limits: Limits, now: Timestamp) -> Health {
 fn troubles(findings: &Findings, limits: Limits, now: Timestamp) -> Vec<Trouble> {
     let count = |count: usize| (count > 0).then_some(count);
     let failed = findings.failed.iter().map(|chore| Trouble::ChoreFailed { chore: *chore });
-    let mut found: Vec<Trouble> = failed.collect();
+    let mut found: Vec<Trouble> = findings.damaged.then_some(Trouble::Damaged).into_iter().chain(failed).collect();
     found.extend(unchecked(findings, limits, now));
     found.extend(hosts(findings, &[AppendOnly::CanDelete]).map(|hosts| Trouble::CanDelete { hosts }));
     let unproven = [AppendOnly::CannotTell, AppendOnly::NotProbed];

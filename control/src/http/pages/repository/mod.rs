@@ -84,7 +84,7 @@ impl Opened {
         Head {
             repository: RepositoryRow::new(&self.repository, self.now),
             tab,
-            badge: level_badge(if self.damage.is_empty() { self.health.health.level } else { Level::Critical }),
+            badge: level_badge(self.health.health.level),
             snapshots: self.health.snapshots,
             hosts: counts.append_only + counts.full,
             per_host: is_per_host(&self.repository.url),

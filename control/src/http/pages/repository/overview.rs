@@ -7,7 +7,7 @@ use super::super::names::Names;
 use super::super::view::JobRow;
 use super::super::words::Moment;
 use super::{Head, OpenJob, Opened, mode_word, open_jobs};
-use crate::domain::health::{Full, Level};
+use crate::domain::health::{Full, Level, Trouble as Known, Weighed};
 use crate::domain::locks::{Judged, Unknown, Verdict};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
@@ -272,13 +272,15 @@ fn troubles(opened: &Opened) -> Vec<Trouble> {
         Level::Warning => ("warn", "warn"),
         Level::Critical => ("bad", "bad"),
     };
-    let trouble = |t: &crate::domain::health::Weighed| {
+    let trouble = |t: &Weighed| {
         let (icon, class) = look(t.level);
         Trouble { icon, class, text: super::super::form::capital(&t.text) }
     };
     let damage =
         |detail: &String| Trouble { icon: "shield-no", class: "bad", text: format!("It is damaged: {detail}") };
-    let weighed = opened.health.health.troubles.iter().map(trouble);
+    // The alert says more of the damage than the verdict does.
+    let told = |t: &&Weighed| t.trouble != Known::Damaged;
+    let weighed = opened.health.health.troubles.iter().filter(told).map(trouble);
     opened.damage.iter().map(damage).chain(weighed).collect()
 }
 
