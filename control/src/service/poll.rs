@@ -2,7 +2,7 @@
 
 use super::operations::{address_for, around, open_of};
 use super::{ActError, Refusal, Services, fires, random, state};
-use crate::domain::delivery::{Delivery, Open, Room, plan};
+use crate::domain::delivery::{Delivery, Open, Room, plan, waits_for};
 use crate::domain::job::JobState;
 use crate::store::hosts::{HostRecord, Seen};
 use crate::store::jobs::JobRecord;
@@ -138,6 +138,18 @@ fn look_at(conn: &mut Conn, host: HostId, held: i64, limit: Option<u32>) -> Resu
     Ok(Look { host: record, state, open, around, fleet, addresses })
 }
 
+/// Whether nothing in its repository stands in a job's way.
+fn may_go(conn: &mut Conn, id: JobId, now: Timestamp) -> Result<bool, ActError> {
+    let Some(record) = jobs::get(conn, id)? else { return Ok(false) };
+    let open = open_of(&record);
+    // What was offered before keeps its place.
+    if open.state == JobState::Dispatched {
+        return Ok(true);
+    }
+    let others = around(conn, std::slice::from_ref(&open))?;
+    Ok(waits_for(&open, &others, now).is_none())
+}
+
 async fn dispatch(s: &Services, found: &Look, ids: Vec<JobId>) -> Result<Vec<Offer>, ActError> {
     if ids.is_empty() {
         return Ok(vec![]);
@@ -147,6 +159,10 @@ async fn dispatch(s: &Services, found: &Look, ids: Vec<JobId>) -> Result<Vec<Off
         s.db.write(move |conn| {
             let mut numbered = Vec::new();
             for id in ids {
+                // Another host's poll may have been quicker since this one looked. Only here, one after the other, is it sure.
+                if !may_go(conn, id, now)? {
+                    continue;
+                }
                 if let Some(attempt) = jobs::dispatch(conn, id, now)? {
                     numbered.push((id, attempt));
                 }
