@@ -10,7 +10,7 @@ use crate::store::{Conn, repositories, schedules};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::fire::{FireLedger, FireOutcome, FireReport, MAX_STOOD_FOR};
-use restic_manager_shared::wire::job::ClaimResponse;
+use restic_manager_shared::wire::job::{ClaimResponse, Task};
 use restic_manager_shared::wire::progress::{LogLevel, LogLine};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -48,6 +48,10 @@ pub async fn tell(s: &Services, host: HostId, fire: FireReport) -> Result<ClaimR
     }
     if fire.stands_for.len() > MAX_STOOD_FOR {
         return Err(ActError::field("/stands_for", format!("at most {MAX_STOOD_FOR}; count the rest")));
+    }
+    // The task is kept as the host tells it, and what a job was asked to do decides what its outcome is believed to have done.
+    if matches!(&fire.outcome, FireOutcome::Run { task } if !matches!(task, Task::Backup { .. })) {
+        return Err(ActError::field("/outcome/task", "a schedule fires backups and nothing else"));
     }
     let (id, now) = (fire.id, Timestamp::now());
     let lease = now + s.leased();

@@ -59,14 +59,14 @@ fn made(
     Ok(())
 }
 
-/// Stores a part of a list.
+/// Stores a part of a list, if a list was asked for.
 pub(super) fn part(
     conn: &mut Conn,
     record: &JobRecord,
     list: &[SnapshotRecord],
     now: Timestamp,
 ) -> Result<(), ActError> {
-    let Some(place) = record.job.place() else { return Ok(()) };
+    let (Some(place), Some(Task::Snapshots { .. })) = (record.job.place(), &record.task) else { return Ok(()) };
     let mut names = Names::default();
     for snapshot in list {
         let host_id = names.host(conn, &snapshot.hostname)?;

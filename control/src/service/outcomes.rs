@@ -63,23 +63,29 @@ fn keep(
     report: &FinishReport,
     now: Timestamp,
 ) -> Result<(), ActError> {
-    let repository = place.repository;
-    match (&report.outcome, &record.task) {
-        (Some(Outcome::Forget { dry_run: false, removed, .. }), _) => {
+    let (repository, Some(task)) = (place.repository, &record.task) else { return Ok(()) };
+    // Only what answers the job's own task counts: a backup of a host that was taken over must not forget, nor hand its forged snapshot the
+    // standing of a proven one.
+    match (&report.outcome, task) {
+        (Some(Outcome::Forget { dry_run: false, removed, .. }), Task::Forget { dry_run: false, .. }) => {
             snapshots::mark_gone(conn, repository, removed, now)?;
         }
-        (Some(Outcome::Tag { replaced }), _) => replace(conn, repository, replaced, true, now)?,
-        (Some(Outcome::Rewrite { dry_run: false, replaced, forgotten }), _) => {
+        (Some(Outcome::Tag { replaced }), Task::Tag { .. }) => replace(conn, repository, replaced, true, now)?,
+        (Some(Outcome::Rewrite { dry_run: false, replaced, forgotten }), Task::Rewrite { .. }) => {
             replace(conn, repository, replaced, *forgotten, now)?;
         }
-        (Some(Outcome::Repair { dry_run: false, replaced }), Some(Task::RepairSnapshots { forget, .. })) => {
+        (Some(Outcome::Repair { dry_run: false, replaced }), Task::RepairSnapshots { forget, .. }) => {
             replace(conn, repository, replaced, *forget, now)?;
         }
-        (Some(Outcome::Locks { left, .. }), _) => locks::seen(conn, place, left, now)?,
-        (Some(Outcome::Check(check)), _) => checked(conn, place, check, now)?,
-        (Some(Outcome::Stats(stats)), _) => super::health::counted(conn, place, stats, now)?,
-        (Some(Outcome::Probe(probe)), _) => proven(conn, record.job.host_id, repository, probe, now)?,
-        (None, Some(Task::Probe { .. })) => {
+        (Some(Outcome::Locks { left, .. }), Task::Locks { .. } | Task::Unlock { .. }) => {
+            locks::seen(conn, place, left, now)?;
+        }
+        (Some(Outcome::Check(check)), Task::Check { .. }) => checked(conn, place, check, now)?,
+        (Some(Outcome::Stats(stats)), Task::Stats { .. }) => super::health::counted(conn, place, stats, now)?,
+        (Some(Outcome::Probe(probe)), Task::Probe { .. }) => {
+            proven(conn, record.job.host_id, repository, probe, now)?;
+        }
+        (None, Task::Probe { .. }) => {
             // It could not even be asked: that is known now, and asked again tomorrow.
             let why = report.cause.as_ref().map(|c| c.message.clone()).unwrap_or_default();
             let probe = ProbeReport { evidence: vec![why], ..ProbeReport::default() };

@@ -105,11 +105,12 @@ pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timest
             snapshots::gone_at.eq(None::<i64>),
         ))
         .execute(conn)?;
-    // A list may come before the report of the job that made the snapshot.
-    if let Some(job) = origin.job_id {
-        diesel::update(snapshots::table.find(key))
+    // A list may come before the report of the job that made the snapshot. The first job to say so keeps it: a snapshot is made once.
+    if let Some(job) = origin.job_id.map(|id| id.to_string()) {
+        let unclaimed = snapshots::job_id.is_null().or(snapshots::job_id.eq(job.clone()));
+        diesel::update(snapshots::table.find(key).filter(unclaimed))
             .set((
-                snapshots::job_id.eq(job.to_string()),
+                snapshots::job_id.eq(job),
                 snapshots::schedule_id.eq(origin.schedule_id.map(|id| id.to_string())),
                 snapshots::host_id.eq(origin.host_id.map(|id| id.to_string())),
                 snapshots::attested.eq(origin.attested),
