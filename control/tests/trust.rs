@@ -88,6 +88,10 @@ async fn nobody_takes_a_snapshot_from_the_host_that_made_it() {
     let mut other = server.host(&admin, "other", &["/etc"]).await;
     let id = "a".repeat(64);
     assert_eq!(back_up(&server, &admin, &mut mine, &id, json!({})).await, 200);
-    assert_eq!(back_up(&server, &admin, &mut other, &id, json!({})).await, 200);
     assert_eq!(listed(&server, &admin).await, [("a".to_owned(), mine.host.to_string(), true)]);
+    let path = format!("/api/v1/repositories/{}/snapshots", repository(&server, &admin).await);
+    let before = server.get(&admin, &path).await;
+    let forged = json!([{"id": id, "time": Timestamp::now(), "hostname": "other", "paths": ["/tmp"], "tags": ["x"]}]);
+    assert_eq!(back_up(&server, &admin, &mut other, &id, json!({"snapshots": forged})).await, 200);
+    assert_eq!(server.get(&admin, &path).await, before);
 }

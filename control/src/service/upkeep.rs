@@ -20,6 +20,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{End, FinishReport, Task};
 use restic_manager_shared::wire::operation::{ReadData, StatsMode};
 use serde::Serialize;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Chores let people's jobs go first.
@@ -70,7 +71,7 @@ pub async fn get(s: &Services, id: RepositoryId) -> Result<Upkeep, ActError> {
         for place in places(conn, &record)? {
             chores.extend(Chore::ALL.iter().map(|chore| ChoreView {
                 next_at: record.plan.next(*chore, now),
-                open: seen.open.contains(&(place, *chore)),
+                open: seen.open_in(place).contains(chore),
                 state: seen.state(place, *chore),
             }));
         }
@@ -83,41 +84,54 @@ pub async fn get(s: &Services, id: RepositoryId) -> Result<Upkeep, ActError> {
     .await
 }
 
-/// What is known of a repository's chores, read at once.
+/// What is known of a repository's chores, read at once: by the host that each place is of, as thousands of hosts may have one each.
 struct Seen {
-    states: Vec<ChoreState>,
-    open: Vec<(Place, Chore)>,
-    snapshots: Vec<(Place, i64)>,
+    states: HashMap<Option<HostId>, Vec<ChoreState>>,
+    open: HashMap<Option<HostId>, Vec<Chore>>,
+    filled: HashSet<Option<HostId>>,
 }
 
 impl Seen {
     fn read(conn: &mut Conn, id: RepositoryId) -> Result<Self, ActError> {
-        Ok(Self {
-            states: upkeep::chores(conn, id)?,
-            open: upkeep::open_chores(conn, id)?,
-            snapshots: snapshots::count_by_place(conn, id)?,
-        })
+        let (mut states, mut open) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for state in upkeep::chores(conn, id)? {
+            states.entry(state.of_host_id).or_default().push(state);
+        }
+        for (place, chore) in upkeep::open_chores(conn, id)? {
+            open.entry(place.host).or_default().push(chore);
+        }
+        let counts = snapshots::count_by_place(conn, id)?;
+        let filled = counts.into_iter().filter(|(_, count)| *count > 0).map(|(place, _)| place.host).collect();
+        Ok(Self { states, open, filled })
     }
 
-    fn of(&self, place: Place) -> Vec<ChoreState> {
-        self.states.iter().filter(|s| s.of_host_id == place.host).cloned().collect()
+    fn of(&self, place: Place) -> &[ChoreState] {
+        self.states.get(&place.host).map_or(&[], Vec::as_slice)
+    }
+
+    fn open_in(&self, place: Place) -> &[Chore] {
+        self.open.get(&place.host).map_or(&[], Vec::as_slice)
     }
 
     fn state(&self, place: Place, chore: Chore) -> ChoreState {
-        let known = self.states.iter().find(|s| s.of_host_id == place.host && s.chore == chore);
+        let known = self.of(place).iter().find(|s| s.chore == chore);
         known.cloned().unwrap_or_else(|| ChoreState { of_host_id: place.host, ..ChoreState::new(chore) })
     }
 
     /// The chore that is due in a place, if one is. One that holds nothing yet needs nothing.
     fn due(&self, record: &RepositoryRecord, place: Place, now: Timestamp) -> Option<Due> {
-        let open: Vec<Chore> = self.open.iter().filter(|(at, _)| *at == place).map(|(_, chore)| *chore).collect();
-        let due = due(&record.plan, &self.of(place), &open, record.repository.created_at, now)?;
+        let due = due(&record.plan, self.of(place), self.open_in(place), record.repository.created_at, now)?;
         (due.asked_by.is_some() || self.holds(place)).then_some(due)
     }
 
     /// Whether there is anything in it.
     fn holds(&self, place: Place) -> bool {
-        self.snapshots.iter().any(|(at, count)| *at == place && *count > 0)
+        self.filled.contains(&place.host)
+    }
+
+    /// How many more chores may start.
+    fn room(&self) -> usize {
+        AT_ONCE.saturating_sub(self.open.values().map(Vec::len).sum())
     }
 }
 
@@ -201,7 +215,7 @@ pub async fn start_asked(s: &Services, id: RepositoryId, now: Timestamp) -> Resu
             let seen = Seen::read(conn, id)?;
             let mut places = places(conn, &record)?;
             places.retain(|place| seen.due(&record, *place, now).is_some_and(|due| due.asked_by.is_some()));
-            places.truncate(AT_ONCE.saturating_sub(seen.open.len()));
+            places.truncate(seen.room());
             Ok::<_, ActError>(places)
         })
         .await?;
@@ -232,9 +246,8 @@ fn look(conn: &mut Conn, now: Timestamp) -> Result<Vec<Place>, ActError> {
     let mut found = vec![];
     for record in repositories::all(conn)? {
         let seen = Seen::read(conn, record.repository.id)?;
-        let room = AT_ONCE.saturating_sub(seen.open.len());
         let places = places(conn, &record)?;
-        found.extend(places.into_iter().filter(|place| seen.due(&record, *place, now).is_some()).take(room));
+        found.extend(places.into_iter().filter(|place| seen.due(&record, *place, now).is_some()).take(seen.room()));
     }
     Ok(found)
 }

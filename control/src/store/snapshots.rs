@@ -65,22 +65,25 @@ fn snapshot(row: Row) -> StoreResult<Snapshot> {
     })
 }
 
-/// Stores what is known of a snapshot. What a listing does not know (its job, its figures) is kept from before.
+/// Stores what is known of a snapshot. What a listing does not know (its job, its figures) is kept from before. A snapshot is made once: a
+/// second job that says it made it changes nothing.
 ///
 /// # Errors
 /// When the database fails.
 pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timestamp) -> StoreResult<()> {
     let key = (origin.place.repository.to_string(), record.id.clone());
     let listed_by = origin.listed_by.map(|id| id.to_string());
-    let known: Option<String> = snapshots::table.find(key.clone()).select(snapshots::record).first(conn).optional()?;
-    let Some(known) = known else {
+    let job = origin.job_id.map(|id| id.to_string());
+    let row = snapshots::table.find(key.clone()).select((snapshots::record, snapshots::job_id));
+    let known: Option<(String, Option<String>)> = row.first(conn).optional()?;
+    let Some((known, made_by)) = known else {
         diesel::insert_into(snapshots::table)
             .values((
                 snapshots::repository_id.eq(&key.0),
                 snapshots::snapshot_id.eq(&key.1),
                 snapshots::host_id.eq(origin.host_id.map(|id| id.to_string())),
                 snapshots::schedule_id.eq(origin.schedule_id.map(|id| id.to_string())),
-                snapshots::job_id.eq(origin.job_id.map(|id| id.to_string())),
+                snapshots::job_id.eq(&job),
                 snapshots::time.eq(record.time.micros()),
                 snapshots::record.eq(to_json("snapshots.record", record)?),
                 snapshots::place.eq(origin.place.text()),
@@ -91,6 +94,9 @@ pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timest
             .execute(conn)?;
         return Ok(());
     };
+    if job.is_some() && made_by.is_some() && job != made_by {
+        return Ok(());
+    }
     let known: SnapshotRecord = from_json("snapshots.record", &known)?;
     let merged = SnapshotRecord {
         summary: record.summary.clone().or(known.summary),
@@ -105,12 +111,11 @@ pub fn put(conn: &mut Conn, origin: Origin, record: &SnapshotRecord, now: Timest
             snapshots::gone_at.eq(None::<i64>),
         ))
         .execute(conn)?;
-    // A list may come before the report of the job that made the snapshot. The first job to say so keeps it: a snapshot is made once.
-    if let Some(job) = origin.job_id.map(|id| id.to_string()) {
-        let unclaimed = snapshots::job_id.is_null().or(snapshots::job_id.eq(job.clone()));
-        diesel::update(snapshots::table.find(key).filter(unclaimed))
+    // A list may come before the report of the job that made the snapshot.
+    if job.is_some() {
+        diesel::update(snapshots::table.find(key))
             .set((
-                snapshots::job_id.eq(job),
+                snapshots::job_id.eq(&job),
                 snapshots::schedule_id.eq(origin.schedule_id.map(|id| id.to_string())),
                 snapshots::host_id.eq(origin.host_id.map(|id| id.to_string())),
                 snapshots::attested.eq(origin.attested),
