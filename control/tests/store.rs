@@ -278,6 +278,17 @@ async fn an_alert_is_opened_once_updated_and_resolved() {
             assert!(!alerts::acknowledge(conn, open[0].id, "user:anna", at(6))?, "{name}");
             assert!(alerts::raise(conn, about, Severity::Warning, "again", at(7))?, "{name}: a new one");
             assert_eq!(alerts::list(conn, false, None, 10)?.len(), 2, "{name}");
+            for subject in ["repository:x", "repository:x/host:h", "repository:y"] {
+                alerts::raise(conn, (AlertKind::RepositoryDamaged, subject), Severity::Critical, subject, at(8))?;
+            }
+            let about = |conn: &mut Conn, limit| {
+                let found = alerts::open_about(conn, AlertKind::RepositoryDamaged, "repository:x", limit)?;
+                Ok::<_, StoreError>(found.into_iter().map(|a| a.subject).collect::<Vec<_>>())
+            };
+            assert_eq!(about(conn, 10)?, ["repository:x", "repository:x/host:h"], "{name}");
+            assert_eq!(about(conn, 1)?, ["repository:x"], "{name}");
+            alerts::resolve(conn, (AlertKind::RepositoryDamaged, "repository:x"), at(9))?;
+            assert_eq!(about(conn, 10)?, ["repository:x/host:h"], "{name}");
             Ok::<_, StoreError>(())
         })
         .await

@@ -1,11 +1,14 @@
 //! Alerts: seeing them and saying that one is known. They are opened and resolved by what they are about.
 
 use super::{ActError, Listed, Noun, Services, audit, page};
-use crate::domain::alert::Alert;
+use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::permission::Actor;
 use crate::store::alerts;
-use restic_manager_shared::id::AlertId;
+use restic_manager_shared::id::{AlertId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
+
+/// Damaged places of one repository that are told at most.
+const DAMAGE: i64 = 20;
 
 /// Alerts, the newest first. The cursor is the id of the last one seen.
 ///
@@ -32,12 +35,15 @@ pub async fn waiting(s: &Services) -> Result<i64, ActError> {
     s.db.read(|conn| Ok(alerts::waiting(conn)?)).await
 }
 
-/// The open alerts of one subject, such as `repository:<id>`.
+/// What checks have found broken in a repository, or in the places of it, and no later check has found whole. The oldest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn open_of(s: &Services, subject: String) -> Result<Vec<Alert>, ActError> {
-    s.db.read(move |conn| Ok(alerts::open_of(conn, &subject)?)).await
+pub async fn damage(s: &Services, id: RepositoryId) -> Result<Vec<Alert>, ActError> {
+    s.db.read(move |conn| {
+        Ok(alerts::open_about(conn, AlertKind::RepositoryDamaged, &format!("repository:{id}"), DAMAGE)?)
+    })
+    .await
 }
 
 /// Says that an open alert is known.

@@ -103,7 +103,7 @@ fn view(
         append_only,
         full_in_days: full.days(),
         unattested: usize::try_from(unattested).unwrap_or(0),
-        damaged: alerts::any_open(conn, AlertKind::RepositoryDamaged, &format!("repository:{id}"))?,
+        damaged: !alerts::open_about(conn, AlertKind::RepositoryDamaged, &format!("repository:{id}"), 1)?.is_empty(),
     };
     let cycles: Vec<&ReadCycle> = chores.iter().filter_map(|c| c.cycle.as_ref()).collect();
     let read_percent =

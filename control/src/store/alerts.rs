@@ -109,23 +109,14 @@ pub fn waiting(conn: &mut Conn) -> StoreResult<i64> {
     Ok(open.count().get_result(conn)?)
 }
 
-/// The open alerts of a subject.
+/// The open alerts of a kind about a subject or a part of it: their subjects begin with it. The oldest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn open_of(conn: &mut Conn, subject: &str) -> StoreResult<Vec<Alert>> {
-    let open = alerts::table.filter(alerts::subject.eq(subject)).filter(alerts::resolved_at.is_null());
-    open.order(alerts::id).load::<Row>(conn)?.into_iter().map(alert).collect()
-}
-
-/// Whether an alert of this kind is open for a subject, or for a part of it: its subject begins with it.
-///
-/// # Errors
-/// When the database fails.
-pub fn any_open(conn: &mut Conn, kind: AlertKind, subject: &str) -> StoreResult<bool> {
+pub fn open_about(conn: &mut Conn, kind: AlertKind, subject: &str, limit: i64) -> StoreResult<Vec<Alert>> {
     let open = alerts::table
         .filter(alerts::kind.eq(kind.as_str()))
         .filter(alerts::resolved_at.is_null())
         .filter(alerts::subject.like(format!("{subject}%")));
-    Ok(diesel::select(diesel::dsl::exists(open)).get_result(conn)?)
+    open.order(alerts::id).limit(limit).load::<Row>(conn)?.into_iter().map(alert).collect()
 }

@@ -13,7 +13,6 @@ pub mod snapshots;
 use super::names::Names;
 use super::repositories::RepositoryRow;
 use super::view::{Badge, JobRow};
-use crate::domain::alert::AlertKind;
 use crate::domain::health::Level;
 use crate::domain::job::Job;
 use crate::domain::place::is_per_host;
@@ -26,9 +25,6 @@ use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::state::CredentialMode;
 use serde::Serialize;
-
-/// Open alerts that are looked through for damage.
-const OPEN: i64 = 200;
 
 /// What stands above all tabs of a repository.
 #[derive(Debug, Serialize)]
@@ -73,7 +69,7 @@ impl Opened {
         let health = health::of_repository(s, id).await?;
         let filter = Filter { repository: Some(id), ..Filter::default() };
         let newest = jobs::list(s, filter, None, 8).await?.items;
-        let damage = damage(s, id).await?;
+        let damage = alerts::damage(s, id).await?.into_iter().map(|alert| alert.detail).collect();
         Ok(Self { repository, health, damage, newest, now: Timestamp::now() })
     }
 
@@ -91,13 +87,6 @@ impl Opened {
             key: super::hosts::press_key(self.newest.first()),
         }
     }
-}
-
-async fn damage(s: &Services, id: RepositoryId) -> Result<Vec<String>, ApiError> {
-    let subject = format!("repository:{id}");
-    let open = alerts::list(s, true, None, OPEN).await?.items.into_iter();
-    let damage = open.filter(|a| a.kind == AlertKind::RepositoryDamaged);
-    Ok(damage.filter(|a| a.subject.split('/').next() == Some(subject.as_str())).map(|a| a.detail).collect())
 }
 
 /// How a repository is, for its head.
