@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 const LOOK: Duration = Duration::from_secs(15);
 /// A clock that moved this much against the machine's own time was set by somebody.
 const SET: Duration = Duration::from_secs(60);
-/// After the clock was set, the control plane's clock is asked first, for so long.
+/// After the clock was set forward, the control plane's word is waited for, for so long.
 const DOUBT: Duration = Duration::from_secs(90);
 
 /// Runs until the agent is to stop.
@@ -51,7 +51,16 @@ pub async fn run(agent: &Arc<Agent>, mut stop: watch::Receiver<bool>) {
 struct Watch {
     wall: Timestamp,
     own: Duration,
-    doubt: Option<Instant>,
+    doubt: Option<Doubt>,
+}
+
+/// A clock that was set forward may be wrong.
+#[derive(Debug)]
+struct Doubt {
+    /// It is counted on all the same after this.
+    until: Instant,
+    /// How often the control plane had told its time when the doubt came.
+    told: u64,
 }
 
 impl Watch {
@@ -60,23 +69,25 @@ impl Watch {
     }
 
     /// Whether the clock may be counted on. One that was just set forward may be wrong; the next answer of the control plane tells.
-    fn trusts(&mut self, now: Timestamp, ask: impl FnOnce()) -> bool {
-        let own = clock::since_boot();
+    fn trusts(&mut self, (now, own): (Timestamp, Duration), told: u64, ask: impl FnOnce()) -> bool {
         let expected = self.wall + own.saturating_sub(self.own);
         (self.wall, self.own) = (now, own);
         if now.since(expected) > SET {
             tracing::warn!(seconds = now.since(expected).as_secs(), "the clock was set forward");
-            self.doubt = Some(Instant::now() + DOUBT);
+            self.doubt = Some(Doubt { until: Instant::now() + DOUBT, told });
             ask();
         } else if expected.since(now) > SET {
             self.doubt = None;
         }
-        self.doubt = self.doubt.filter(|until| Instant::now() < *until);
+        // An answer has set `now` right by itself, if it was wrong.
+        self.doubt.take_if(|doubt| doubt.told < told || Instant::now() >= doubt.until);
         self.doubt.is_none()
     }
 }
 
 fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError> {
+    // Before the time: what is told meanwhile counts for the next look.
+    let told = agent.client.times_told();
     let now = agent.client.now();
     let state = agent.desired.get();
     if agent.fires.sync(&state, agent.identity.host_id, &crate::facts::zone(), now, &agent.journal)? {
@@ -84,7 +95,7 @@ fn look(agent: &Arc<Agent>, watch: &mut Watch) -> Result<Duration, JournalError>
         agent.roster.freed.notify_one();
     }
     // A new poll brings the control plane's time.
-    if !watch.trusts(now, || agent.roster.freed.notify_one()) {
+    if !watch.trusts((now, clock::since_boot()), told, || agent.roster.freed.notify_one()) {
         return Ok(Duration::from_secs(1));
     }
     agent.fires.set_back(now, &agent.journal)?;
@@ -188,6 +199,33 @@ fn act(agent: &Arc<Agent>, fire: FireReport) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_forward_counts_once_the_control_plane_has_spoken() {
+        let (wall, own) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(500));
+        let later = |seconds: u64, set: u64| {
+            let passed = Duration::from_secs(seconds);
+            (wall + passed + Duration::from_secs(set), own + passed)
+        };
+        let mut watch = Watch { wall, own, doubt: None };
+        let mut asked = 0;
+        // (what is shown, how often the control plane had told its time, whether the clock is counted on, asked so far)
+        for (shown, told, trusts, asks) in [
+            (later(10, 0), 4, true, 0),
+            (later(25, 30), 4, true, 0),
+            (later(30, 3_600), 4, false, 1),
+            (later(31, 3_600), 4, false, 1),
+            (later(32, 3_600), 5, true, 1),
+            // Set forward again, and put right by the answer.
+            (later(40, 7_200), 5, false, 2),
+            (later(41, 0), 6, true, 2),
+            // Back is no reason to doubt: nothing that ran runs again.
+            (later(45, 900), 6, false, 3),
+            (later(46, 0), 6, true, 3),
+        ] {
+            assert_eq!((watch.trusts(shown, told, || asked += 1), asked), (trusts, asks), "{shown:?} {told}");
+        }
+    }
 
     #[test]
     fn a_fire_waits_for_one_run_at_most_and_only_if_it_may() {

@@ -7,11 +7,13 @@ use crate::http::params::Site;
 use crate::http::{docs, layers, pages, routes};
 use crate::hub::Hub;
 use crate::presence::Presence;
+use crate::service::exports::{self, Counted, ExportError};
 use crate::service::vault::{Vault, VaultError};
 use crate::service::{ActError, Services, agents, doctor, fires, identity, ingest, users};
 use crate::store::{Db, OpenError, Target};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
+use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::LEASE;
 use std::io;
@@ -42,6 +44,9 @@ pub enum StartError {
     /// The first reads or writes failed.
     #[error(transparent)]
     Act(#[from] ActError),
+    /// An export cannot be made or taken.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The address cannot be listened on.
     #[error(
         "{address} cannot be listened on: {error}. Is another server running there? Name another address with --listen"
@@ -105,11 +110,39 @@ fn key_file(args: &DataArgs) -> PathBuf {
 /// [`StartError`] if there is nothing to examine or it cannot be read.
 pub async fn examine(args: &DataArgs) -> Result<Vec<String>, StartError> {
     let (target, key_file) = (target(args), key_file(args));
-    let examined = tokio::task::spawn_blocking(move || doctor::examine(&target, &key_file)).await;
-    examined.map_err(|e| StartError::Serve(io::Error::other(e)))?.map_err(|error| match error {
-        doctor::CannotExamine::Open(error) => error.into(),
-        doctor::CannotExamine::Read(error) => ActError::from(error).into(),
+    apart(move || {
+        doctor::examine(&target, &key_file).map_err(|error| match error {
+            doctor::CannotExamine::Open(error) => error.into(),
+            doctor::CannotExamine::Read(error) => ActError::from(error).into(),
+        })
     })
+    .await
+}
+
+/// Writes an export of the data as it is; a server may be at work on it.
+///
+/// # Errors
+/// [`StartError`] says what is in the way.
+pub async fn export(args: &DataArgs, to: PathBuf, passphrase: Option<Secret>) -> Result<Counted, StartError> {
+    private_files();
+    let (target, key_file) = (target(args), key_file(args));
+    apart(move || Ok(exports::export(&target, &key_file, &to, passphrase.as_ref(), Timestamp::now())?)).await
+}
+
+/// Takes an export into a new data folder and an empty database.
+///
+/// # Errors
+/// [`StartError`] says what is in the way; then nothing was changed.
+pub async fn import(args: &DataArgs, from: PathBuf, passphrase: Option<Secret>) -> Result<Counted, StartError> {
+    private_files();
+    prepare_dir(&args.data_dir).map_err(|error| StartError::DataDir { path: args.data_dir.clone(), error })?;
+    let (target, key_file) = (target(args), key_file(args));
+    apart(move || Ok(exports::import(&target, &key_file, &from, passphrase.as_ref(), Timestamp::now())?)).await
+}
+
+/// Runs what blocks off the async threads.
+async fn apart<T: Send + 'static>(f: impl FnOnce() -> Result<T, StartError> + Send + 'static) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(f).await.map_err(|e| StartError::Serve(io::Error::other(e)))?
 }
 
 /// Opens the data folder, the database and the master key.
@@ -166,6 +199,16 @@ async fn services(args: &Serve, stopping: watch::Receiver<bool>) -> Result<Servi
     Ok(Services { fleet_limit: args.max_running_jobs, lease: args.lease, ..services })
 }
 
+/// The exports that the server makes by itself, if it is to make any.
+fn nightly(args: &Serve) -> Option<exports::Nightly> {
+    (args.keep_exports > 0).then(|| exports::Nightly {
+        target: target(&args.data),
+        key_file: key_file(&args.data),
+        folder: args.exports_dir.clone().unwrap_or_else(|| args.data.data_dir.join("exports")),
+        keep: args.keep_exports,
+    })
+}
+
 /// Serves until the process is asked to stop.
 ///
 /// # Errors
@@ -186,7 +229,8 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     if let Some(token) = users::offer_setup(&services).await? {
         tracing::info!("no user yet: open /setup with this one-time setup token={}", token.reveal());
     }
-    let background = background::start(&services, Duration::from_secs(args.upkeep_seconds));
+    let mut background = background::start(&services, Duration::from_secs(args.upkeep_seconds));
+    background.extend(nightly(args).map(|exports| background::nightly(&services, exports)));
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (s, fallback) = (services.clone(), routes::fallback());
     let server = HttpServer::new(move || {

@@ -33,6 +33,9 @@ pub enum Command {
         #[command(flatten)]
         data: Data,
     },
+    /// Carry everything that the control plane knows to another machine or database, or back after a loss.
+    #[command(subcommand)]
+    State(StateCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Print the table of operations, as Markdown.
@@ -78,12 +81,46 @@ pub struct Serve {
     /// Seconds between looks at what repositories need (maintenance, proofs, changes of passwords); 0 for never.
     #[arg(long, default_value_t = 20)]
     pub upkeep_seconds: u64,
+    /// How many exports of the last days to keep in the data folder, one a day; 0 makes none. They hold the master key, as the folder does.
+    #[arg(long, default_value_t = 7)]
+    pub keep_exports: usize,
+    /// Another folder for them, better on another disk.
+    #[arg(long)]
+    pub exports_dir: Option<PathBuf>,
     /// For how many seconds a running job may be silent before it counts as lost. Agents are told, and follow.
     #[arg(long, hide = true, default_value_t = LEASE, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub lease: u32,
     /// Log lines as JSON.
     #[arg(long)]
     pub log_json: bool,
+}
+
+/// The state of the control plane.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Write everything into one file, while the server may be at work. The file holds the master key: with it, it opens every stored
+    /// secret. Encrypt it, or keep it as you keep the data folder.
+    Export {
+        /// The file to write.
+        file: PathBuf,
+        /// A file that holds a passphrase: the export is encrypted with age, and `age -d` opens it too.
+        #[arg(long)]
+        passphrase_file: Option<PathBuf>,
+        /// Where the data is.
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Take an export into a new data folder and an empty database, of either kind. Start the server after it; agents go on by themselves.
+    Import {
+        /// The file to read.
+        file: PathBuf,
+        /// The file that holds its passphrase, if it is encrypted.
+        #[arg(long)]
+        passphrase_file: Option<PathBuf>,
+        /// Where the data is to be.
+        #[command(flatten)]
+        data: Data,
+    },
 }
 
 /// Users.

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use control::app::{self, StartError};
-use control::config::{Cli, Command, Data, TokenCommand, UserCommand};
+use control::config::{Cli, Command, Data, StateCommand, TokenCommand, UserCommand};
 use control::domain::permission::Actor;
 use control::http::routes;
 use control::service::{ActError, tokens, users};
@@ -34,6 +34,16 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => app::serve(&args).await?,
         Command::Doctor { data } => return Ok(told(&app::examine(&data).await?)),
+        Command::State(StateCommand::Export { file, passphrase_file, data }) => {
+            let passphrase = passphrase_file.map(|path| passphrase(&path)).transpose()?;
+            let counted = app::export(&data, file.clone(), passphrase).await?;
+            println!("{} rows as of {} are in {}", counted.rows, counted.at, file.display());
+        }
+        Command::State(StateCommand::Import { file, passphrase_file, data }) => {
+            let passphrase = passphrase_file.map(|path| passphrase(&path)).transpose()?;
+            let counted = app::import(&data, file, passphrase).await?;
+            println!("{} rows as of {} are here; start the server", counted.rows, counted.at);
+        }
         Command::Openapi => {
             print!("{}", routes::document_text()?);
         }
@@ -68,6 +78,14 @@ fn told(findings: &[String]) -> ExitCode {
 async fn open(data: &Data) -> Result<control::service::Services, StartError> {
     let (_stop, stopping) = tokio::sync::watch::channel(false);
     app::open(data, stopping).await
+}
+
+fn passphrase(path: &std::path::Path) -> anyhow::Result<Secret> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| anyhow::anyhow!("the passphrase cannot be read from {}: {e}", path.display()))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    anyhow::ensure!(!text.is_empty(), "{} holds no passphrase", path.display());
+    Ok(Secret::new(text))
 }
 
 fn read_password() -> anyhow::Result<Secret> {

@@ -38,7 +38,7 @@ pub async fn all_judged(bed: Bed, jobs: &[String]) -> Figures {
         bed.script.ended(job).await;
     }
     let hosts: Vec<Host> = bed.hosts.into_iter().map(|h| Host { agent: h.agent, crons: h.crons }).collect();
-    verdict::hold(&bed.script, &bed.control, &hosts, &jobs.to_vec()).await
+    verdict::hold(&bed.script, &bed.control, &hosts, &jobs.to_vec(), None).await
 }
 
 /// Waits until restic runs on the first host, and answers its number.

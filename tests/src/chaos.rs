@@ -9,7 +9,7 @@ use crate::dice::Dice;
 use crate::proxy::Proxy;
 use crate::tools::built;
 use crate::torment::{self, Kills};
-use crate::verdict::{self, Figures, Host, Pressed};
+use crate::verdict::{self, ClocksSet, Figures, Host, Pressed};
 use reqwest::{Client, Method};
 use restic_manager_shared::time::Timestamp;
 use serde_json::{Value, json};
@@ -261,6 +261,24 @@ async fn quieten(script: &Script, host: &Bedded, repository_of: &[String]) {
     }
 }
 
+/// Waits until each schedule that fires has fired after an instant: what was slept through before is made up for by then.
+async fn caught_up(script: &Script, host: &Bedded, after: Timestamp) {
+    let is_after = |job: &Value| {
+        let due = serde_json::from_value::<Timestamp>(job["due_at"].clone());
+        due.is_ok_and(|due| due > after) && job["state"] != "missed"
+    };
+    for id in &host.crons {
+        loop {
+            let jobs = verdict::jobs_of(script, &host.agent.host).await;
+            if jobs.iter().any(|job| job["schedule_id"] == **id && is_after(job)) {
+                break;
+            }
+            // Minutes pass between two fires.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
 /// One schedule's Run nows, one after the other. Some are pressed twice at once. Answers the jobs.
 async fn lane(script: Script, schedule: String, name: String, count: usize, mut dice: Dice) -> Vec<String> {
     let mut jobs = Vec::new();
@@ -284,6 +302,7 @@ pub async fn run(plan: Plan) -> Figures {
     eprintln!("chaos: {plan:?}");
     let began = Timestamp::now();
     let Bed { control, proxy, script, hosts, clocks, repositories, _dir } = Bed::start(&plan).await;
+    let ready = Timestamp::now();
     let proxy = Arc::new(proxy);
     let homes: Vec<PathBuf> = hosts.iter().map(|h| h.agent.dir.path().to_owned()).collect();
     let kills = Arc::new(Kills::default());
@@ -309,14 +328,19 @@ pub async fn run(plan: Plan) -> Figures {
     for torment in [reaper, cable, time] {
         torment.await.unwrap();
     }
+    // The clocks are true again, which programs see within a second.
+    let set = (plan.time == Time::Moved).then(|| ClocksSet { from: ready, until: Timestamp::now() });
     let control = control.await.unwrap();
     let mut hosts = Vec::new();
     for host in tormented {
         let host = host.await.unwrap();
+        if let Some(set) = set {
+            caught_up(&script, &host, set.until).await;
+        }
         quieten(&script, &host, &repositories).await;
         hosts.push(Host { agent: host.agent, crons: host.crons });
     }
-    let mut figures = verdict::hold(&script, &control, &hosts, &pressed).await;
+    let mut figures = verdict::hold(&script, &control, &hosts, &pressed, set).await;
     figures.seed = plan.seed;
     figures.faults = proxy.done();
     figures.torments = kills.counts();

@@ -21,7 +21,7 @@ use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct Client {
     token: Mutex<Option<(String, Timestamp)>>,
     /// Server's clock minus ours, in microseconds.
     offset: AtomicI64,
+    /// How often the server told its time.
+    told: AtomicU64,
 }
 
 impl Client {
@@ -48,7 +50,7 @@ impl Client {
     #[must_use]
     pub fn new(http: reqwest::Client, base: &str, identity: Arc<Identity>) -> Self {
         let base = base.trim_end_matches('/').to_owned();
-        Self { http, base, identity, token: Mutex::new(None), offset: AtomicI64::new(0) }
+        Self { http, base, identity, token: Mutex::new(None), offset: AtomicI64::new(0), told: AtomicU64::new(0) }
     }
 
     /// Now, by the server's clock as far as it is known.
@@ -56,6 +58,12 @@ impl Client {
     pub fn now(&self) -> Timestamp {
         let micros = Timestamp::now().micros();
         Timestamp::from_micros(micros.saturating_add(self.offset.load(Ordering::Relaxed)))
+    }
+
+    /// How often the server has told its time so far. When the number has grown, [`now`](Self::now) follows from a newer word of it.
+    #[must_use]
+    pub fn times_told(&self) -> u64 {
+        self.told.load(Ordering::Acquire)
     }
 
     /// The long poll.
@@ -161,6 +169,7 @@ impl Client {
             );
             self.offset.store(offset, Ordering::Relaxed);
         }
+        self.told.fetch_add(1, Ordering::Release);
     }
 }
 

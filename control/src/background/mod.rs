@@ -1,10 +1,11 @@
 //! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
 
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, ingest, rotation};
+use crate::service::{ActError, Services, exports, ingest, rotation};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -12,6 +13,8 @@ use tokio::task::JoinHandle;
 const SEEN: Duration = Duration::from_secs(5);
 /// How often silent jobs are looked for in the time that they may be silent.
 const LOOKS: u32 = 12;
+/// How often it is looked whether an export is due.
+const EXPORTS: Duration = Duration::from_secs(3600);
 
 /// Starts all of them; they end when the server stops. What repositories need is looked at every `upkeep`, or never if that is zero.
 #[must_use]
@@ -33,6 +36,25 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
         tasks.push(every("rotation", upkeep, s, |s| async move { rotation::advance(&s, Timestamp::now()).await }));
     }
     tasks
+}
+
+/// Makes an export each day.
+#[must_use]
+pub fn nightly(s: &Data<Services>, exports: exports::Nightly) -> JoinHandle<()> {
+    let exports = Arc::new(exports);
+    every("export", EXPORTS, s, move |_| {
+        let exports = Arc::clone(&exports);
+        async move {
+            let made = tokio::task::spawn_blocking(move || exports.make_if_due(Timestamp::now())).await;
+            match made.map_err(|_| ActError::Internal("the export panicked"))? {
+                Ok(made) => Ok(usize::from(made)),
+                Err(error) => {
+                    tracing::error!(%error, "the daily export could not be made; it is tried again within the hour");
+                    Ok(0)
+                }
+            }
+        }
+    })
 }
 
 fn every<F>(

@@ -9,7 +9,7 @@ use restic_manager_shared::id::ControlId;
 use restic_manager_shared::jwt::generate_signing_key;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
-const ID: &str = "control_id";
+pub(super) const ID: &str = "control_id";
 const KEY: &str = "control_key";
 const PLACE: (&str, &str, &str) = ("settings", "value", KEY);
 

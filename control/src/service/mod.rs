@@ -8,6 +8,7 @@ pub mod audit;
 pub mod doctor;
 pub mod enrollment;
 pub mod error;
+pub mod exports;
 pub mod fires;
 pub mod health;
 pub mod hosts;

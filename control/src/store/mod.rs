@@ -15,6 +15,7 @@ mod job_steps;
 pub mod jobs;
 pub mod migrate;
 pub mod repositories;
+pub mod rows;
 pub mod schedules;
 mod schema;
 pub mod settings;
