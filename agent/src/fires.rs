@@ -148,16 +148,18 @@ impl Fires {
     /// # Errors
     /// When the journal cannot be used.
     pub fn ledgers(&self, now: Timestamp, journal: &Journal) -> Result<Vec<FireLedger>, JournalError> {
-        let untold = journal.unannounced()?;
-        let told = |ledger: FireLedger| match untold.get(&ledger.schedule_id) {
-            Some(due) if *due <= ledger.until => {
-                FireLedger { until: Timestamp::from_micros(due.micros() - 1), ended: false, ..ledger }
-            }
-            _ => ledger,
-        };
         let mut ledgers = journal.ended()?;
         let settled = |f: &Followed| FireLedger { until: f.line.settled(f.ledger.until, now), ..f.ledger.clone() };
         ledgers.extend(self.followed().values().map(settled));
+        // After it was looked how far each is: a fire is in the journal before it counts as decided.
+        let untold = journal.unannounced()?;
+        let told = |ledger: FireLedger| match untold.get(&ledger.schedule_id) {
+            Some(due) if *due <= ledger.until => {
+                let until = Timestamp::from_micros(due.micros() - 1).max(ledger.since);
+                FireLedger { until, ended: false, ..ledger }
+            }
+            _ => ledger,
+        };
         Ok(ledgers.into_iter().map(told).collect())
     }
 

@@ -59,6 +59,12 @@ impl Host {
 
     /// Acts on a fire as the scheduler does.
     fn run(&self, schedule: ScheduleId, due: &str) -> JobId {
+        self.run_for(schedule, due, &[], 0)
+    }
+
+    /// Acts on one that stands for others.
+    fn run_for(&self, schedule: ScheduleId, due: &str, stands_for: &[&str], more: u64) -> JobId {
+        let stands_for: Vec<Timestamp> = stands_for.iter().map(|t| at(t)).collect();
         let id = JobId::of_fire(schedule, at(due));
         let task = Task::Init { repository_id: RepositoryId::new() };
         let fire = FireReport {
@@ -68,8 +74,8 @@ impl Host {
             fired_at: at(due),
             state_version: 1,
             outcome: FireOutcome::Run { task: task.clone() },
-            stands_for: Vec::new(),
-            stands_for_more: 0,
+            stands_for: stands_for.clone(),
+            stands_for_more: more,
         };
         let offer = Offer {
             id,
@@ -80,8 +86,8 @@ impl Host {
             repository_url: None,
             secrets: None,
         };
-        self.fires.decided(schedule, at(due), &[]);
         self.journal.fire(&fire, Some(&offer)).expect("writes");
+        self.fires.decided(schedule, at(due), &stands_for);
         id
     }
 
@@ -198,6 +204,18 @@ fn a_line_is_not_over_before_its_fires_are_told() {
     assert_eq!((told(&host).until, told(&host).ended), (at("02T12:00"), true));
     host.poll("02T12:00");
     assert_eq!(host.told("02T12:00"), [("45 3 * * *".into(), at("02T12:00"), at("02T12:00"), false)]);
+}
+
+#[test]
+fn what_an_untold_fire_stands_for_is_not_settled_either() {
+    for (more, until) in [(0, at("02T02:30").micros() - 1), (9, at("01T12:00").micros())] {
+        let (host, id) = (Host::new(), ScheduleId::new());
+        host.sync(&state(id, "30 2 * * *", None, true), "01T12:00");
+        let job = host.run_for(id, "04T02:30", &["02T02:30", "03T02:30"], more);
+        assert_eq!(host.until("04T09:00").micros(), until);
+        host.journal.announced(job).expect("writes");
+        assert_eq!(host.until("04T09:00"), at("04T09:00"));
+    }
 }
 
 #[test]

@@ -113,8 +113,9 @@ pub fn start_due(agent: &Arc<Agent>, now: Timestamp) -> Result<(), JournalError>
         match (decision, state.schedules.iter().find(|s| s.id == schedule)) {
             (Decision::Fire { due, stands_for, more }, Some(spec)) => {
                 let fire = report(agent, spec, state.version, (due, stands_for, more), now);
-                agent.fires.decided(schedule, due, &fire.stands_for);
+                let stands_for = fire.stands_for.clone();
                 act(agent, fire);
+                agent.fires.decided(schedule, due, &stands_for);
             }
             (Decision::TooLate { due }, _) => {
                 tracing::warn!(%schedule, %due, "fires went by too long ago to be made up for");

@@ -163,6 +163,19 @@ async fn fires_that_a_later_run_stands_for_were_not_missed() {
 }
 
 #[tokio::test]
+async fn what_was_taken_for_missed_is_not_if_a_later_run_stands_for_it() {
+    let mut s = Setup::hourly().await;
+    s.follow(hours_ago(5) + Duration::from_secs(1), hours_ago(1) - Duration::from_secs(60));
+    s.agent.poll(&[], 1).await;
+    let missed = [4, 3, 2].map(|n| told(hours_ago(n), "missed"));
+    assert_eq!(s.jobs().await, missed);
+    let mut fire = s.fire(hours_ago(1));
+    fire["stands_for"] = json!([hours_ago(3), hours_ago(2)]);
+    assert_eq!(s.agent.post("/agent/v1/fires", fire).await.0, 200);
+    assert_eq!(s.jobs().await, [told(hours_ago(4), "missed"), told(hours_ago(1), "running")]);
+}
+
+#[tokio::test]
 async fn a_disabled_schedule_owes_what_was_due_before_its_host_heard_and_nothing_after() {
     let mut s = Setup::hourly().await;
     let second = Duration::from_secs(1);

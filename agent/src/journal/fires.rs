@@ -166,16 +166,24 @@ impl Journal {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// For each schedule the oldest fire that the control plane has not heard of.
+    /// For each schedule the oldest instant that the control plane has not heard of: of a fire, or of one that a fire stands for. The
+    /// beginning of time, if those are too many to be named.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn unannounced(&self) -> Result<HashMap<ScheduleId, Timestamp>, JournalError> {
         let db = self.db();
-        let mut query = db.prepare("SELECT schedule, min(due) FROM jobs WHERE fire IS NOT NULL GROUP BY schedule")?;
-        let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-        let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        Ok(rows.into_iter().filter_map(|(id, due)| Some((id.parse().ok()?, Timestamp::from_micros(due)))).collect())
+        let mut query = db.prepare("SELECT fire FROM jobs WHERE fire IS NOT NULL")?;
+        let fires = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let mut untold = HashMap::new();
+        for json in fires {
+            let fire: FireReport = serde_json::from_str(&json)?;
+            let unnamed = (fire.stands_for_more > 0).then_some(Timestamp::from_micros(0));
+            let oldest = fire.stands_for.iter().copied().chain([fire.due]).chain(unnamed).min().unwrap_or(fire.due);
+            let known = untold.entry(fire.schedule_id).or_insert(oldest);
+            *known = oldest.min(*known);
+        }
+        Ok(untold)
     }
 
     /// Ended jobs that wait to be told, oldest first.

@@ -46,7 +46,8 @@ pub struct NewFire<'a> {
     pub lease: Timestamp,
 }
 
-/// Stores a fire, with its first log line. One that was taken for missed is corrected; one that is there already stays. Answers whether
+/// Stores a fire, with its first log line. What was taken for missed is corrected: the fire itself, and what it stands for. One that is
+/// there already stays. Answers whether
 /// it is new.
 ///
 /// # Errors
@@ -55,6 +56,7 @@ pub fn put(conn: &mut Conn, new: &NewFire<'_>, line: &LogLine) -> StoreResult<bo
     let taken_for_missed = jobs::table.find(new.id.to_string()).filter(jobs::state.eq(JobState::Missed.as_str()));
     if new.state != JobState::Missed {
         diesel::delete(taken_for_missed).execute(conn)?;
+        forget_missed(conn, new)?;
     }
     let there = diesel::select(diesel::dsl::exists(jobs::table.find(new.id.to_string()))).get_result::<bool>(conn)?;
     if there {
@@ -88,6 +90,23 @@ pub fn put(conn: &mut Conn, new: &NewFire<'_>, line: &LogLine) -> StoreResult<bo
         .execute(conn)?;
     append_log(conn, new.id, 1, std::slice::from_ref(line))?;
     Ok(true)
+}
+
+/// Removes what was taken for missed and is not, because this fire stands for it.
+fn forget_missed(conn: &mut Conn, new: &NewFire<'_>) -> StoreResult<()> {
+    let (Some(schedule), Some(stands_for)) = (new.schedule_id, new.stands_for) else { return Ok(()) };
+    let missed = jobs::table
+        .filter(jobs::schedule_id.eq(schedule.to_string()))
+        .filter(jobs::state.eq(JobState::Missed.as_str()))
+        .filter(jobs::due_at.lt(new.due.micros()))
+        .select((jobs::id, jobs::due_at))
+        .load::<(String, Option<i64>)>(conn)?;
+    let covered =
+        missed.into_iter().filter(|(_, due)| due.is_some_and(|d| stands_for.covers(Timestamp::from_micros(d))));
+    for (id, _) in covered {
+        diesel::delete(jobs::table.find(id)).execute(conn)?;
+    }
+    Ok(())
 }
 
 /// A fire of a schedule that is there in some form, with what else it stands for.
