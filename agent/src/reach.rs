@@ -2,7 +2,7 @@
 
 use crate::app::Agent;
 use crate::restic::process::Stop;
-use crate::restic::url::Location;
+use restic_manager_shared::restic::address::Location;
 use crate::roster::pressed;
 use restic_manager_shared::id::RepositoryId;
 use std::time::Duration;

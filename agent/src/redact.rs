@@ -1,7 +1,7 @@
 //! The last word on every text that leaves the host: takes out the job's secrets, in each form that restic might print them in, and
 //! whatever stands before an `@` in a URL.
 
-use crate::restic::url::percent_encode;
+use restic_manager_shared::restic::address::percent_encode;
 use restic_manager_shared::wire::state::RepositorySecrets;
 use zeroize::Zeroizing;
 

@@ -10,7 +10,7 @@ use crate::restic::argv::Operation;
 use crate::restic::gather::Gathered;
 use crate::restic::judge::Verdict;
 use crate::restic::signal;
-use crate::restic::url::Location;
+use restic_manager_shared::restic::address::Location;
 use restic_manager_shared::restic::locks;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{CauseCode, End};

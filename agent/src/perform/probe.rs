@@ -10,7 +10,7 @@ use crate::restic::argv::Operation;
 use crate::restic::gather::Gathered;
 use crate::restic::judge::Verdict;
 use crate::restic::preflight::{self, Answer};
-use crate::restic::url::Location;
+use restic_manager_shared::restic::address::Location;
 use restic_manager_shared::wire::job::{CauseCode, End};
 use restic_manager_shared::wire::operation::{DeleteVerdict, Outcome, ProbeReport};
 use restic_manager_shared::wire::progress::LogLevel;

@@ -1,7 +1,7 @@
 //! The environment of a restic run: cleared, then exactly what the job needs. The repository's address and password go into files
 //! of a folder that only this user can read and that is removed when the job ends.
 
-use super::url::Location;
+use restic_manager_shared::restic::address::Location;
 use crate::config::Inherited;
 use crate::state_dir::{StateDir, StateError, make_private_dir, write_private};
 use restic_manager_shared::id::JobId;

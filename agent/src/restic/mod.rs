@@ -12,4 +12,3 @@ pub mod output;
 pub mod preflight;
 pub mod process;
 pub mod signal;
-pub mod url;

@@ -18,6 +18,7 @@ pub mod operation;
 pub mod permission;
 pub mod place;
 pub mod reading;
+pub mod recovery;
 pub mod repository;
 pub mod retention;
 pub mod rotation;

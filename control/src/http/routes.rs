@@ -128,7 +128,9 @@ fn repositories(config: &mut ServiceConfig<'_>) {
         .service(api::upkeep::preview_retention)
         .service(api::upkeep::carry_out_retention)
         .service(api::upkeep::rotate_password)
-        .service(api::upkeep::create_account);
+        .service(api::upkeep::create_account)
+        .service(api::recovery::list_recovery_kits)
+        .service(api::recovery::make_recovery_kit);
 }
 
 /// What was done, what is to be known, and who may.

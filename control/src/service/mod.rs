@@ -21,6 +21,7 @@ pub mod operations;
 mod outcomes;
 pub mod poll;
 pub mod random;
+pub mod recovery;
 pub mod repositories;
 pub mod retention;
 pub mod rotation;

@@ -239,6 +239,23 @@ pub async fn login(
     start_session(s, user, stay, origin, now).await
 }
 
+/// Checks that the person of this session knows their own password: asked for once more before what must not be done from a browser that was
+/// left open.
+///
+/// # Errors
+/// A field error if it is another password, or too many tries.
+pub async fn prove(s: &Services, actor: &Actor, password: Secret) -> Result<(), ActError> {
+    s.gate.pass(format!("user {}", actor.name.to_lowercase()))?;
+    let name = actor.name.clone();
+    let user = s.db.read(move |conn| Ok::<_, ActError>(users::by_name(conn, &name)?)).await?;
+    let kept = user.map_or_else(|| DECOY.to_owned(), |u| u.password_hash);
+    let verify = move || Argon2::default().verify_password(password.reveal().as_bytes(), kept.as_str()).is_ok();
+    if s.gate.blocking(verify).await? {
+        return Ok(());
+    }
+    Err(ActError::field("/password", "is not your password"))
+}
+
 async fn start_session(
     s: &Services,
     user: UserRecord,

@@ -14,6 +14,7 @@ pub mod hosts;
 mod job_steps;
 pub mod jobs;
 pub mod migrate;
+pub mod recovery;
 pub mod repositories;
 pub mod rows;
 pub mod schedules;

@@ -9,12 +9,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 /// The tables that are carried, so that no row comes before one that it refers to.
-pub const TABLES: [&str; 17] = [
+pub const TABLES: [&str; 18] = [
     "settings",
     "users",
     "api_tokens",
     "hosts",
     "repositories",
+    "recovery_kits",
     "enrollment_tokens",
     "host_credentials",
     "schedules",

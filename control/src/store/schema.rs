@@ -90,6 +90,9 @@ diesel::table! {
     }
 }
 diesel::table! {
+    recovery_kits (repository_id) { repository_id -> Text, basis -> Text, made_at -> BigInt, made_by -> Text, }
+}
+diesel::table! {
     repository_chores (repository_id, place, chore) {
         repository_id -> Text, place -> Text, chore -> Text, followed_until -> Nullable<BigInt>, asked_by -> Nullable<Text>,
         last_job_id -> Nullable<Text>, last_state -> Nullable<Text>, last_done_at -> Nullable<BigInt>,
@@ -125,6 +128,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     snapshots,
     repository_samples,
     repository_locks,
+    recovery_kits,
     repository_chores,
 );
 diesel::joinable!(sessions -> users (user_id));

@@ -339,3 +339,19 @@ pub fn count_of_host(conn: &mut Conn, host: HostId) -> StoreResult<i64> {
         .count()
         .get_result(conn)?)
 }
+
+/// The hosts that have snapshots in a repository now.
+///
+/// # Errors
+/// When the database fails.
+pub fn hosts_of(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<HostId>> {
+    let rows = snapshots::table
+        .filter(snapshots::repository_id.eq(repository.to_string()))
+        .filter(snapshots::gone_at.is_null())
+        .filter(snapshots::host_id.is_not_null())
+        .select(snapshots::host_id.assume_not_null())
+        .distinct()
+        .order(snapshots::host_id)
+        .load::<String>(conn)?;
+    rows.iter().map(|id| parse("snapshots.host_id", id)).collect()
+}

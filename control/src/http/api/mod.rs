@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod enrollment;
 pub mod hosts;
 pub mod jobs;
+pub mod recovery;
 pub mod repositories;
 pub mod schedules;
 pub mod upkeep;

@@ -10,7 +10,7 @@ use crate::domain::fleet::{Host, HostState};
 use crate::domain::job::{Job, JobState};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{Services, hosts, jobs, repositories};
+use crate::service::{Services, hosts, jobs, recovery, repositories};
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
@@ -29,6 +29,8 @@ const DAY_JOBS: i64 = 1000;
 pub struct DashboardPage {
     /// The fleet.
     pub fleet: Fleet,
+    /// Repositories that need a new recovery kit.
+    pub kits_due: usize,
 }
 
 impl Page for DashboardPage {
@@ -192,7 +194,8 @@ pub async fn show(who: Guarded<Viewer>, view: View, s: web::Data<Services>) -> R
         let repository = repository.map(|r| super::repositories::RepositoryRow::new(&r, now));
         return view.show(&who, &WelcomePage { repository }).await;
     }
-    view.show(&who, &DashboardPage { fleet: fleet(&s, all).await? }).await
+    let kits_due = recovery::states(&s).await?.iter().filter(|kit| kit.due).count();
+    view.show(&who, &DashboardPage { fleet: fleet(&s, all).await?, kits_due }).await
 }
 
 /// What the browser has.

@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod names;
 pub mod outcome;
 pub mod progress;
+pub mod recovery;
 pub mod repositories;
 pub mod repository;
 pub mod schedule_form;
@@ -71,6 +72,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(repositories::blank)
             .service(repositories::add)
             .configure(repository)
+            .service(recovery::show)
+            .service(recovery::make)
             .service(freeze::ask)
             .service(freeze::stop)
             .service(freeze::ask_thaw)

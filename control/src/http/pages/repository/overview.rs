@@ -4,6 +4,7 @@ use super::super::chart::{Chart, chart};
 use super::super::door::View;
 use super::super::engine::Page;
 use super::super::names::Names;
+use super::super::recovery::KitRow;
 use super::super::view::JobRow;
 use super::super::words::Moment;
 use super::{Head, OpenJob, Opened, mode_word, open_jobs};
@@ -14,7 +15,7 @@ use crate::http::problem::ApiError;
 use crate::service::health::{self, HealthView};
 use crate::service::locks::{self, Locks};
 use crate::service::repositories::CredentialView;
-use crate::service::{Services, repositories, upkeep};
+use crate::service::{Services, recovery, repositories, upkeep};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
@@ -45,6 +46,8 @@ pub struct RepositoryPage {
     pub jobs: Vec<JobRow>,
     /// The host that maintains it.
     pub maintains: Option<(String, String)>,
+    /// Its recovery kit; none if no host can open it yet.
+    pub kit: Option<KitRow>,
 }
 
 impl Page for RepositoryPage {
@@ -303,8 +306,10 @@ async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError
     let samples = health::history(s, id).await?;
     let quota = opened.repository.quota_bytes;
     let host = upkeep::get(s, id).await?.maintenance_host_id;
+    let kit = recovery::state_of(s, id).await?.map(|state| KitRow::new(&state, now));
     Ok(RepositoryPage {
         head: opened.head("overview"),
+        kit,
         damaged: !opened.damage.is_empty(),
         troubles: troubles(&opened),
         figures: figures(&opened.health, quota, now),
