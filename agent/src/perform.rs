@@ -30,9 +30,9 @@ use crate::restic::env::{self, HttpCredentials, JobDir, Surroundings, Variables}
 use crate::restic::judge::{self, Evidence, Verdict};
 use crate::restic::preflight::{self, Answer};
 use crate::restic::process::{Exit, Stop};
-use restic_manager_shared::restic::address::brings_its_own_settings;
 use crate::state_dir::StateError;
 use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::restic::address::brings_its_own_settings;
 use restic_manager_shared::wire::job::{CauseCode, End, Offer, Task};
 use restic_manager_shared::wire::operation::{JobSecrets, Outcome};
 use restic_manager_shared::wire::progress::LogLevel;

@@ -2,9 +2,9 @@
 
 use crate::app::Agent;
 use crate::restic::process::Stop;
-use restic_manager_shared::restic::address::Location;
 use crate::roster::pressed;
 use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::restic::address::Location;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 

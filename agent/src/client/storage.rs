@@ -2,8 +2,8 @@
 //! Knows the protocol of a rest-server.
 
 use super::{ClientError, setup};
-use restic_manager_shared::restic::address::Location;
 use reqwest::Method;
+use restic_manager_shared::restic::address::Location;
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::wire::state::RepositorySecrets;
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! The environment of a restic run: cleared, then exactly what the job needs. The repository's address and password go into files
 //! of a folder that only this user can read and that is removed when the job ends.
 
-use restic_manager_shared::restic::address::Location;
 use crate::config::Inherited;
 use crate::state_dir::{StateDir, StateError, make_private_dir, write_private};
 use restic_manager_shared::id::JobId;
+use restic_manager_shared::restic::address::Location;
 use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::wire::state::RepositorySecrets;
 use std::collections::BTreeMap;

@@ -56,10 +56,7 @@ pub fn handed_over(made: Made) -> HttpResponse {
 /// Of which repositories a kit was made, and where another is due.
 #[utoipa::path(operation_id = "listRecoveryKits", tag = "repositories", responses((status = 200, body = KitStates), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
 #[get("/recovery-kits")]
-pub async fn list_recovery_kits(
-    _: Guarded<Viewer>,
-    s: web::Data<Services>,
-) -> Result<web::Json<KitStates>, ApiError> {
+pub async fn list_recovery_kits(_: Guarded<Viewer>, s: web::Data<Services>) -> Result<web::Json<KitStates>, ApiError> {
     Ok(web::Json(KitStates { items: recovery::states(&s).await?, next: None }))
 }
 
@@ -79,7 +76,9 @@ pub async fn make_recovery_kit(
         (None, true) => Closed::Not,
         (Some(_), true) => return Err(ActError::field("/plain", "goes with no passphrase").into()),
         (None, false) => {
-            return Err(ActError::field("/passphrase", "needed, unless you ask for a plain kit with \"plain\": true").into());
+            return Err(
+                ActError::field("/passphrase", "needed, unless you ask for a plain kit with \"plain\": true").into()
+            );
         }
     };
     Ok(handed_over(recovery::make(&s, &who.actor, request.repository_id, closed).await?))
