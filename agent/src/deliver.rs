@@ -13,6 +13,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::FinishReport;
 use restic_manager_shared::wire::progress::{ChunkRequest, LogLevel, Progress};
+use restic_manager_shared::wire::recall::RecallRequest;
 use restic_manager_shared::wire::{HEARTBEAT, LEASE};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -129,6 +130,7 @@ pub async fn deliver_spooled(agent: &Arc<Agent>, job: JobId, spooled: Spooled) -
     let feed = Arc::new(Feed::new(Logbook::in_memory(Outbox::new(spooled.attempt, spooled.chunks))));
     feed.finish(Ended { report: spooled.report, on_disk: true });
     let mut courier = Courier::new(Arc::clone(agent), job, feed, spooled.fire);
+    courier.recall = spooled.recall;
     let told = courier.tell().await;
     if told == Told::All {
         forget(&courier.agent, job);
@@ -160,6 +162,8 @@ struct Courier {
     job: JobId,
     feed: Arc<Feed>,
     fire: Option<FireReport>,
+    /// What a control plane that came out of an export has to be told first.
+    recall: Option<RecallRequest>,
     last: Option<Instant>,
     life: Duration,
     /// How long the server wants to be left alone.
@@ -174,6 +178,7 @@ impl Courier {
             job,
             feed,
             fire,
+            recall: None,
             last: None,
             life: life(LEASE),
             asked: Duration::ZERO,
@@ -198,7 +203,7 @@ impl Courier {
                 continue;
             }
             match ended {
-                Some(Ended { report: Some(report), .. }) => return self.send_end(&report).await,
+                Some(Ended { report: Some(report), .. }) => return self.send_end_recalled(report).await,
                 Some(Ended { report: None, .. }) => return Told::All,
                 None => self.wait_for_news().await,
             }
@@ -280,6 +285,24 @@ impl Courier {
             return false;
         }
         true
+    }
+
+    /// Sends the end; of a job that may be forgotten, the job first.
+    async fn send_end_recalled(&mut self, mut report: FinishReport) -> Told {
+        if let Some(recall) = &self.recall {
+            match self.agent.client.recall(self.job, recall).await {
+                Ok(answer) => report.attempt = answer.attempt,
+                Err(e) if e.is_gone() || e.is_unacceptable() => {
+                    tracing::info!(job = %self.job, error = %e, "the control plane does not want the job back");
+                    return Told::All;
+                }
+                Err(e) => {
+                    self.ask_for_pause(&e);
+                    return Told::Later;
+                }
+            }
+        }
+        self.send_end(&report).await
     }
 
     async fn send_end(&mut self, report: &FinishReport) -> Told {

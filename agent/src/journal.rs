@@ -4,6 +4,7 @@
 
 mod bound;
 mod fires;
+mod told;
 
 pub use fires::Spooled;
 
@@ -19,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const FILE: &str = "journal.db";
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 const SCHEMA: &str = "
     CREATE TABLE jobs (
         id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, offer TEXT, phase TEXT NOT NULL,
@@ -234,19 +235,15 @@ impl Journal {
         Ok(texts.iter().filter_map(|t| serde_json::from_str(t).ok()).collect())
     }
 
-    /// All about a job is confirmed, or nobody wants it: it goes.
+    /// All about a job is confirmed, or nobody wants it: it goes. If it has ended, how is kept a while longer.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn forget(&self, job: JobId) -> Result<(), JournalError> {
         let id = job.to_string();
         let mut db = self.db();
-        let tx = db.transaction()?;
-        for table in ["jobs", "reports", "chunks"] {
-            tx.execute(&format!("DELETE FROM {table} WHERE id = ?1"), [&id])?;
-        }
-        tx.commit()?;
-        Ok(())
+        // A full disk may have room for less, not for more.
+        forget(&mut db, &id, true).or_else(|_| forget(&mut db, &id, false))
     }
 
     /// All jobs that have not ended, oldest first. A record that does not parse is reported and left out.
@@ -297,6 +294,17 @@ impl Journal {
     }
 }
 
+fn forget(db: &mut Connection, id: &str, keep: bool) -> Result<(), JournalError> {
+    let tx = db.transaction()?;
+    if keep {
+        told::keep(&tx, id)?;
+    }
+    for table in ["jobs", "reports", "chunks"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE id = ?1"), [id])?;
+    }
+    Ok(tx.commit()?)
+}
+
 fn put_chunk(db: &Connection, job: JobId, chunk: &ChunkRequest) -> Result<(), JournalError> {
     let json = serde_json::to_string(chunk)?;
     db.execute(
@@ -316,8 +324,9 @@ fn open(path: &Path) -> Result<Connection, JournalError> {
         return Err(rusqlite::Error::SqliteFailure(damage, Some(health)).into());
     }
     match db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
-        0 => db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {ENDED} COMMIT;"))?,
-        1 => db.execute_batch(&format!("BEGIN IMMEDIATE; {ENDED} COMMIT;"))?,
+        0 => db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {ENDED} {} COMMIT;", told::SCHEMA))?,
+        1 => db.execute_batch(&format!("BEGIN IMMEDIATE; {ENDED} {} COMMIT;", told::SCHEMA))?,
+        2 => db.execute_batch(&format!("BEGIN IMMEDIATE; {} COMMIT;", told::SCHEMA))?,
         SCHEMA_VERSION => {}
         _ => return Err(JournalError::Newer(path.to_owned())),
     }

@@ -10,7 +10,8 @@ use crate::reconcile::{Held, Plan, reconcile};
 use crate::restic::process::StopReason;
 use crate::runner;
 use restic_manager_shared::wire::fire::FireLedger;
-use restic_manager_shared::wire::poll::PollRequest;
+use restic_manager_shared::wire::poll::{HeldPhase, PollRequest};
+use restic_manager_shared::wire::recall::Restored;
 use restic_manager_shared::wire::{MAX_HOLD, PROTOCOL};
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,9 @@ impl Poller<'_> {
                 }
                 self.asked = answer.hold.min(MAX_HOLD);
                 let pause = Duration::from_millis(u64::from(answer.pause_ms));
+                if let Some(restored) = &answer.restored {
+                    self.tell_again(restored);
+                }
                 let plan = reconcile(&held, answer);
                 // An early answer that changes nothing must not become a storm of polls.
                 let idle = plan == Plan::default() && age < PLAIN && seconds > 0;
@@ -145,6 +149,7 @@ impl Poller<'_> {
             agent_version: AGENT_VERSION.to_owned(),
             restic_version: self.agent.finder.last_version().map(|v| v.to_string()),
             hooks: Some(hooks::names(&self.agent.dir)),
+            restored: self.agent.journal.restored().unwrap_or_default(),
             hold,
         }
     }
@@ -155,6 +160,20 @@ impl Poller<'_> {
             tracing::error!(error = %e, "cannot say how far schedules were followed");
             Vec::new()
         })
+    }
+
+    /// The control plane came out of an export: what happened since is told again, before anything that it offers is looked at.
+    fn tell_again(&self, restored: &Restored) {
+        let again = self.agent.journal.tell_again(restored).unwrap_or_else(|e| {
+            tracing::error!(error = %e, "cannot tell a restored control plane what happened; it is tried again");
+            Vec::new()
+        });
+        for job in again {
+            if let Ok(Some(attempt)) = self.agent.journal.offered(job) {
+                self.agent.roster.add(job, None, attempt, HeldPhase::Finished);
+            }
+            self.agent.spool(job);
+        }
     }
 
     fn came_through(&mut self, age: Duration) {

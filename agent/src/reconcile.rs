@@ -75,7 +75,15 @@ mod tests {
             schedules: Vec::new(),
             repositories: Vec::new(),
         });
-        PollResponse { server_time: Timestamp::from_seconds(0), state, offers, cancel, hold: 55, pause_ms: 0 }
+        PollResponse {
+            server_time: Timestamp::from_seconds(0),
+            state,
+            offers,
+            cancel,
+            hold: 55,
+            pause_ms: 0,
+            restored: None,
+        }
     }
 
     #[test]

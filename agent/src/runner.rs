@@ -27,6 +27,18 @@ const RETRY_FIRST: Duration = Duration::from_secs(60);
 
 /// Takes in an offer: on disk first. An offer that cannot be written down is claimed and ended at once, so that a person learns why.
 pub fn accept(agent: &Arc<Agent>, offer: Offer) {
+    match agent.journal.take_back_if_told(offer.id) {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!(job = %offer.id, "a job was offered that has ended here before; its end is told again");
+            agent.roster.add(offer.id, offer.schedule_id, offer.attempt, HeldPhase::Finished);
+            return agent.spool(offer.id);
+        }
+        // Offered again with the next poll.
+        Err(e) => {
+            return tracing::error!(job = %offer.id, error = %e, "the journal cannot be read; the job is not taken");
+        }
+    }
     let written = agent.journal.accept(&offer, agent.client.now());
     let Some(stop) = agent.roster.add(offer.id, offer.schedule_id, offer.attempt, HeldPhase::Accepted) else { return };
     tracing::info!(job = %offer.id, attempt = offer.attempt, kind = crate::policy::kind(&offer.task), "job accepted");

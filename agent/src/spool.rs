@@ -107,5 +107,6 @@ async fn tell(agent: &Arc<Agent>, job: JobId) -> Told {
 /// What can still be said of a job whose record is damaged.
 fn unreadable(agent: &Agent, job: JobId) -> Spooled {
     let report = crate::recover::damaged(agent.client.now());
-    Spooled { fire: None, report: Some(report), chunks: agent.journal.chunks(job).unwrap_or_default(), attempt: 1 }
+    let chunks = agent.journal.chunks(job).unwrap_or_default();
+    Spooled { fire: None, report: Some(report), chunks, attempt: 1, recall: None }
 }

@@ -155,6 +155,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
     prepare_dir(&args.data_dir).map_err(failed)?;
     let db = Db::open(&target(args))?;
     let fresh = db.read(identity::is_fresh).await?;
+    let restored = db.read(exports::restored).await.map_err(ActError::from)?;
     let key_file = key_file(args);
     let vault = Vault::open(&key_file, fresh)?;
     let (vault, identity) =
@@ -169,6 +170,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         agent_tokens: agents::TokenCache::default(),
         gate: users::Gate::default(),
         lease: LEASE,
+        restored,
         started_at: Timestamp::now(),
         fleet_limit: None,
         stopping,

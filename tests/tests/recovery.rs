@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use restic_manager_tests::fleet::Fleet;
+use restic_manager_tests::control::{client, program};
+use restic_manager_tests::fleet::{Fleet, PASSWORD};
 use restic_manager_tests::tools::{oldest_restic, output, restic};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -95,4 +96,78 @@ async fn a_kit_is_asked_for_with_care() {
     assert!(due(&fleet).await);
     let audit = fleet.control.get(&fleet.admin, "/api/v1/audit-events").await;
     assert!(!audit.to_string().contains("recovery_kit.make"), "nothing was handed over");
+}
+
+/// Has the control plane's program do something with its state.
+fn state(what: &str, data: &Path, file: &Path) {
+    output(program().args(["state", what, "--data-dir"]).arg(data).arg(file));
+}
+
+/// (requested by, state) of a host's jobs, oldest first.
+async fn jobs(fleet: &Fleet, host: &str) -> Vec<(String, String)> {
+    let page = fleet.control.get(&fleet.admin, &format!("/api/v1/hosts/{host}/jobs?limit=200")).await;
+    let text = |job: &Value, field: &str| job[field].as_str().unwrap().to_owned();
+    page["items"].as_array().unwrap().iter().rev().map(|j| (text(j, "requested_by"), text(j, "state"))).collect()
+}
+
+#[tokio::test]
+async fn after_an_import_agents_go_on_and_what_ran_since_is_there_once() {
+    let mut fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("srv");
+    let mut agent = fleet.host("web-01", &[&source]).await;
+    agent.start();
+    assert_eq!(fleet.ended(&fleet.run_now(&agent).await).await["state"], "succeeded");
+    agent.stop();
+    let schedule = fleet.schedule(&agent).await;
+    let path = format!("/api/v1/schedules/{}/run", schedule["id"].as_str().unwrap());
+    let (status, queued) = fleet.control.post(&fleet.admin, &path, json!({})).await;
+    assert_eq!(status, 202, "{queued}");
+
+    let export = fleet.sources.path().join("export");
+    state("export", fleet.control.dir.path(), &export);
+    agent.start();
+    assert_eq!(fleet.ended(queued["job"]["id"].as_str().unwrap()).await["state"], "succeeded");
+    assert_eq!(fleet.ended(&fleet.run_now(&agent).await).await["state"], "succeeded");
+    let minutely = json!({"name": "minutely", "paths": [source], "cron": "* * * * *", "timezone": "UTC",
+        "repository_id": fleet.repository});
+    let path = format!("/api/v1/hosts/{}/schedules", agent.host);
+    let (status, made) = fleet.control.post(&fleet.admin, &path, minutely).await;
+    assert_eq!(status, 201, "{made}");
+    let fired = loop {
+        let all = jobs(&fleet, &agent.host).await;
+        let ended = |(by, state): &&(String, String)| by == "system:schedule" && state == "succeeded";
+        if all.iter().filter(ended).count() == 1 {
+            break all.len();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    };
+    assert_eq!(fired, 4);
+    // The host must not fire again before it is known how often it did.
+    agent.stop();
+
+    fleet.control.crash();
+    fleet.control.dir = TempDir::new().unwrap();
+    state("import", fleet.control.dir.path(), &export);
+    fleet.control.revive();
+    fleet.control.http = client();
+    assert_eq!(jobs(&fleet, &agent.host).await.len(), 2, "as it was when it was exported");
+    agent.start();
+    let all = loop {
+        let all = jobs(&fleet, &agent.host).await;
+        if all.len() == 4 && all.iter().all(|(_, state)| state == "succeeded") {
+            break all;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    };
+    let asked: Vec<&str> = all.iter().map(|(by, _)| by.as_str()).collect();
+    assert_eq!(asked, ["token:admin", "token:admin", "system:recall", "system:schedule"]);
+    let snapshots = || -> Value {
+        serde_json::from_str(&fleet.storage.restic("web-01", PASSWORD, &["snapshots", "--json"])).unwrap()
+    };
+    assert_eq!(snapshots().as_array().unwrap().len(), 4, "nothing ran twice");
+    // The schedule that was made after the export is gone with it; what is there goes on.
+    fleet.until_online(&agent).await;
+    assert_eq!(fleet.ended(&fleet.run_now(&agent).await).await["state"], "succeeded");
+    let (content, said) = fleet.control.doctor();
+    assert!(content, "{said}");
 }

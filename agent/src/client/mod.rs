@@ -19,6 +19,7 @@ use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport
 use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
+use restic_manager_shared::wire::recall::{RecallRequest, RecallResponse};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -106,6 +107,14 @@ impl Client {
     /// [`ClientError`]; without one the server has stored it.
     pub async fn finish(&self, job: JobId, body: &FinishReport) -> Result<(), ClientError> {
         self.post::<_, Option<IgnoredAny>>(&format!("/agent/v1/jobs/{job}/finish"), body, PATIENCE).await.map(drop)
+    }
+
+    /// Tells of a job that a control plane out of an export may have forgotten.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a refusal with 404 means that it does not want to know.
+    pub async fn recall(&self, job: JobId, body: &RecallRequest) -> Result<RecallResponse, ClientError> {
+        self.post(&format!("/agent/v1/jobs/{job}/recall"), body, PATIENCE).await
     }
 
     /// Sends a part of a long list of snapshots, before the job's end.

@@ -9,9 +9,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 /// The most that the journal's file may hold: months of ends and weeks of logs.
 pub(super) const MOST_BYTES: i64 = 128 * 1024 * 1024;
 
-/// Drops the logs of the oldest ended jobs until the rest fits.
+/// Drops what was confirmed long ago, then the logs of the oldest ended jobs, until the rest fits.
 pub(super) fn make_room(db: &Connection, most: i64) -> Result<(), JournalError> {
-    while used(db)? > most && drop_oldest_log(db)? {}
+    while used(db)? > most && (super::told::drop_oldest(db)? || drop_oldest_log(db)?) {}
     Ok(())
 }
 

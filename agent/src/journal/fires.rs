@@ -1,12 +1,13 @@
 //! The journal's part about fires: how far each schedule was followed, which fires were acted on, and what of them the control plane
 //! has not heard.
 
-use super::{Journal, JournalError, Phase};
+use super::{Journal, JournalError, Phase, told};
 use restic_manager_shared::id::{JobId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::fire::{FireLedger, FireReport};
 use restic_manager_shared::wire::job::{FinishReport, Offer};
 use restic_manager_shared::wire::progress::ChunkRequest;
+use restic_manager_shared::wire::recall::RecallRequest;
 use rusqlite::{OptionalExtension as _, params};
 use std::collections::HashMap;
 
@@ -24,6 +25,8 @@ pub struct Spooled {
     pub chunks: Vec<ChunkRequest>,
     /// The attempt.
     pub attempt: i32,
+    /// What the control plane has to be told first, if it may have forgotten the job.
+    pub recall: Option<RecallRequest>,
 }
 
 impl Journal {
@@ -68,7 +71,10 @@ impl Journal {
     /// # Errors
     /// When the disk refuses.
     pub fn announced(&self, job: JobId) -> Result<(), JournalError> {
-        self.db().execute("UPDATE jobs SET fire = NULL WHERE id = ?1", [job.to_string()])?;
+        self.db().execute(
+            "UPDATE jobs SET told_fire = coalesce(fire, told_fire), fire = NULL WHERE id = ?1",
+            [job.to_string()],
+        )?;
         Ok(())
     }
 
@@ -230,6 +236,14 @@ impl Journal {
             .optional()?;
         let Some((attempt, fire)) = row else { return Ok(None) };
         let fire = fire.map(|json| serde_json::from_str(&json)).transpose()?;
-        Ok(Some(Spooled { fire, report: self.report(job)?, chunks: self.chunks(job)?, attempt }))
+        let recall = self.recall(job, attempt)?;
+        Ok(Some(Spooled { fire, report: self.report(job)?, chunks: self.chunks(job)?, attempt, recall }))
+    }
+
+    fn recall(&self, job: JobId, attempt: i32) -> Result<Option<RecallRequest>, JournalError> {
+        let Some((offer, accepted_at)) = told::recalled(&self.db(), &job.to_string())? else { return Ok(None) };
+        let offer: Offer = serde_json::from_str(&offer)?;
+        let Offer { task, schedule_id, state_version, .. } = offer;
+        Ok(Some(RecallRequest { attempt, task, schedule_id, state_version, accepted_at }))
     }
 }

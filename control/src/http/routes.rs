@@ -75,7 +75,8 @@ fn agents(config: &mut ServiceConfig<'_>) {
         .service(agent::claim_job)
         .service(agent::report_chunk)
         .service(agent::report_snapshots)
-        .service(agent::finish_job);
+        .service(agent::finish_job)
+        .service(agent::recall_job);
 }
 
 /// Hosts and what they should do.

@@ -15,6 +15,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::recall::Restored;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -65,15 +66,6 @@ struct Carried<'a> {
 struct Tail {
     rows: u64,
     sha256: String,
-}
-
-/// That a control plane came out of an export: what happened after `at` is at the agents only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Restored {
-    /// Names this import.
-    pub id: String,
-    /// The moment that was exported.
-    pub at: Timestamp,
 }
 
 /// What came of an export or import.
@@ -316,11 +308,21 @@ fn key_is_there(key_file: &Path, key: &Secretly) -> Result<bool, ExportError> {
 
 /// Notes where this database came from: agents tell again what happened since.
 fn note(conn: &mut Conn, head: &Head, count: u64, now: Timestamp) -> Result<(), ExportError> {
-    let restored = Restored { id: random::hex(&random::bytes::<16>()), at: head.at };
+    let restored = Restored { id: random::hex(&random::bytes::<16>()), since: head.at };
     let said = serde_json::json!({"exported_at": head.at, "rows": count});
     settings::set(conn, RESTORED, &serde_json::to_string(&restored).unwrap_or_default())?;
     audit::record(conn, &Actor::system("command line"), now, "state.import", "state", &said)?;
     Ok(())
+}
+
+/// Which export the database came out of, if it did.
+///
+/// # Errors
+/// When the database fails.
+pub fn restored(conn: &mut Conn) -> Result<Option<Restored>, StoreError> {
+    let Some(text) = settings::get(conn, RESTORED)? else { return Ok(None) };
+    let corrupt = |_| StoreError::Corrupt { what: "settings.restored", value: text.clone() };
+    serde_json::from_str(&text).map(Some).map_err(corrupt)
 }
 
 /// An export that is being read.

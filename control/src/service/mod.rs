@@ -21,6 +21,7 @@ pub mod operations;
 mod outcomes;
 pub mod poll;
 pub mod random;
+pub mod recall;
 pub mod recovery;
 pub mod repositories;
 pub mod retention;
@@ -39,6 +40,7 @@ use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::store::Db;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::recall::Restored;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -62,6 +64,8 @@ pub struct Services {
     pub gate: users::Gate,
     /// How long a running job may be silent, in seconds; agents are told, and give signs of life in time.
     pub lease: u32,
+    /// That the database came out of an export, if it did.
+    pub restored: Option<Restored>,
     /// When this process started.
     pub started_at: Timestamp,
     /// How many jobs the whole fleet may run at the same time; none for no limit.

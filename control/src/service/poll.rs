@@ -43,7 +43,10 @@ pub async fn poll(s: &Services, host: HostId, request: &PollRequest) -> Result<P
     if request.protocol < OLDEST_PROTOCOL {
         return Err(Refusal::AgentTooOld.into());
     }
-    fires::judge_told(s, host, &request.fires).await?;
+    // An agent that has yet to tell again what ran since an export was taken would seem to have missed it.
+    if knows_of_import(s, request) {
+        fires::judge_told(s, host, &request.fires).await?;
+    }
     let (parked, other) = s.presence.arrive(host, request.instance, seen(request));
     let ticket = s.hub.hosts.ticket(host);
     if other {
@@ -65,14 +68,19 @@ pub async fn poll(s: &Services, host: HostId, request: &PollRequest) -> Result<P
             return Ok(answer);
         }
         if *stopping.borrow() {
-            return Ok(PollResponse { pause_ms: random::below(RETURN_MS), ..quiet() });
+            return Ok(PollResponse { pause_ms: random::below(RETURN_MS), ..quiet(s) });
         }
         tokio::select! {
             () = next => {}
             _ = stopping.changed() => {}
-            () = tokio::time::sleep_until(deadline) => return Ok(quiet()),
+            () = tokio::time::sleep_until(deadline) => return Ok(quiet(s)),
         }
     }
+}
+
+/// Whether the agent knows that this control plane came out of an export, if it did.
+fn knows_of_import(s: &Services, request: &PollRequest) -> bool {
+    s.restored.as_ref().is_none_or(|restored| request.restored.as_ref() == Some(&restored.id))
 }
 
 fn seen(request: &PollRequest) -> Seen {
@@ -88,7 +96,7 @@ fn seen(request: &PollRequest) -> Seen {
     }
 }
 
-fn quiet() -> PollResponse {
+fn quiet(s: &Services) -> PollResponse {
     PollResponse {
         server_time: Timestamp::now(),
         state: None,
@@ -96,6 +104,7 @@ fn quiet() -> PollResponse {
         cancel: vec![],
         hold: MAX_HOLD,
         pause_ms: 0,
+        restored: s.restored.clone(),
     }
 }
 
@@ -109,10 +118,10 @@ async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Optio
     cancel.retain(|id| s.presence.tell_cancel(host, *id));
     let offers = dispatch(s, &found, offer).await?;
     let state = found.state.map(|plain| state::seal_to(s, plain)).transpose()?;
-    if state.is_none() && offers.is_empty() && cancel.is_empty() {
+    if state.is_none() && offers.is_empty() && cancel.is_empty() && knows_of_import(s, request) {
         return Ok(None);
     }
-    Ok(Some(PollResponse { state, offers, cancel, ..quiet() }))
+    Ok(Some(PollResponse { state, offers, cancel, ..quiet(s) }))
 }
 
 fn look_at(conn: &mut Conn, host: HostId, held: i64, limit: Option<u32>) -> Result<Look, ActError> {

@@ -61,6 +61,25 @@ pub fn claim(
     Ok(changed > 0)
 }
 
+/// A job that waits, runs or is lost has run at its host, before this database forgot: its end comes next, under this attempt.
+///
+/// # Errors
+/// When the database fails.
+pub fn take_up(conn: &mut Conn, id: JobId, attempt: i32, at: Timestamp, lease: Timestamp) -> StoreResult<()> {
+    let open = [JobState::Queued, JobState::Dispatched, JobState::Running, JobState::Lost].map(JobState::as_str);
+    diesel::update(jobs::table.find(id.to_string()).filter(jobs::state.eq_any(open)))
+        .set((
+            jobs::state.eq(JobState::Running.as_str()),
+            jobs::attempt.eq(attempt),
+            jobs::started_at.eq(at.micros()),
+            jobs::finished_at.eq(None::<i64>),
+            jobs::lease_until.eq(lease.micros()),
+            jobs::event_seq.eq(jobs::event_seq + 1),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Stores the next chunk of an attempt and renews the lease; answers whether somebody asked for the job to stop. None if it is not
 /// the next one, or the attempt no longer runs.
 ///

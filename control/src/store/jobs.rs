@@ -2,15 +2,21 @@
 
 use super::bridge::{from_json, parse, parse_opt, place_host, time, to_json};
 use super::conn::Backend;
-pub use super::job_steps::{cancel_waiting, chunk, claim, dispatch, finish, keep_outcome, lease_ended, request_cancel};
+pub use super::job_steps::{
+    cancel_waiting, chunk, claim, dispatch, finish, keep_outcome, lease_ended, request_cancel, take_up,
+};
 use super::schema::{job_log, jobs};
 use super::{Conn, StoreError, StoreResult};
 use crate::domain::job::{Job, JobKind, JobState};
+use crate::domain::place::Place;
 use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Task;
 use restic_manager_shared::wire::progress::LogLine;
+
+/// Who asked for what a host tells again.
+const BY_RECALL: &str = "system:recall";
 
 pub(super) const OPEN: [&str; 3] = ["queued", "dispatched", "running"];
 
@@ -160,6 +166,55 @@ pub fn insert(conn: &mut Conn, new: &NewJob, line: &LogLine) -> StoreResult<()> 
         ))
         .execute(conn)?;
     append_log(conn, new.id, 1, std::slice::from_ref(line))
+}
+
+/// A job that its host ran, and that this control plane has no memory of.
+#[derive(Clone, Copy, Debug)]
+pub struct Recalled {
+    /// Its identity.
+    pub id: JobId,
+    /// Whose.
+    pub host_id: HostId,
+    /// Of which schedule, if that is there.
+    pub schedule_id: Option<ScheduleId>,
+    /// Where, if that is there.
+    pub place: Option<Place>,
+    /// What it was.
+    pub kind: JobKind,
+    /// The attempt that ran.
+    pub attempt: i32,
+    /// The desired state that was in force.
+    pub state_version: i64,
+    /// When its host took it.
+    pub at: Timestamp,
+    /// Until when its end may come.
+    pub lease: Timestamp,
+}
+
+/// Stores a job that its host ran, as running. It has no task: what it was asked to do is its host's word only, so nothing of its outcome is
+/// taken over.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert_recalled(conn: &mut Conn, job: &Recalled, line: &LogLine) -> StoreResult<()> {
+    diesel::insert_into(jobs::table)
+        .values((
+            jobs::id.eq(job.id.to_string()),
+            jobs::host_id.eq(job.host_id.to_string()),
+            jobs::schedule_id.eq(job.schedule_id.map(|id| id.to_string())),
+            jobs::repository_id.eq(job.place.map(|p| p.repository.to_string())),
+            jobs::place.eq(job.place.and_then(|p| p.host).map(|id| id.to_string()).unwrap_or_default()),
+            jobs::kind.eq(job.kind.as_str()),
+            jobs::state.eq(JobState::Running.as_str()),
+            jobs::attempt.eq(job.attempt),
+            jobs::state_version.eq(job.state_version),
+            jobs::requested_by.eq(BY_RECALL),
+            jobs::queued_at.eq(job.at.micros()),
+            jobs::started_at.eq(job.at.micros()),
+            jobs::lease_until.eq(job.lease.micros()),
+        ))
+        .execute(conn)?;
+    append_log(conn, job.id, 1, std::slice::from_ref(line))
 }
 
 /// One job.

@@ -9,6 +9,7 @@ pub mod operation;
 pub mod poll;
 pub mod problem;
 pub mod progress;
+pub mod recall;
 pub mod state;
 
 /// The minor version of `/agent/v1` that this build speaks.

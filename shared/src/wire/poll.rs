@@ -2,6 +2,7 @@
 
 use super::fire::FireLedger;
 use super::job::Offer;
+use super::recall::Restored;
 use super::state::DesiredState;
 use crate::id::{InstanceId, JobId};
 use crate::time::Timestamp;
@@ -36,6 +37,9 @@ pub struct PollRequest {
     /// Names in the host's own folder of hooks; only these can be named in a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Vec<String>>,
+    /// The import of an export since which it has told everything; without it the control plane does not judge what is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<String>,
     /// Seconds that it would like to be held.
     pub hold: u32,
 }
@@ -85,4 +89,7 @@ pub struct PollResponse {
     /// Milliseconds to wait before the next poll, so that agents that return all at once spread out.
     #[serde(default)]
     pub pause_ms: u32,
+    /// That this control plane came out of an export, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
 }

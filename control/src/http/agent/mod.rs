@@ -3,7 +3,7 @@
 use super::guard::AgentHost;
 use super::params::{Input, Site};
 use super::problem::{ApiError, Errors};
-use crate::service::{ActError, Services, enrollment, fires, ingest, poll};
+use crate::service::{ActError, Services, enrollment, fires, ingest, poll, recall};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use restic_manager_shared::id::JobId;
@@ -13,6 +13,7 @@ use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport
 use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
+use restic_manager_shared::wire::recall::{RecallRequest, RecallResponse};
 use serde::Serialize;
 
 /// An answer that no cache on the way may keep.
@@ -120,4 +121,18 @@ pub async fn finish_job(
 ) -> Result<HttpResponse, ApiError> {
     ingest::finish(&s, host.0, *id, body.read()?).await?;
     Ok(fresh(&serde_json::json!({})))
+}
+
+/// Tell again of a job
+///
+/// After the control plane came out of an export: before the end of a job is told that it may have forgotten.
+#[utoipa::path(operation_id = "recallJob", tag = "agent", params(("id" = JobId, Path)), request_body = RecallRequest, responses((status = 200, body = RecallResponse), Errors), security(("agent" = [])), extensions(("x-role" = json!("agent"))))]
+#[post("/jobs/{id}/recall")]
+pub async fn recall_job(
+    host: AgentHost,
+    s: web::Data<Services>,
+    id: web::Path<JobId>,
+    body: Input<RecallRequest>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(fresh(&recall::recall(&s, host.0, *id, body.read()?).await?))
 }
