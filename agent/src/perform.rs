@@ -210,6 +210,9 @@ impl<'a> Work<'a> {
             Task::KeyList { .. } => self.key_list(r).await,
             Task::KeyAdd { .. } => self.key_add(r).await,
             Task::KeyRemove { key, .. } => self.key_remove(r, key).await,
+            Task::Restore { .. } | Task::Archive { .. } | Task::Drill { .. } => {
+                self.failed(Verdict::failed(CauseCode::ResticTooOld, "this version of the agent does not restore yet"))
+            }
             // Done before it came here.
             Task::Backup { .. } | Task::Init { .. } | Task::Probe { .. } | Task::WriteAccount { .. } => self.missing(),
             Task::CacheCleanup {} | Task::Version {} => self.apart().await,

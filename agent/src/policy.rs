@@ -50,7 +50,7 @@ pub enum Forbidden {
 }
 
 /// The words for the kinds of tasks.
-pub const KINDS: [&str; 25] = [
+pub const KINDS: [&str; 28] = [
     "backup",
     "init",
     "snapshots",
@@ -76,6 +76,9 @@ pub const KINDS: [&str; 25] = [
     "version",
     "probe",
     "write_account",
+    "restore",
+    "archive",
+    "drill",
 ];
 
 /// The word for a task.
@@ -107,6 +110,9 @@ pub const fn kind(task: &Task) -> &'static str {
         Task::Version {} => "version",
         Task::Probe { .. } => "probe",
         Task::WriteAccount { .. } => "write_account",
+        Task::Restore { .. } => "restore",
+        Task::Archive { .. } => "archive",
+        Task::Drill { .. } => "drill",
     }
 }
 

@@ -145,6 +145,7 @@ impl Poller<'_> {
             agent_version: AGENT_VERSION.to_owned(),
             restic_version: self.agent.finder.last_version().map(|v| v.to_string()),
             hooks: Some(hooks::names(&self.agent.dir)),
+            queries: Vec::new(),
             hold,
         }
     }

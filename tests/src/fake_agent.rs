@@ -113,6 +113,7 @@ impl FakeAgent {
             agent_version: "0.1.0".into(),
             hooks: None,
             restic_version: Some("0.18.0".into()),
+            queries: vec![],
             hold,
         })
         .unwrap()

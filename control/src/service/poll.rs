@@ -94,6 +94,7 @@ fn quiet() -> PollResponse {
         state: None,
         offers: vec![],
         cancel: vec![],
+        queries: vec![],
         hold: MAX_HOLD,
         pause_ms: 0,
     }

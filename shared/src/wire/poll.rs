@@ -2,8 +2,9 @@
 
 use super::fire::FireLedger;
 use super::job::Offer;
+use super::query::Query;
 use super::state::DesiredState;
-use crate::id::{InstanceId, JobId};
+use crate::id::{InstanceId, JobId, QueryId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,9 @@ pub struct PollRequest {
     /// Names in the host's own folder of hooks; only these can be named in a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Vec<String>>,
+    /// Questions that it has and has not answered yet: they are not sent again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<QueryId>,
     /// Seconds that it would like to be held.
     pub hold: u32,
 }
@@ -80,6 +84,9 @@ pub struct PollResponse {
     /// Jobs that should stop.
     #[serde(default)]
     pub cancel: Vec<JobId>,
+    /// Questions that people wait for; each is answered with `POST /agent/v1/queries/{id}/answer`, and comes again until it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<Query>,
     /// Seconds to ask for next time.
     pub hold: u32,
     /// Milliseconds to wait before the next poll, so that agents that return all at once spread out.
