@@ -11,6 +11,7 @@ pub mod locks;
 pub mod message;
 pub mod prune;
 pub mod replaced;
+pub mod restore;
 pub mod snapshot;
 pub mod stats;
 pub mod text;
