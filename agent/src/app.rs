@@ -6,6 +6,7 @@ use crate::desired::Desired;
 use crate::fires::Fires;
 use crate::identity::Identity;
 use crate::journal::{Journal, JournalError};
+use crate::place::Places;
 use crate::restic::binary::Finder;
 use crate::restic::env::Surroundings;
 use crate::restic::process::{GRACE, StopReason};
@@ -64,6 +65,8 @@ pub struct Agent {
     pub spool: Spool,
     /// Which schedules are followed, and how far.
     pub fires: Fires,
+    /// Where restores write now.
+    pub places: Places,
     /// Told when the control plane answers after it was away: those who wait try at once.
     pub contact: Notify,
     /// This start of the agent.
@@ -97,6 +100,7 @@ impl Agent {
             roster: Roster::new(config.max_jobs),
             spool: Spool::default(),
             fires: Fires::default(),
+            places: Places::default(),
             contact: Notify::new(),
             instance: InstanceId::new(),
             status: Mutex::default(),

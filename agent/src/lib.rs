@@ -20,6 +20,7 @@ pub mod journal;
 pub mod logbook;
 pub mod outbox;
 pub mod perform;
+pub mod place;
 pub mod policy;
 pub mod poll;
 pub mod reach;

@@ -17,6 +17,7 @@ mod prune;
 mod refuse;
 mod repair;
 mod replace;
+mod restore;
 mod run;
 
 use crate::app::Agent;
@@ -36,7 +37,8 @@ use restic_manager_shared::restic::address::brings_its_own_settings;
 use restic_manager_shared::wire::job::{CauseCode, End, Offer, Task};
 use restic_manager_shared::wire::operation::{JobSecrets, Outcome};
 use restic_manager_shared::wire::progress::LogLevel;
-use restic_manager_shared::wire::state::{DesiredState, RepositorySecrets, RepositorySpec};
+use restic_manager_shared::wire::state::{CredentialMode, DesiredState, RepositorySecrets, RepositorySpec};
+use restore::Wanted;
 use run::Run;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -94,10 +96,10 @@ impl<'a> Work<'a> {
         let secrets = agent.identity.unseal_job(offer).map_err(|e| credential(e.to_string()))?;
         let disk = |e: StateError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
         let dir = JobDir::make(&agent.dir, offer.id).map_err(disk)?;
-        let around = surroundings(agent, offer, &state, &dir).map_err(disk)?;
+        let around = surroundings(agent, offer, (&state, &secrets), &dir).map_err(disk)?;
         let vars = env::surroundings(&agent.dir, &around);
         let repository = match offer.task.repository_id() {
-            Some(id) => Some(Repository::open(agent, offer, &state, id, &dir, &vars, &restic)?),
+            Some(id) => Some(Repository::open(agent, offer, (&state, &secrets), id, &dir, &vars, &restic)?),
             None => None,
         };
         let known = repository.iter().flat_map(|r| {
@@ -210,6 +212,11 @@ impl<'a> Work<'a> {
             Task::KeyList { .. } => self.key_list(r).await,
             Task::KeyAdd { .. } => self.key_add(r).await,
             Task::KeyRemove { key, .. } => self.key_remove(r, key).await,
+            Task::Restore { snapshot, paths, target, overwrite, delete, verify, dry_run, .. } => {
+                let (overwrite, delete, verify, dry_run) = (*overwrite, *delete, *verify, *dry_run);
+                self.restore(r, &Wanted { snapshot, paths, target, overwrite, delete, verify, dry_run }).await
+            }
+            Task::Archive { .. } | Task::Drill { .. } => self.missing(),
             // Done before it came here.
             Task::Backup { .. } | Task::Init { .. } | Task::Probe { .. } | Task::WriteAccount { .. } => self.missing(),
             Task::CacheCleanup {} | Task::Version {} => self.apart().await,
@@ -271,6 +278,7 @@ impl<'a> Work<'a> {
             Some(Outcome::Check(report)) => report.messages.iter_mut().for_each(clean),
             Some(Outcome::Probe(report)) => report.evidence.iter_mut().for_each(clean),
             Some(Outcome::Cache { said }) => said.iter_mut().for_each(clean),
+            Some(Outcome::Drill(report)) => report.files.iter_mut().for_each(|f| clean(&mut f.note)),
             Some(_) | None => {}
         }
         done.command = self.redactor.clean_maybe(done.command);
@@ -284,14 +292,17 @@ impl Repository {
     fn open(
         agent: &Agent,
         offer: &Offer,
-        state: &DesiredState,
+        (state, own): (&DesiredState, &JobSecrets),
         id: RepositoryId,
         dir: &JobDir,
         vars: &Variables,
         restic: &Restic,
     ) -> Result<Self, Verdict> {
         let disk = |e: StateError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
-        let (spec, secrets) = Self::credential(agent, state, id, offer.repository_url.as_deref())?;
+        let (spec, secrets) = match (&own.repository, &offer.repository_url) {
+            (Some(secrets), Some(url)) => Self::of_the_job(offer, id, url, secrets, own.ca_pem.clone())?,
+            (Some(_), None) | (None, _) => Self::credential(agent, state, id, offer.repository_url.as_deref())?,
+        };
         let mut vars = vars.clone();
         let (http, from) = match &offer.task {
             Task::Copy { from, .. } => (HttpCredentials::Address, Some(from.repository_id)),
@@ -323,23 +334,57 @@ impl Repository {
         if let Some(address) = address {
             address.clone_into(&mut spec.url);
         }
-        if brings_its_own_settings(&spec.url) {
-            return Err(Verdict::failed(
-                CauseCode::ResticFailed,
-                "this host takes rclone remotes only by a name that is configured on it",
-            ));
-        }
+        plain_address(&spec.url)?;
         let secrets = agent.identity.unseal(&spec);
         let secrets = secrets.map_err(|e| Verdict::failed(CauseCode::CredentialMissing, e.to_string()))?;
         Ok((spec, secrets))
     }
 }
 
+impl Repository {
+    /// What came with the job itself, for a host that has no credential of its own: it may look and add, and is forgotten with the job.
+    fn of_the_job(
+        offer: &Offer,
+        id: RepositoryId,
+        url: &str,
+        secrets: &RepositorySecrets,
+        ca_pem: Option<String>,
+    ) -> Result<(RepositorySpec, RepositorySecrets), Verdict> {
+        plain_address(url)?;
+        let sealed = offer.secrets.clone().filter(|_| !secrets.password.is_empty());
+        let sealed = sealed
+            .ok_or_else(|| Verdict::failed(CauseCode::CredentialMissing, "the job's credential has no password"))?;
+        let spec = RepositorySpec {
+            id,
+            name: String::new(),
+            url: url.to_owned(),
+            ca_pem,
+            mode: CredentialMode::AppendOnly,
+            init_if_missing: false,
+            secrets: sealed,
+        };
+        Ok((spec, secrets.clone()))
+    }
+}
+
+fn plain_address(url: &str) -> Result<(), Verdict> {
+    if brings_its_own_settings(url) {
+        let message = "this host takes rclone remotes only by a name that is configured on it";
+        return Err(Verdict::failed(CauseCode::ResticFailed, message));
+    }
+    Ok(())
+}
+
 /// The agent's surroundings, with the authorities that the repository brings besides those that are trusted already.
-fn surroundings(agent: &Agent, offer: &Offer, state: &DesiredState, dir: &JobDir) -> Result<Surroundings, StateError> {
+fn surroundings(
+    agent: &Agent,
+    offer: &Offer,
+    (state, own): (&DesiredState, &JobSecrets),
+    dir: &JobDir,
+) -> Result<Surroundings, StateError> {
     let around = agent.surroundings.clone();
     let spec = state.repositories.iter().find(|r| Some(r.id) == offer.task.repository_id());
-    match spec.and_then(|spec| spec.ca_pem.as_deref()) {
+    match own.ca_pem.as_deref().or_else(|| spec.and_then(|spec| spec.ca_pem.as_deref())) {
         Some(pem) => {
             let trusted = bundle::with_own(pem, around.ca.as_deref());
             Ok(Surroundings { ca: Some(dir.write("ca.pem", &trusted)?), ..around })

@@ -4,7 +4,7 @@
 use crate::state_dir::{StateDir, StateError};
 use restic_manager_shared::wire::job::Task;
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const FILE: &str = "policy.toml";
 
@@ -29,12 +29,14 @@ pub struct Policy {
     pub operations: Option<Vec<String>>,
     /// The storage's file of accounts (`.htpasswd`) that a job may write a line into.
     pub accounts_file: Option<PathBuf>,
+    /// The only folders that a restore or an archive may write to, links followed; everywhere if none are named.
+    pub restore_roots: Option<Vec<PathBuf>>,
     /// Where the programs lie whose output may be backed up, instead of `hooks` in the state folder.
     pub hooks_dir: Option<PathBuf>,
 }
 
 /// The host's own policy says no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// Only backups are allowed.
     #[error(
@@ -44,13 +46,16 @@ pub enum Forbidden {
     /// This kind is not among those that are allowed.
     #[error("this host does not allow it: \"{0}\" is not among the operations in its policy.toml")]
     NotListed(&'static str),
+    /// It is not in the folders that are allowed.
+    #[error("this host does not allow it: {0} is not in the restore_roots of its policy.toml")]
+    OutsideRoots(String),
     /// No file is named.
     #[error("this host does not allow it: its policy.toml names no accounts_file")]
     NoAccountsFile,
 }
 
 /// The words for the kinds of tasks.
-pub const KINDS: [&str; 25] = [
+pub const KINDS: [&str; 28] = [
     "backup",
     "init",
     "snapshots",
@@ -76,6 +81,9 @@ pub const KINDS: [&str; 25] = [
     "version",
     "probe",
     "write_account",
+    "restore",
+    "archive",
+    "drill",
 ];
 
 /// The word for a task.
@@ -107,6 +115,9 @@ pub const fn kind(task: &Task) -> &'static str {
         Task::Version {} => "version",
         Task::Probe { .. } => "probe",
         Task::WriteAccount { .. } => "write_account",
+        Task::Restore { .. } => "restore",
+        Task::Archive { .. } => "archive",
+        Task::Drill { .. } => "drill",
     }
 }
 
@@ -143,6 +154,19 @@ impl Policy {
             return Err(Forbidden::NoAccountsFile);
         }
         Ok(())
+    }
+}
+
+impl Policy {
+    /// Whether a restore may write to a place, which is where it really is. A root that is not there allows nothing.
+    ///
+    /// # Errors
+    /// [`Forbidden::OutsideRoots`] if not.
+    pub fn allow_place(&self, real: &Path) -> Result<(), Forbidden> {
+        let Some(roots) = &self.restore_roots else { return Ok(()) };
+        let within = |root: &PathBuf| root.canonicalize().is_ok_and(|root| real.starts_with(root));
+        let outside = || Forbidden::OutsideRoots(real.display().to_string());
+        if roots.iter().any(within) { Ok(()) } else { Err(outside()) }
     }
 }
 

@@ -150,6 +150,7 @@ impl Poller<'_> {
             restic_version: self.agent.finder.last_version().map(|v| v.to_string()),
             hooks: Some(hooks::names(&self.agent.dir)),
             restored: self.agent.journal.restored().unwrap_or_default(),
+            queries: Vec::new(),
             hold,
         }
     }

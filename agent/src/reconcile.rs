@@ -75,15 +75,8 @@ mod tests {
             schedules: Vec::new(),
             repositories: Vec::new(),
         });
-        PollResponse {
-            server_time: Timestamp::from_seconds(0),
-            state,
-            offers,
-            cancel,
-            hold: 55,
-            pause_ms: 0,
-            restored: None,
-        }
+        let (server_time, queries) = (Timestamp::from_seconds(0), Vec::new());
+        PollResponse { server_time, state, offers, cancel, queries, hold: 55, pause_ms: 0, restored: None }
     }
 
     #[test]

@@ -150,7 +150,14 @@ fn shorten(outcome: &mut Outcome) -> bool {
         Outcome::Keys { keys, .. } => cut(keys),
         Outcome::Cache { said } => cut(said),
         Outcome::Probe(report) => cut(&mut report.evidence),
+        Outcome::Restore(report) => {
+            let gone = cut(&mut report.examples);
+            report.examples_omitted += gone;
+            gone
+        }
+        Outcome::Drill(report) => cut(&mut report.files),
         Outcome::Snapshots { .. }
+        | Outcome::Archive { .. }
         | Outcome::Stats(_)
         | Outcome::Prune(_)
         | Outcome::Copy { .. }

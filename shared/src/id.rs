@@ -77,6 +77,8 @@ ids! {
     AlertId,
     /// One installation of the control plane: the audience of every agent's token.
     ControlId,
+    /// A question that a person waits for, about what is in a snapshot.
+    QueryId,
     /// One start of an agent process; tells two agents that share one key apart.
     InstanceId,
 }

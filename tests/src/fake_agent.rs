@@ -114,6 +114,7 @@ impl FakeAgent {
             hooks: None,
             restic_version: Some("0.18.0".into()),
             restored: None,
+            queries: vec![],
             hold,
         })
         .unwrap()

@@ -45,6 +45,9 @@ const fn removes(task: &Task) -> bool {
         | Task::CacheCleanup {}
         | Task::Version {}
         | Task::Probe { .. }
+        | Task::Restore { .. }
+        | Task::Archive { .. }
+        | Task::Drill { .. }
         | Task::WriteAccount { .. } => false,
     }
 }
@@ -60,7 +63,10 @@ fn lists(task: &Task) -> Result<(), Verdict> {
             whole(snapshots)
         }
         Task::Copy { from, .. } => whole(&from.snapshots),
-        Task::Ls { snapshot, .. } => whole(std::slice::from_ref(snapshot)),
+        Task::Ls { snapshot, .. }
+        | Task::Restore { snapshot, .. }
+        | Task::Archive { snapshot, .. }
+        | Task::Drill { snapshot, .. } => whole(std::slice::from_ref(snapshot)),
         Task::Diff { from, to, .. } => whole(std::slice::from_ref(from)).and_then(|()| whole(std::slice::from_ref(to))),
         Task::KeyRemove { key, .. } if key.len() < 8 || !key.bytes().all(|b| b.is_ascii_hexdigit()) => {
             Err(Verdict::failed(CauseCode::ResticFailed, format!("{key:?} is no id of a key")))

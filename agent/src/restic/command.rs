@@ -50,6 +50,10 @@ pub enum Command {
     KeyRemove,
     /// `cache --cleanup`.
     Cache,
+    /// `restore`.
+    Restore,
+    /// `dump`.
+    Dump,
 }
 
 impl Command {
@@ -65,6 +69,8 @@ impl Command {
             | Self::Stats
             | Self::Diff
             | Self::KeyList
+            | Self::Restore
+            | Self::Dump
             | Self::Copy => Some("5m"),
             Self::Check
             | Self::Forget
@@ -113,6 +119,11 @@ impl Command {
             Self::KeyAdd => "restic was stopped; the key may have been added already",
             Self::KeyRemove => "restic was stopped; the key may be gone already",
             Self::Cache => "restic was stopped; some of the old caches may be gone already",
+            Self::Restore => {
+                "restic was stopped; what was restored so far stays at the target, some of it may be incomplete, and the same restore \
+                 again, overwriting what has changed, completes it"
+            }
+            Self::Dump => "restic was stopped; the archive was removed",
         }
     }
 }

@@ -7,6 +7,7 @@ use restic_manager_shared::restic::diff::Diff;
 use restic_manager_shared::restic::listing::{Found, Listing, touched_snapshot};
 use restic_manager_shared::restic::locks::listed_id;
 use restic_manager_shared::restic::replaced::Replacements;
+use restic_manager_shared::restic::restore::Restored;
 use restic_manager_shared::restic::snapshot::Snapshot;
 use restic_manager_shared::restic::{keys, prune, stats};
 use restic_manager_shared::wire::job::SnapshotRecord;
@@ -63,6 +64,8 @@ pub enum Gathered {
     Keys(bool, Vec<KeyRecord>),
     /// The id of a new key.
     NewKey(Option<String>),
+    /// What was restored.
+    Restored(Box<Restored>),
 }
 
 impl Gathered {
@@ -77,7 +80,11 @@ impl Gathered {
             | Operation::RepairIndex { .. }
             | Operation::RepairPacks { .. }
             | Operation::KeyRemove { .. }
+            // These go elsewhere than through the transcript.
+            | Operation::Dump { .. }
+            | Operation::Tree { .. }
             | Operation::CacheCleanup => Self::Words,
+            Operation::Restore(_) => Self::Restored(Box::default()),
             Operation::Snapshots { .. } => Self::Snapshots(Snapshots::default()),
             Operation::ListSnapshots | Operation::ListLocks => Self::Ids(Vec::new()),
             Operation::CatLock { .. } | Operation::CatConfig => Self::Document(String::new()),
@@ -133,6 +140,7 @@ impl Gathered {
                 prune::line(figures, line);
                 false
             }
+            Self::Restored(restored) => restored.line(line),
             Self::Replaced(replaced) => replaced.line(line) && line.starts_with('{'),
             Self::NewKey(id) => {
                 *id = keys::added_id(line).map(str::to_owned).or_else(|| id.take());
@@ -156,7 +164,8 @@ impl Gathered {
             | Self::Check(_)
             | Self::Prune(_)
             | Self::Replaced(_)
-            | Self::NewKey(_) => {}
+            | Self::NewKey(_)
+            | Self::Restored(_) => {}
         }
     }
 
@@ -177,7 +186,8 @@ impl Gathered {
             | Self::Check(_)
             | Self::Prune(_)
             | Self::Replaced(_)
-            | Self::NewKey(_) => {}
+            | Self::NewKey(_)
+            | Self::Restored(_) => {}
         }
     }
 
@@ -204,7 +214,9 @@ impl Gathered {
             | Self::Check(_)
             | Self::Prune(_)
             | Self::Replaced(_)
-            | Self::NewKey(_) => None,
+            | Self::NewKey(_)
+            // Old versions print none.
+            | Self::Restored(_) => None,
         }
     }
 }

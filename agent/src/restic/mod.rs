@@ -9,6 +9,7 @@ pub mod gather;
 pub mod judge;
 pub mod needs;
 pub mod output;
+pub mod pattern;
 pub mod preflight;
 pub mod process;
 pub mod signal;

@@ -26,6 +26,10 @@ pub enum Ability {
     MoreCompressions,
     /// `tag` says in JSON which snapshot became which.
     TagInJson,
+    /// `restore --json`.
+    RestoreInJson,
+    /// `restore` with `--overwrite`, `--delete`, `--dry-run`, `--include-file`, and `-vv` in JSON.
+    RestorePlans,
     /// `prune --repack-small` is what it does anyway, and says so with a warning.
     RepacksSmallItself,
 }
@@ -53,6 +57,13 @@ pub const TABLE: &[(Ability, Version, Without, &str)] = &[
     (Ability::StdinFromCommand, Version::new(0, 17, 0), Without::OtherWay, "a hook run by restic"),
     (Ability::MoreCompressions, Version::new(0, 19, 0), Without::LeaveOut, "the compressions fastest and better"),
     (Ability::TagInJson, Version::new(0, 17, 0), Without::OtherWay, "tag in JSON"),
+    (Ability::RestoreInJson, Version::new(0, 16, 0), Without::OtherWay, "restore in JSON"),
+    (
+        Ability::RestorePlans,
+        Version::new(0, 17, 0),
+        Without::Refuse,
+        "a restore with a preview or a choice of what to overwrite",
+    ),
     (Ability::RepacksSmallItself, Version::new(0, 19, 0), Without::OtherWay, "repacking small packs by itself"),
 ];
 

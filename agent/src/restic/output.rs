@@ -4,6 +4,7 @@
 use super::command::Command;
 use super::gather::Gathered;
 use restic_manager_shared::restic::message::{ExitError, ItemFault, Line, Message, Status, Summary, plain_words};
+use restic_manager_shared::restic::restore::{fault_line, is_about_metadata};
 use restic_manager_shared::restic::text::{self, Counter};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{ItemError, MAX_ITEM_ERRORS};
@@ -41,6 +42,7 @@ pub struct Transcript {
     exit_error: Option<ExitError>,
     items: Vec<ItemError>,
     items_seen: u64,
+    lacking: u64,
     tail: VecDeque<String>,
     tail_bytes: usize,
     gathered: Gathered,
@@ -139,6 +141,10 @@ impl Transcript {
             Line::Message(message) => self.message(message, line),
             Line::Text(text) if text.is_empty() => Said::Nothing,
             Line::Text(text) => {
+                if let Some(fault) = fault_line(&text) {
+                    self.remember(&text);
+                    return self.fault(fault, line);
+                }
                 self.gathered.error(line);
                 self.remember(&text);
                 self.words(text, now)
@@ -208,6 +214,7 @@ impl Transcript {
 
     fn fault(&mut self, fault: ItemFault, line: &str) -> Said {
         let message = if fault.message.is_empty() { "could not be read".to_owned() } else { fault.message };
+        self.lacking += u64::from(fault.during == "restore" && !is_about_metadata(&message));
         let known = self.items.iter().any(|i| i.item == fault.item && !fault.item.is_empty());
         // restic names an unreadable folder twice, in the scan and in the backup.
         if known || (fault.during == "scan" && self.items.len() >= MAX_ITEM_ERRORS) {
@@ -338,6 +345,12 @@ impl Transcript {
     #[must_use]
     pub fn items(&self) -> (&[ItemError], u64) {
         (&self.items, self.items_seen)
+    }
+
+    /// Errors of a restore that leave something without its content.
+    #[must_use]
+    pub const fn lacking(&self) -> u64 {
+        self.lacking
     }
 
     /// restic's last words: its exit error, else its `Fatal:` lines, else the end of what it said.

@@ -5,6 +5,7 @@ use super::permission::Role;
 use super::text_enum;
 use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::wire::job::Task;
+use restic_manager_shared::wire::restore::{Overwrite, RestoreTarget};
 use restic_manager_shared::wire::state::CredentialMode;
 use serde::Serialize;
 
@@ -61,6 +62,12 @@ text_enum! {
         Probe = "probe",
         /// Write an account into the storage's file of accounts.
         WriteAccount = "write_account",
+        /// Bring files back.
+        Restore = "restore",
+        /// Make an archive on the host.
+        Archive = "archive",
+        /// Prove that files can be restored.
+        Drill = "drill",
     }
 }
 
@@ -139,7 +146,7 @@ const V17: Version = Version::new(0, 17, 0);
 type Line = (JobKind, &'static str, Role, Need, Sharing, bool, bool, Version, Source, &'static str);
 
 #[rustfmt::skip] // a table reads by its columns
-const TABLE: [Line; 25] = {
+const TABLE: [Line; 28] = {
     use JobKind as K;
     use Need::{Any, Full, Nothing};
     use Role::{Admin, Operator};
@@ -172,6 +179,9 @@ const TABLE: [Line; 25] = {
         (K::Version,         "Ask for restic's version", Operator, Nothing, Free,      false, false, V14, Unknown, "Says which restic the host has."),
         (K::Probe,           "Test the connection",      Operator, Any,     Free,      false, false, V14, Unknown, "Asks whether the storage answers, the password fits, and the credential can delete. Changes nothing."),
         (K::WriteAccount,    "Write an account",         Admin,    Any,     Free,      false, false, V14, Unknown, "Writes a host's account into the storage's file of accounts."),
+        (K::Restore,         "Restore",                  Operator, Any,     Shared,    false, false, V14, Json,    "Brings files back from a snapshot."),
+        (K::Archive,         "Make an archive",          Operator, Any,     Shared,    false, false, V14, Unknown, "Writes a folder of a snapshot into an archive on the host."),
+        (K::Drill,           "Restore drill",            Operator, Any,     Shared,    false, true,  V14, Unknown, "Restores some files to a scratch folder, proves them, and removes them."),
     ]
 };
 
@@ -221,6 +231,9 @@ impl From<&Task> for JobKind {
             Task::Version {} => Self::Version,
             Task::Probe { .. } => Self::Probe,
             Task::WriteAccount { .. } => Self::WriteAccount,
+            Task::Restore { .. } => Self::Restore,
+            Task::Archive { .. } => Self::Archive,
+            Task::Drill { .. } => Self::Drill,
         }
     }
 }
@@ -264,10 +277,29 @@ pub fn destruction(task: &Task) -> Option<String> {
             "saves what can be saved of {} and removes the rest",
             count(packs.len(), "damaged pack", "damaged packs")
         )),
+        Task::Restore { dry_run: false, target, overwrite, delete, .. } => overwritten(target, *overwrite, *delete),
         Task::KeyRemove { key, .. } => {
             Some(format!("removes the key {key}; whoever has only its password loses the repository"))
         }
         _ => None,
+    }
+}
+
+/// What a restore takes away of what is on the host now.
+fn overwritten(target: &RestoreTarget, overwrite: Overwrite, delete: bool) -> Option<String> {
+    let place = match target {
+        RestoreTarget::Original => "in the original place",
+        RestoreTarget::Folder { .. } => "in the folder",
+    };
+    match (overwrite, delete) {
+        (Overwrite::Never, false) => None,
+        (Overwrite::Never, true) => Some(format!("removes what is {place} now and not in the snapshot")),
+        (Overwrite::Always | Overwrite::IfChanged | Overwrite::IfNewer, false) => {
+            Some(format!("overwrites files that are {place} now with those of the snapshot"))
+        }
+        (Overwrite::Always | Overwrite::IfChanged | Overwrite::IfNewer, true) => Some(format!(
+            "overwrites files that are {place} now with those of the snapshot, and removes what the snapshot does not have"
+        )),
     }
 }
 

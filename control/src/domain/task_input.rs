@@ -5,6 +5,7 @@ use restic_manager_shared::restic::snapshot::is_whole_id;
 use restic_manager_shared::wire::job::Task;
 use restic_manager_shared::wire::operation::{PruneOptions, ReadData, TagChange};
 use restic_manager_shared::wire::problem::FieldError;
+use restic_manager_shared::wire::restore::{MAX_DRILL_FILES, MAX_RESTORE_PATH_BYTES, MAX_RESTORE_PATHS, RestoreTarget};
 
 /// Ids in one job: an offer must fit a request body.
 const MOST_IDS: usize = 5_000;
@@ -69,6 +70,25 @@ pub fn check_task(task: &Task) -> Vec<FieldError> {
             wrong.extend(check_lines(excludes, "/task/excludes"));
             wrong
         }
+        Task::Restore { snapshot, paths, target, .. } => {
+            let mut wrong = check_id(snapshot, "/snapshot");
+            wrong.extend(check_paths(paths, MAX_RESTORE_PATHS));
+            if let RestoreTarget::Folder { path } = target {
+                wrong.extend(check_host_path(path, "/target/path"));
+            }
+            wrong
+        }
+        Task::Archive { snapshot, path, target, .. } => {
+            [check_id(snapshot, "/snapshot"), check_path(path), check_host_path(target, "/target")].concat()
+        }
+        Task::Drill { snapshot, paths, random, .. } => {
+            let mut wrong = check_id(snapshot, "/snapshot");
+            wrong.extend(check_paths(paths, MAX_DRILL_FILES));
+            if !(1..=MAX_DRILL_FILES).contains(&(paths.len() + *random as usize)) {
+                wrong.push(at("/random", format!("with the paths together 1 to {MAX_DRILL_FILES} files")));
+            }
+            wrong
+        }
         Task::RepairPacks { packs, .. } => check_ids(packs, "/packs", 1),
         Task::RepairSnapshots { snapshots, .. } => check_ids(snapshots, "/snapshots", 0),
         Task::KeyRemove { key, .. } => {
@@ -92,6 +112,28 @@ fn check_ids(ids: &[String], pointer: &str, least: usize) -> Vec<FieldError> {
 fn check_path(path: &str) -> Vec<FieldError> {
     let fine = path.starts_with('/') && path.len() <= 8192 && !path.contains('\0');
     if fine { vec![] } else { vec![at("/path", "an absolute path as restic lists it, beginning with /")] }
+}
+
+/// Paths in a snapshot.
+fn check_paths(paths: &[String], most: usize) -> Vec<FieldError> {
+    if paths.len() > most {
+        return vec![at("/paths", format!("at most {most} paths; tick their folder instead"))];
+    }
+    if paths.iter().map(String::len).sum::<usize>() > MAX_RESTORE_PATH_BYTES {
+        return vec![at("/paths", "too long together; tick their folder instead")];
+    }
+    let bad = paths.iter().position(|p| !check_path(p).is_empty());
+    bad.map(|n| at(format!("/paths/{n}"), "an absolute path as restic lists it, beginning with /"))
+        .into_iter()
+        .collect()
+}
+
+/// A path on a host, of either system. What it leads to only the host knows, and its agent looks.
+fn check_host_path(path: &str, pointer: &str) -> Vec<FieldError> {
+    let drive = matches!(path.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    let climbs = path.split(['/', '\\']).any(|part| part == "..");
+    let fine = (path.starts_with('/') || drive) && path.len() <= 4096 && !climbs && !path.chars().any(char::is_control);
+    if fine { vec![] } else { vec![at(pointer, "an absolute path on the host, without .. in it")] }
 }
 
 fn check_read(read: ReadData) -> Vec<FieldError> {

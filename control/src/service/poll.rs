@@ -102,6 +102,7 @@ fn quiet(s: &Services) -> PollResponse {
         state: None,
         offers: vec![],
         cancel: vec![],
+        queries: vec![],
         hold: MAX_HOLD,
         pause_ms: 0,
         restored: s.restored.clone(),

@@ -38,7 +38,7 @@ pub enum Message {
     Unknown(String),
 }
 
-/// `status` of a backup.
+/// `status` of a backup or a restore.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Status {
@@ -49,13 +49,13 @@ pub struct Status {
     #[serde(deserialize_with = "lenient::count")]
     pub total_files: u64,
     /// Regular files read.
-    #[serde(deserialize_with = "lenient::count")]
+    #[serde(deserialize_with = "lenient::count", alias = "files_restored")]
     pub files_done: u64,
     /// Bytes found.
     #[serde(deserialize_with = "lenient::count")]
     pub total_bytes: u64,
     /// Bytes read.
-    #[serde(deserialize_with = "lenient::count")]
+    #[serde(deserialize_with = "lenient::count", alias = "bytes_restored")]
     pub bytes_done: u64,
     /// Seconds since the start.
     #[serde(deserialize_with = "lenient::count")]

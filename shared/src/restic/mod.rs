@@ -12,6 +12,7 @@ pub mod locks;
 pub mod message;
 pub mod prune;
 pub mod replaced;
+pub mod restore;
 pub mod snapshot;
 pub mod stats;
 pub mod text;

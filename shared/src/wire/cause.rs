@@ -67,6 +67,16 @@ pub enum CauseCode {
     CredentialAppendOnly,
     /// The storage refused to remove what should go.
     RemovalRefused,
+    /// A path that was asked for is not in the snapshot.
+    PathMissing,
+    /// The place to restore to cannot be used: not writable, a link that leads elsewhere, another restore works there.
+    TargetUnusable,
+    /// The place to restore to has not enough room.
+    TargetFull,
+    /// Some of what was asked for was not restored, or not with all that belongs to it.
+    RestoreIncomplete,
+    /// What was restored is not what was backed up.
+    RestoreDiffers,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,

@@ -5,15 +5,19 @@ pub mod cause;
 pub mod enroll;
 pub mod fire;
 pub mod job;
+pub mod job_secrets;
 pub mod operation;
 pub mod poll;
 pub mod problem;
 pub mod progress;
+pub mod query;
 pub mod recall;
+pub mod restore;
 pub mod state;
+pub mod task;
 
 /// The minor version of `/agent/v1` that this build speaks.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 /// The oldest minor version that this build still serves.
 pub const OLDEST_PROTOCOL: u16 = 1;
 /// The largest body of a request or an answer, in bytes.

@@ -1,8 +1,9 @@
 //! Operations: what restic can be asked to do besides a backup, with the parameters that each takes and what comes of it. A parameter is
 //! always a value with a type, never a piece of a command line.
 
+pub use super::job_secrets::{JobSecrets, job_seal_name};
+use super::restore::{DrillReport, RestoreReport};
 use crate::id::RepositoryId;
-use crate::secret::Secret;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -418,45 +419,20 @@ pub enum Outcome {
         /// Which.
         user: String,
     },
+    /// Files were brought back, or with a dry run would be.
+    Restore(RestoreReport),
+    /// An archive was made.
+    Archive {
+        /// The file.
+        path: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// Whether files of a snapshot could be restored.
+    Drill(DrillReport),
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
-}
-
-/// Secrets for one job only. Travel sealed for the use [`job_seal_name`], so they serialise through [`JobSecrets::to_json`] alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct JobSecrets {
-    /// The password of a key to add.
-    pub new_password: Option<Secret>,
-    /// The line of an account for the storage's `.htpasswd`: user, colon, hash.
-    pub account_line: Option<Secret>,
-}
-
-impl JobSecrets {
-    /// The JSON that is sealed, or encrypted at rest.
-    #[must_use]
-    pub fn to_json(&self) -> zeroize::Zeroizing<String> {
-        zeroize::Zeroizing::new(
-            serde_json::json!({
-                "new_password": self.new_password.as_ref().map(Secret::reveal),
-                "account_line": self.account_line.as_ref().map(Secret::reveal),
-            })
-            .to_string(),
-        )
-    }
-
-    /// Every value that must never leave the host in a log line.
-    #[must_use]
-    pub fn values(&self) -> Vec<&str> {
-        [&self.new_password, &self.account_line].into_iter().flatten().map(Secret::reveal).collect()
-    }
-}
-
-/// The sealing use of a job's own secrets.
-#[must_use]
-pub fn job_seal_name(id: crate::id::JobId) -> String {
-    format!("job/{id}")
 }
 
 /// Snapshots of a repository, in parts that fit a request: `POST /agent/v1/jobs/{id}/snapshots`, before the job's end is told.

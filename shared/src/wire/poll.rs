@@ -2,9 +2,10 @@
 
 use super::fire::FireLedger;
 use super::job::Offer;
+use super::query::Query;
 use super::recall::Restored;
 use super::state::DesiredState;
-use crate::id::{InstanceId, JobId};
+use crate::id::{InstanceId, JobId, QueryId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,9 @@ pub struct PollRequest {
     /// The import of an export since which it has told everything; without it the control plane does not judge what is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<String>,
+    /// Questions that it has and has not answered yet: they are not sent again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<QueryId>,
     /// Seconds that it would like to be held.
     pub hold: u32,
 }
@@ -84,6 +88,9 @@ pub struct PollResponse {
     /// Jobs that should stop.
     #[serde(default)]
     pub cancel: Vec<JobId>,
+    /// Questions that people wait for; each is answered with `POST /agent/v1/queries/{id}/answer`, and comes again until it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<Query>,
     /// Seconds to ask for next time.
     pub hold: u32,
     /// Milliseconds to wait before the next poll, so that agents that return all at once spread out.

@@ -258,16 +258,18 @@ impl RepositorySecrets {
     /// The JSON that is sealed, or encrypted at rest.
     #[must_use]
     pub fn to_json(&self) -> zeroize::Zeroizing<String> {
+        zeroize::Zeroizing::new(self.to_value().to_string())
+    }
+
+    /// The JSON as a value, for what is sealed around it.
+    pub(super) fn to_value(&self) -> serde_json::Value {
         let env: BTreeMap<&str, &str> = self.env.iter().map(|(k, v)| (k.as_str(), v.reveal())).collect();
-        zeroize::Zeroizing::new(
-            serde_json::json!({
-                "password": self.password.reveal(),
-                "rest_username": self.rest_username,
-                "rest_password": self.rest_password.as_ref().map(Secret::reveal),
-                "env": env,
-            })
-            .to_string(),
-        )
+        serde_json::json!({
+            "password": self.password.reveal(),
+            "rest_username": self.rest_username,
+            "rest_password": self.rest_password.as_ref().map(Secret::reveal),
+            "env": env,
+        })
     }
 
     /// Every value that must never leave the host in a log line.

@@ -5,9 +5,11 @@ mod backup;
 mod look;
 mod maintain;
 mod operation;
+mod restore;
 
 pub use backup::Backup;
 pub use operation::Operation;
+pub use restore::Restore;
 
 use super::needs::Ability;
 use restic_manager_shared::restic::version::Version;
@@ -109,6 +111,9 @@ impl Builder<'_> {
                 self.words(["--", key]);
             }
             Operation::CacheCleanup => self.words(["cache", "--cleanup"]),
+            Operation::Restore(restore) => self.restore(&restore),
+            Operation::Dump { snapshot, path, format } => self.dump(snapshot, path, format),
+            Operation::Tree { snapshot } => self.tree(snapshot),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What restic can be asked to do, with everything that it needs to know for it: one of these is one command line.
 
-use super::Backup;
+use super::{Backup, Restore};
 use crate::restic::command::Command;
 use crate::restic::needs::Ability;
 use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::wire::operation::{PruneOptions, ReadData, StatsMode, TagChange};
+use restic_manager_shared::wire::restore::ArchiveFormat;
 use std::path::Path;
 
 /// What restic is asked to do.
@@ -63,6 +64,12 @@ pub enum Operation<'a> {
     KeyRemove { key: &'a str },
     /// Remove old caches.
     CacheCleanup,
+    /// Bring files back.
+    Restore(Restore<'a>),
+    /// Print a folder as an archive.
+    Dump { snapshot: &'a str, path: &'a str, format: ArchiveFormat },
+    /// List everything in a snapshot.
+    Tree { snapshot: &'a str },
 }
 
 impl Operation<'_> {
@@ -93,6 +100,9 @@ impl Operation<'_> {
             Self::KeyAdd { .. } => Command::KeyAdd,
             Self::KeyRemove { .. } => Command::KeyRemove,
             Self::CacheCleanup => Command::Cache,
+            Self::Restore(_) => Command::Restore,
+            Self::Dump { .. } => Command::Dump,
+            Self::Tree { .. } => Command::Ls,
         }
     }
 
@@ -103,7 +113,11 @@ impl Operation<'_> {
             Self::Rewrite { .. } => Ability::Rewrite,
             Self::RepairPacks { .. } => Ability::RepairPacks,
             Self::RepairSnapshots { .. } => Ability::RepairSnapshots,
-            Self::Backup(_)
+            Self::Restore(restore) if restore.needs_plans() => Ability::RestorePlans,
+            Self::Restore(_)
+            | Self::Dump { .. }
+            | Self::Tree { .. }
+            | Self::Backup(_)
             | Self::Init
             | Self::Snapshots { .. }
             | Self::ListSnapshots

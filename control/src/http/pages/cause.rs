@@ -48,7 +48,11 @@ const fn icon(code: CauseCode) -> &'static str {
         CauseCode::ResticUnavailable => "wrench",
         CauseCode::ResticTooOld => "release",
         CauseCode::RepositoryDamaged => "shield-no",
-        CauseCode::SnapshotMissing => "never",
+        CauseCode::SnapshotMissing | CauseCode::PathMissing => "never",
+        CauseCode::TargetUnusable => "folder",
+        CauseCode::TargetFull => "gauge",
+        CauseCode::RestoreIncomplete => "warn",
+        CauseCode::RestoreDiffers => "shield-no",
         CauseCode::PolicyForbids | CauseCode::CredentialAppendOnly | CauseCode::RemovalRefused => "lock",
         CauseCode::ResticCrashed | CauseCode::ResticFailed | CauseCode::Unknown => "bad",
     }
@@ -83,6 +87,11 @@ fn title(code: CauseCode, Names { host, repository }: Names<'_>) -> String {
         CauseCode::PolicyForbids => format!("{host} does not allow this"),
         CauseCode::CredentialAppendOnly => format!("The credential of {host} can only append"),
         CauseCode::RemovalRefused => format!("The storage of {repository} refused to remove something"),
+        CauseCode::PathMissing => "Something that was asked for is not in the snapshot".into(),
+        CauseCode::TargetUnusable => format!("The place to restore to cannot be used on {host}"),
+        CauseCode::TargetFull => format!("There is not enough room on {host}"),
+        CauseCode::RestoreIncomplete => "Not everything was restored with all that belongs to it".into(),
+        CauseCode::RestoreDiffers => format!("What was restored from {repository} is not what was backed up"),
         CauseCode::Unknown => format!("The job failed on {host}"),
     }
 }
@@ -127,6 +136,13 @@ const fn meaning(code: CauseCode) -> &'static str {
         CauseCode::RemovalRefused => {
             "Nothing is lost, but nothing was removed either: the storage lets this user only add."
         }
+        CauseCode::PathMissing => "restic was not started. A path counts exactly as the snapshot lists it.",
+        CauseCode::TargetUnusable => "The agent looked before the start. Nothing was changed there.",
+        CauseCode::TargetFull => "What is at the target already stays. The same restore again goes on from there.",
+        CauseCode::RestoreIncomplete => {
+            "What is not listed below was restored. What is listed lacks its content, its owner, or something else of it."
+        }
+        CauseCode::RestoreDiffers => "What is listed below cannot be trusted to come back from this snapshot.",
         CauseCode::ResticFailed => "It could not finish its work. Its own words below say why.",
         CauseCode::Unknown => "The agent names a reason that this server does not know. Its own words stand below.",
     }
@@ -175,6 +191,13 @@ const fn steps(code: CauseCode) -> &'static [&'static str] {
         CauseCode::PolicyForbids => &["If it should be allowed, change policy.toml on the host."],
         CauseCode::CredentialAppendOnly | CauseCode::RemovalRefused => {
             &["Let the repository\u{2019}s maintenance host do it, with a full credential."]
+        }
+        CauseCode::PathMissing => &["Browse the snapshot, and choose again."],
+        CauseCode::TargetUnusable => &["Choose another folder, or let the agent write there."],
+        CauseCode::TargetFull => &["Make room there or choose another folder.", "Then restore again."],
+        CauseCode::RestoreIncomplete => &["See the list below. To set owners the agent must run as root."],
+        CauseCode::RestoreDiffers => {
+            &["Run a check that reads the data.", "Run a backup: what the source still has is stored anew."]
         }
         CauseCode::ResticFailed | CauseCode::Unknown => &["Act on what it says, then run again."],
     }
@@ -246,6 +269,11 @@ mod tests {
             CauseCode::PolicyForbids,
             CauseCode::CredentialAppendOnly,
             CauseCode::RemovalRefused,
+            CauseCode::PathMissing,
+            CauseCode::TargetUnusable,
+            CauseCode::TargetFull,
+            CauseCode::RestoreIncomplete,
+            CauseCode::RestoreDiffers,
         ];
         let titles: std::collections::BTreeSet<String> = all.iter().map(|code| explain(*code, names).title).collect();
         assert_eq!(titles.len(), all.len());

@@ -1,6 +1,8 @@
 //! What came of an operation, for people: a sentence, figures, a table, and what to do. What restic reported is decided on the agent; here it
 //! is only told.
 
+mod restored;
+
 use super::words::{Moment, bytes, count};
 use crate::domain::job::Job;
 use restic_manager_shared::id::RepositoryId;
@@ -126,6 +128,12 @@ pub fn tell(job: &Job, now: Timestamp) -> Option<Told> {
         Outcome::Account { user } => {
             good(format!("The account {user} stands in the storage\u{2019}s file of accounts"))
         }
+        Outcome::Restore(report) => restored::restored(report),
+        Outcome::Archive { path, bytes } => Told {
+            figures: vec![("File", path.clone()), ("Size", size(*bytes))],
+            ..good("The archive is on the host".into())
+        },
+        Outcome::Drill(report) => restored::drilled(report),
         Outcome::Unknown => Told {
             icon: "info",
             class: "mute",

@@ -127,6 +127,7 @@ const REPAIR_SNAPSHOTS: &[Field] =
 pub const fn fields(kind: JobKind) -> Option<&'static [Field]> {
     match kind {
         JobKind::Backup | JobKind::KeyAdd | JobKind::WriteAccount => None,
+        JobKind::Restore | JobKind::Archive | JobKind::Drill => None,
         JobKind::Init
         | JobKind::Locks
         | JobKind::KeyList
@@ -184,6 +185,7 @@ pub fn task(kind: JobKind, repository_id: RepositoryId, values: &Values, wrong: 
     let ids = |name: &str| text(name).split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>();
     let task = match kind {
         JobKind::Backup | JobKind::KeyAdd | JobKind::WriteAccount => return None,
+        JobKind::Restore | JobKind::Archive | JobKind::Drill => return None,
         JobKind::Init => Task::Init { repository_id },
         JobKind::Snapshots => Task::Snapshots { repository_id, all_hosts: ticked("all_hosts") },
         JobKind::Ls => Task::Ls {

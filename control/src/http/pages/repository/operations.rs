@@ -95,6 +95,7 @@ const fn group(kind: JobKind) -> &'static str {
         JobKind::Backup | JobKind::Init | JobKind::Forget | JobKind::Copy | JobKind::Tag | JobKind::Rewrite => "Change",
         JobKind::KeyList | JobKind::KeyAdd | JobKind::KeyRemove => "Keys and hosts",
         JobKind::CacheCleanup | JobKind::Version | JobKind::WriteAccount => "Keys and hosts",
+        JobKind::Restore | JobKind::Archive | JobKind::Drill => "Look",
     }
 }
 
@@ -103,6 +104,8 @@ const fn elsewhere(kind: JobKind) -> Option<&'static str> {
         JobKind::Backup => Some("Run now on a schedule of a host."),
         JobKind::KeyAdd => Some("Change the password, under Settings: it adds the new key before it removes the old."),
         JobKind::WriteAccount => Some("Make an account, under Hosts."),
+        JobKind::Restore | JobKind::Archive => Some("Browse a snapshot of a host, and tick what to bring back."),
+        JobKind::Drill => Some("Restore drills of a schedule."),
         _ => None,
     }
 }
