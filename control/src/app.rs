@@ -9,7 +9,7 @@ use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::service::exports::{self, Counted, ExportError};
 use crate::service::vault::{Vault, VaultError};
-use crate::service::{ActError, Services, agents, doctor, fires, identity, ingest, users};
+use crate::service::{ActError, Services, agents, doctor, fires, identity, ingest, queries, users};
 use crate::store::{Db, OpenError, Target};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
@@ -168,6 +168,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         identity: identity?,
         judged: fires::Judged::default(),
         agent_tokens: agents::TokenCache::default(),
+        questions: queries::Questions::default(),
         gate: users::Gate::default(),
         lease: LEASE,
         restored,

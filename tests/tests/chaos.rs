@@ -7,18 +7,23 @@ use restic_manager_tests::chaos::{self, Plan, Time};
 use restic_manager_tests::proxy::Fault;
 use restic_manager_tests::torment;
 
-async fn by_seed(seed: u64, jobs: usize, agents: usize) {
-    println!("{}", chaos::run(Plan::new(seed, jobs, agents, Time::Fast(20))).await);
+async fn by_seed(seed: u64, jobs: usize, agents: usize, time: Time) {
+    println!("{}", chaos::run(Plan::new(seed, jobs, agents, time)).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_in_fast_time() {
-    by_seed(1, 900, 6).await;
+    by_seed(1, 900, 6, Time::Fast(20)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_with_another_seed() {
-    by_seed(3, 500, 4).await;
+    by_seed(3, 500, 4, Time::Fast(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled_when_clocks_are_set() {
+    by_seed(2, 300, 4, Time::Moved).await;
 }
 
 async fn a_fault_at(path: &'static str, fault: Fault) {

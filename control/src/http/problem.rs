@@ -122,7 +122,10 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::CredentialInUse(_)
         | Refusal::RotationUnderWay
         | Refusal::NoKeepRule
-        | Refusal::RetentionFrozen(_) => StatusCode::CONFLICT,
+        | Refusal::RetentionFrozen(_)
+        | Refusal::HostOffline(_)
+        | Refusal::LookFailed(_) => StatusCode::CONFLICT,
+        Refusal::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
     }
 }
 

@@ -76,7 +76,8 @@ fn agents(config: &mut ServiceConfig<'_>) {
         .service(agent::report_chunk)
         .service(agent::report_snapshots)
         .service(agent::finish_job)
-        .service(agent::recall_job);
+        .service(agent::recall_job)
+        .service(agent::answer_query);
 }
 
 /// Hosts and what they should do.
@@ -130,6 +131,9 @@ fn repositories(config: &mut ServiceConfig<'_>) {
         .service(api::upkeep::carry_out_retention)
         .service(api::upkeep::rotate_password)
         .service(api::upkeep::create_account)
+        .service(api::files::list_folder)
+        .service(api::files::search_files)
+        .service(api::files::list_versions)
         .service(api::recovery::list_recovery_kits)
         .service(api::recovery::make_recovery_kit);
 }

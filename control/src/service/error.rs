@@ -4,6 +4,7 @@ use crate::store::StoreError;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::cause::Cause;
 use restic_manager_shared::wire::problem::FieldError;
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub enum Noun {
     Alert,
     /// A snapshot.
     Snapshot,
+    /// A question.
+    Query,
 }
 
 impl Noun {
@@ -69,6 +72,7 @@ impl Noun {
             Self::Job => "job",
             Self::Alert => "alert",
             Self::Snapshot => "snapshot",
+            Self::Query => "query",
         }
     }
 }
@@ -151,6 +155,12 @@ pub enum Refusal {
     NoKeepRule,
     /// Retention does not run for this host.
     RetentionFrozen(String),
+    /// The host that would have to answer is not online.
+    HostOffline(String),
+    /// A host that is online did not answer in time.
+    NoAnswer,
+    /// The host could not look.
+    LookFailed(Cause),
 }
 
 impl Refusal {
@@ -193,6 +203,9 @@ impl Refusal {
             Self::RotationUnderWay => "rotation_under_way",
             Self::NoKeepRule => "no_keep_rule",
             Self::RetentionFrozen(_) => "retention_frozen",
+            Self::HostOffline(_) => "host_offline",
+            Self::NoAnswer => "no_answer",
+            Self::LookFailed(_) => "look_failed",
         }
     }
 
@@ -235,6 +248,9 @@ impl Refusal {
             Self::RotationUnderWay => "The password is being changed already",
             Self::NoKeepRule => "The retention has no keep rule",
             Self::RetentionFrozen(_) => "The host's retention is frozen",
+            Self::HostOffline(_) => "The host is offline",
+            Self::NoAnswer => "The host did not answer in time",
+            Self::LookFailed(_) => "The host could not look",
         }
     }
 
@@ -294,6 +310,11 @@ impl Refusal {
             Self::RotationUnderWay => "Wait until it has ended; the repository's page says how far it is.".into(),
             Self::NoKeepRule => "It keeps everything. Give the schedule at least one keep rule to forget by.".into(),
             Self::RetentionFrozen(why) => format!("{why}. Clear it on the host's page first."),
+            Self::HostOffline(name) => {
+                format!("{name} would have to answer. Wait until it is back, or let another host read the repository.")
+            }
+            Self::NoAnswer => "Try again in a moment.".into(),
+            Self::LookFailed(cause) => cause.message.clone(),
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod locks;
 pub mod operations;
 mod outcomes;
 pub mod poll;
+pub mod queries;
 pub mod random;
 pub mod recall;
 pub mod recovery;
@@ -60,6 +61,8 @@ pub struct Services {
     pub judged: fires::Judged,
     /// Agents' tokens that were checked already.
     pub agent_tokens: agents::TokenCache,
+    /// Questions that wait for hosts.
+    pub questions: queries::Questions,
     /// Limits on signing in.
     pub gate: users::Gate,
     /// How long a running job may be silent, in seconds; agents are told, and give signs of life in time.

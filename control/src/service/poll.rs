@@ -119,10 +119,12 @@ async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Optio
     cancel.retain(|id| s.presence.tell_cancel(host, *id));
     let offers = dispatch(s, &found, offer).await?;
     let state = found.state.map(|plain| state::seal_to(s, plain)).transpose()?;
-    if state.is_none() && offers.is_empty() && cancel.is_empty() && knows_of_import(s, request) {
+    let queries = s.questions.of(host, request.protocol, &request.queries);
+    let quiet_here = offers.is_empty() && cancel.is_empty() && queries.is_empty();
+    if state.is_none() && quiet_here && knows_of_import(s, request) {
         return Ok(None);
     }
-    Ok(Some(PollResponse { state, offers, cancel, ..quiet(s) }))
+    Ok(Some(PollResponse { state, offers, cancel, queries, ..quiet(s) }))
 }
 
 fn look_at(conn: &mut Conn, host: HostId, held: i64, limit: Option<u32>) -> Result<Look, ActError> {

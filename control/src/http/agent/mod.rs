@@ -3,16 +3,17 @@
 use super::guard::AgentHost;
 use super::params::{Input, Site};
 use super::problem::{ApiError, Errors};
-use crate::service::{ActError, Services, enrollment, fires, ingest, poll, recall};
+use crate::service::{ActError, Services, enrollment, fires, ingest, poll, queries, recall};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use restic_manager_shared::id::JobId;
+use restic_manager_shared::id::{JobId, QueryId};
 use restic_manager_shared::wire::enroll::{EnrollRequest, EnrollResponse};
 use restic_manager_shared::wire::fire::FireReport;
 use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport};
 use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
+use restic_manager_shared::wire::query::QueryAnswer;
 use restic_manager_shared::wire::recall::{RecallRequest, RecallResponse};
 use serde::Serialize;
 
@@ -135,4 +136,19 @@ pub async fn recall_job(
     body: Input<RecallRequest>,
 ) -> Result<HttpResponse, ApiError> {
     Ok(fresh(&recall::recall(&s, host.0, *id, body.read()?).await?))
+}
+
+/// Answer a question
+///
+/// 404 means that nobody waits for the answer any more.
+#[utoipa::path(operation_id = "answerQuery", tag = "agent", params(("id" = QueryId, Path)), request_body = QueryAnswer, responses((status = 200, description = "Handed on"), Errors), security(("agent" = [])), extensions(("x-role" = json!("agent"))))]
+#[post("/queries/{id}/answer")]
+pub async fn answer_query(
+    host: AgentHost,
+    s: web::Data<Services>,
+    id: web::Path<QueryId>,
+    body: Input<QueryAnswer>,
+) -> Result<HttpResponse, ApiError> {
+    queries::answer(&s, host.0, *id, body.read()?)?;
+    Ok(fresh(&serde_json::json!({})))
 }

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod alerts;
 pub mod enrollment;
+pub mod files;
 pub mod hosts;
 pub mod jobs;
 pub mod recovery;
