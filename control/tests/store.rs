@@ -6,12 +6,15 @@ mod support;
 
 use control::domain::alert::{AlertKind, Severity};
 use control::domain::fleet::Lifecycle;
-use control::domain::job::{JobResult, JobState};
+use control::domain::job::{JobResult, JobState, StandsFor};
 use control::domain::place::Place;
+use control::domain::schedule::{Retention, Schedule};
+use control::store::fires::{self, NewFire};
 use control::store::jobs::{Filter, NewJob};
-use control::store::{Conn, StoreError, StoreResult, alerts, audit, hosts, jobs, settings, snapshots};
-use restic_manager_shared::id::{HostId, JobId};
+use control::store::{Conn, StoreError, StoreResult, alerts, audit, hosts, jobs, schedules, settings, snapshots};
+use restic_manager_shared::id::{HostId, JobId, ScheduleId};
 use restic_manager_shared::wire::job::Task;
+use restic_manager_shared::wire::state::{BackupOptions, Firing};
 use std::collections::HashSet;
 use support::{at, databases, line, open, origin, record, seed, seeded};
 
@@ -289,6 +292,60 @@ async fn an_alert_is_opened_once_updated_and_resolved() {
             assert_eq!(about(conn, 1)?, ["repository:x"], "{name}");
             alerts::resolve(conn, (AlertKind::RepositoryDamaged, "repository:x"), at(9))?;
             assert_eq!(about(conn, 10)?, ["repository:x/host:h"], "{name}");
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_fire_is_known_by_when_it_was_due_whatever_the_clock_said_when_it_came() {
+    for database in databases() {
+        let db = open(&database);
+        let (host, _) = seeded(&db).await;
+        let name = database.name;
+        db.write(move |conn| {
+            let schedule = Schedule {
+                id: ScheduleId::new(),
+                host_id: host,
+                repository_id: None,
+                name: "minutely".into(),
+                enabled: true,
+                manual: false,
+                cron: Some("* * * * *".into()),
+                timezone: None,
+                firing: Firing::default(),
+                paths: vec!["/srv".into()],
+                excludes: vec![],
+                tags: vec![],
+                retention: Retention::default(),
+                options: BackupOptions::default(),
+                created_at: at(1),
+                updated_at: at(1),
+            };
+            schedules::insert(conn, &schedule)?;
+            let stands_for = StandsFor { fires: vec![at(240)], more: 0 };
+            let fire = NewFire {
+                id: JobId::of_fire(schedule.id, at(300)),
+                host_id: host,
+                schedule_id: Some(schedule.id),
+                repository_id: None,
+                of_host_id: None,
+                task: None,
+                state: JobState::Skipped,
+                due: at(300),
+                // The server's own clock was behind.
+                queued_at: at(100),
+                fired_at: at(100),
+                stands_for: Some(&stands_for),
+                state_version: 1,
+                lease: at(400),
+            };
+            assert!(fires::put(conn, &fire, &line("skipped"))?, "{name}");
+            let known = fires::known_since(conn, schedule.id, at(240))?;
+            assert_eq!(known, [(at(300), Some(stands_for))], "{name}");
+            assert!(fires::known_since(conn, schedule.id, at(301))?.is_empty(), "{name}");
             Ok::<_, StoreError>(())
         })
         .await

@@ -79,6 +79,8 @@ ids! {
     ControlId,
     /// A question that a person waits for, about what is in a snapshot.
     QueryId,
+    /// Of a restore that somebody puts together.
+    RestoreId,
     /// One start of an agent process; tells two agents that share one key apart.
     InstanceId,
 }

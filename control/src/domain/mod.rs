@@ -20,6 +20,7 @@ pub mod place;
 pub mod reading;
 pub mod recovery;
 pub mod repository;
+pub mod restore;
 pub mod retention;
 pub mod rotation;
 pub mod schedule;

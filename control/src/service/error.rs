@@ -59,6 +59,8 @@ pub enum Noun {
     Snapshot,
     /// A question.
     Query,
+    /// A restore.
+    Restore,
 }
 
 impl Noun {
@@ -73,6 +75,7 @@ impl Noun {
             Self::Alert => "alert",
             Self::Snapshot => "snapshot",
             Self::Query => "query",
+            Self::Restore => "restore",
         }
     }
 }

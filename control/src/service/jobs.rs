@@ -152,7 +152,7 @@ pub(super) fn queue(conn: &mut Conn, request: &Request, ask: Ask<'_>) -> Result<
     if record.lifecycle != Lifecycle::Enrolled {
         return Err(Refusal::HostNotEnrolled.into());
     }
-    super::operations::check_host(conn, &record, &ask.task)?;
+    super::operations::check_host(conn, &record, &ask.task, ask.secrets_sealed.is_some())?;
     let kind = JobKind::from(&ask.task);
     let of_host_id = super::operations::place_of(conn, &ask.task, ask.of.unwrap_or(ask.host))?.and_then(|p| p.host);
     let new = NewJob {

@@ -25,6 +25,7 @@ pub mod random;
 pub mod recall;
 pub mod recovery;
 pub mod repositories;
+pub mod restores;
 pub mod retention;
 pub mod rotation;
 pub mod schedules;

@@ -2,7 +2,7 @@
 //! here they meet the database.
 
 use super::jobs::{Ask, Queued, Request, queue, queued};
-use super::{ActError, Noun, Refusal, Services};
+use super::{ActError, Noun, Refusal, Services, restores};
 use crate::domain::delivery::{Open, WaitsFor, waits_for as in_the_way};
 use crate::domain::fleet::{HostState, Lifecycle, host_state};
 use crate::domain::job::{Job, JobKind, JobState};
@@ -18,6 +18,7 @@ use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::restic::version::Version;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Task;
+use restic_manager_shared::wire::state::CredentialMode;
 use serde::Deserialize;
 
 /// What a person or script asks for.
@@ -54,6 +55,9 @@ pub async fn request(s: &Services, actor: &Actor, input: JobInput, key: Option<S
         && !input.confirm
     {
         return Err(Refusal::ConfirmationNeeded(what).into());
+    }
+    if let (Task::Restore { .. }, Some(host)) = (&input.task, input.host_id) {
+        return restores::request(s, actor, (host, input.of_host_id), input.task, key).await;
     }
     let subject = input.task.repository_id().map_or_else(String::new, |id| id.to_string());
     let request = Request::new(actor, &format!("{kind}:{subject}"), key)?;
@@ -125,18 +129,21 @@ pub(super) fn place_of(conn: &mut Conn, task: &Task, of: HostId) -> Result<Optio
 
 /// The address of the repository for a job, where it is not the host's own.
 pub(super) fn address_for(conn: &mut Conn, job: &Job) -> Result<Option<String>, ActError> {
-    let (Some(repository), Some(of)) = (job.repository_id, job.of_host_id.filter(|of| *of != job.host_id)) else {
+    let Some(repository) = job.repository_id else { return Ok(None) };
+    let own = credentials::get(conn, job.host_id, repository)?;
+    let of = job.of_host_id.filter(|of| *of != job.host_id);
+    if own.is_some() && of.is_none() {
         return Ok(None);
-    };
-    let (Some(record), Some(host)) = (repositories::get(conn, repository)?, hosts::get(conn, of)?) else {
-        return Ok(None);
-    };
-    let own = credentials::get(conn, job.host_id, repository)?.and_then(|c| c.url);
+    }
+    let whose = hosts::get(conn, of.unwrap_or(job.host_id))?;
+    let (Some(record), Some(host)) = (repositories::get(conn, repository)?, whose) else { return Ok(None) };
+    let own = own.and_then(|c| c.url);
     Ok(Some(url_for(own.as_deref().unwrap_or(&record.repository.url), &host.name)))
 }
 
-/// Whether this host can do the task: its credential, its restic.
-pub(super) fn check_host(conn: &mut Conn, host: &HostRecord, task: &Task) -> Result<(), ActError> {
+/// Whether this host can do the task: its credential, or one that is lent to it for a restore, and its restic.
+pub(super) fn check_host(conn: &mut Conn, host: &HostRecord, task: &Task, lent: bool) -> Result<(), ActError> {
+    let lent = (lent && matches!(task, Task::Restore { .. })).then_some(CredentialMode::AppendOnly);
     let restic: Option<Version> = host.restic_version.as_deref().and_then(|v| v.parse().ok());
     let also = match task {
         Task::Copy { from, .. } => Some(from.repository_id),
@@ -144,7 +151,7 @@ pub(super) fn check_host(conn: &mut Conn, host: &HostRecord, task: &Task) -> Res
     };
     for repository in task.repository_id().into_iter().chain(also) {
         repositories::get(conn, repository)?.ok_or(ActError::NotFound(Noun::Repository))?;
-        let mode = credentials::get(conn, host.id, repository)?.map(|c| c.mode);
+        let mode = credentials::get(conn, host.id, repository)?.map(|c| c.mode).or(lent);
         // A source is only read.
         let needs = if Some(repository) == also { Task::Locks { repository_id: repository } } else { task.clone() };
         fit(&needs, mode, restic).map_err(refusal)?;

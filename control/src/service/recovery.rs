@@ -3,7 +3,7 @@
 
 use super::random::hex;
 use super::repositories::load;
-use super::{ActError, Services, audit};
+use super::{ActError, Services, audit, state};
 use crate::domain::permission::Actor;
 use crate::domain::place::is_per_host;
 use crate::domain::recovery::{Way, kit};
@@ -16,7 +16,7 @@ use age::secrecy::SecretString;
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::state::{CredentialMode, RepositorySecrets};
+use restic_manager_shared::wire::state::CredentialMode;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -65,7 +65,7 @@ pub struct KitState {
 pub async fn states(s: &Services) -> Result<Vec<KitState>, ActError> {
     s.db.read(|conn| {
         let kits = recovery::all(conn)?;
-        repositories::all(conn)?.iter().filter_map(|record| state(conn, record, &kits).transpose()).collect()
+        repositories::all(conn)?.iter().filter_map(|record| kit_state(conn, record, &kits).transpose()).collect()
     })
     .await
 }
@@ -78,12 +78,12 @@ pub async fn state_of(s: &Services, id: RepositoryId) -> Result<Option<KitState>
     s.db.read(move |conn| {
         let kits = recovery::all(conn)?;
         let record = load(conn, id)?;
-        state(conn, &record, &kits)
+        kit_state(conn, &record, &kits)
     })
     .await
 }
 
-fn state(
+fn kit_state(
     conn: &mut Conn,
     record: &RepositoryRecord,
     kits: &HashMap<RepositoryId, KitRecord>,
@@ -183,15 +183,9 @@ fn open(conn: &mut Conn, record: RepositoryRecord) -> Result<Opened, ActError> {
 
 fn ways(s: &Services, opened: &Opened) -> Result<Vec<Way>, ActError> {
     let repository = &opened.record.repository;
-    let broken = |_| ActError::Internal("a secret in the database does not open");
-    let place = ("repositories", "password", &*repository.id.to_string());
-    let password = s.vault.open_sealed(place, &opened.record.password_sealed).map_err(broken)?;
     let per_host = is_per_host(&repository.url);
     let way = |door: &CredentialRecord| {
-        let place = ("host_credentials", "secrets", &*door.id.to_string());
-        let text = s.vault.open_sealed(place, &door.secrets_sealed).map_err(broken)?;
-        let secrets: RepositorySecrets = serde_json::from_str(text.reveal())
-            .map_err(|_| ActError::Internal("a credential in the database is damaged"))?;
+        let secrets = state::secrets_of(s, door, &opened.record)?;
         let own = opened.names.get(&door.host_id).cloned().unwrap_or_default();
         let writers = opened.writers.iter().filter(|w| !per_host || **w == door.host_id);
         Ok(Way {
@@ -199,7 +193,7 @@ fn ways(s: &Services, opened: &Opened) -> Result<Vec<Way>, ActError> {
             hosts: writers.filter_map(|w| opened.names.get(w).cloned()).collect(),
             url: url_for(door.url.as_deref().unwrap_or(&repository.url), &own),
             of_host: per_host.then_some(own),
-            password: password.clone(),
+            password: secrets.password,
             http: secrets.rest_username.zip(secrets.rest_password),
             env: secrets.env,
             ca_pem: repository.ca_pem.clone(),

@@ -68,6 +68,22 @@ pub(super) fn seal_to(s: &Services, plain: Plain) -> Result<DesiredState, ActErr
     })
 }
 
+/// What opens a repository with this credential.
+pub(super) fn secrets_of(
+    s: &Services,
+    credential: &CredentialRecord,
+    record: &RepositoryRecord,
+) -> Result<RepositorySecrets, ActError> {
+    let broken = |_| ActError::Internal("a secret in the database does not open");
+    let place = ("host_credentials", "secrets", &*credential.id.to_string());
+    let text = s.vault.open_sealed(place, &credential.secrets_sealed).map_err(broken)?;
+    let mut secrets: RepositorySecrets = serde_json::from_str(text.reveal())
+        .map_err(|_| ActError::Internal("a credential in the database is damaged"))?;
+    let place = ("repositories", "password", &*record.repository.id.to_string());
+    secrets.password = s.vault.open_sealed(place, &record.password_sealed).map_err(broken)?;
+    Ok(secrets)
+}
+
 fn spec(
     s: &Services,
     host: &HostRecord,
@@ -75,14 +91,8 @@ fn spec(
     credential: &CredentialRecord,
     record: &RepositoryRecord,
 ) -> Result<RepositorySpec, ActError> {
-    let broken = |_| ActError::Internal("a secret in the database does not open");
     let repository = &record.repository;
-    let place = ("host_credentials", "secrets", &*credential.id.to_string());
-    let text = s.vault.open_sealed(place, &credential.secrets_sealed).map_err(broken)?;
-    let mut secrets: RepositorySecrets = serde_json::from_str(text.reveal())
-        .map_err(|_| ActError::Internal("a credential in the database is damaged"))?;
-    let place = ("repositories", "password", &*repository.id.to_string());
-    secrets.password = s.vault.open_sealed(place, &record.password_sealed).map_err(broken)?;
+    let secrets = secrets_of(s, credential, record)?;
     let sealed = seal::seal(&s.identity.key, public, host.id, &seal_name(repository.id), secrets.to_json().as_bytes())
         .map_err(|_| ActError::Internal("a host's sealing key is not usable"))?;
     Ok(RepositorySpec {

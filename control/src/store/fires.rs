@@ -112,15 +112,15 @@ fn forget_missed(conn: &mut Conn, new: &NewFire<'_>) -> StoreResult<()> {
 /// A fire of a schedule that is there in some form, with what else it stands for.
 pub type Known = (Timestamp, Option<StandsFor>);
 
-/// What is there of a schedule's fires since an instant.
+/// What is there of a schedule's fires that were due since an instant, whenever they came.
 ///
 /// # Errors
 /// When the database fails.
 pub fn known_since(conn: &mut Conn, schedule: ScheduleId, since: Timestamp) -> StoreResult<Vec<Known>> {
     let rows = jobs::table
         .filter(jobs::schedule_id.eq(schedule.to_string()))
-        .filter(jobs::queued_at.ge(since.micros()))
         .filter(jobs::due_at.is_not_null())
+        .filter(jobs::due_at.ge(since.micros()))
         .select((jobs::due_at, jobs::stands_for))
         .load::<(Option<i64>, Option<String>)>(conn)?;
     rows.into_iter()

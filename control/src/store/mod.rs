@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod migrate;
 pub mod recovery;
 pub mod repositories;
+pub mod restores;
 pub mod rows;
 pub mod schedules;
 mod schema;

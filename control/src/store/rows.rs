@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 /// The tables that are carried, so that no row comes before one that it refers to.
-pub const TABLES: [&str; 18] = [
+pub const TABLES: [&str; 19] = [
     "settings",
     "users",
     "api_tokens",
@@ -26,6 +26,7 @@ pub const TABLES: [&str; 18] = [
     "repository_samples",
     "repository_locks",
     "repository_chores",
+    "restores",
     "alerts",
     "audit_events",
 ];

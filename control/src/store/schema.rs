@@ -93,6 +93,12 @@ diesel::table! {
     recovery_kits (repository_id) { repository_id -> Text, basis -> Text, made_at -> BigInt, made_by -> Text, }
 }
 diesel::table! {
+    restores (id) {
+        id -> Text, repository_id -> Text, snapshot_id -> Text, created_by -> Text, draft -> Text,
+        preview_job_id -> Nullable<Text>, job_id -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt,
+    }
+}
+diesel::table! {
     repository_chores (repository_id, place, chore) {
         repository_id -> Text, place -> Text, chore -> Text, followed_until -> Nullable<BigInt>, asked_by -> Nullable<Text>,
         last_job_id -> Nullable<Text>, last_state -> Nullable<Text>, last_done_at -> Nullable<BigInt>,
