@@ -18,6 +18,7 @@ pub mod progress;
 pub mod recovery;
 pub mod repositories;
 pub mod repository;
+pub mod restore;
 pub mod schedule_form;
 pub mod schedules;
 pub mod session;
@@ -72,6 +73,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(repositories::blank)
             .service(repositories::add)
             .configure(repository)
+            .configure(restores)
             .service(recovery::show)
             .service(recovery::make)
             .service(freeze::ask)
@@ -81,6 +83,21 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(alerts::list)
             .service(alerts::acknowledge),
     );
+}
+
+/// The restore wizard.
+fn restores(config: &mut web::ServiceConfig) {
+    use self::restore::{files, start, target};
+    config
+        .service(start::show)
+        .service(start::begin)
+        .service(start::leave)
+        .service(files::show)
+        .service(files::tick)
+        .service(target::show)
+        .service(target::aim)
+        .service(target::preview)
+        .service(target::run);
 }
 
 /// The tabs of one repository, and what is done there.

@@ -1,0 +1,255 @@
+//! The second step: which files. A folder at a time, or what a search finds; what is ticked is kept with each press of a button, so moving about
+//! loses nothing.
+
+use super::super::door::{View, go};
+use super::super::engine::Page;
+use super::super::form::one_line;
+use super::super::names::Names;
+use super::super::words::Moment;
+use super::{Head, there};
+use crate::domain::restore::{Draft, Ticked};
+use crate::http::guard::{Guarded, Operator, SafeForm};
+use crate::http::problem::ApiError;
+use crate::service::queries::{self, Looked, Told};
+use crate::service::restores::Opened;
+use crate::service::{ActError, Refusal, Services, restores};
+use actix_web::{HttpResponse, get, post, web};
+use restic_manager_shared::id::RestoreId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::operation::Entry;
+use restic_manager_shared::wire::query::{QueryAnswer, QueryAsk};
+use serde::{Deserialize, Serialize};
+
+/// Entries of a page.
+const LIMIT: u32 = 200;
+
+/// A folder of the snapshot, or what was found.
+#[derive(Debug, Serialize)]
+pub struct RestoreFilesPage {
+    /// The head.
+    pub head: Head,
+    /// The folder.
+    pub path: String,
+    /// The folders above it: path and name.
+    pub above: Vec<(String, String)>,
+    /// What was searched for.
+    pub find: String,
+    /// What is there.
+    pub entries: Vec<Row>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+    /// Where this one began.
+    pub cursor: String,
+    /// How many there are, where that is known.
+    pub total: Option<u64>,
+    /// The snapshot is being read for the first time: so many entries so far.
+    pub indexing: Option<u64>,
+    /// Why nothing can be shown.
+    pub trouble: String,
+}
+
+impl Page for RestoreFilesPage {
+    const TEMPLATE: &'static str = "pages/restore-files.html";
+    const NAV: &'static str = "restore";
+}
+
+/// An entry.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// The whole path.
+    pub path: String,
+    /// What to call it: its name, or its path among what was found. Characters that would disturb the page are made visible.
+    pub name: String,
+    /// Whether it can be opened.
+    pub folder: bool,
+    /// What it is, if neither file nor folder.
+    pub kind: String,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// When it was last changed.
+    pub at: Option<Moment>,
+    /// Its rights.
+    pub permissions: String,
+    /// It is ticked.
+    pub ticked: bool,
+    /// A folder above it is ticked: it comes along.
+    pub along: bool,
+    /// Something below it is ticked.
+    pub partly: bool,
+}
+
+impl Row {
+    fn new(entry: Entry, draft: &Draft, found: bool, now: Timestamp) -> Self {
+        let ticked = draft.ticked(&entry.path);
+        let name = if found { entry.path.as_str() } else { last(&entry.path) };
+        let folder = entry.kind == "dir";
+        Self {
+            name: visible(name),
+            folder,
+            kind: if folder || entry.kind == "file" { String::new() } else { entry.kind },
+            size: entry.size,
+            at: entry.mtime.map(|at| Moment::new(at, now)),
+            permissions: entry.permissions,
+            ticked: ticked == Ticked::Yes,
+            along: ticked == Ticked::Above,
+            partly: ticked == Ticked::Below,
+            path: entry.path,
+        }
+    }
+}
+
+/// The last part of a path.
+fn last(path: &str) -> &str {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+}
+
+/// A name without what would hide or turn around what stands beside it.
+fn visible(name: &str) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}');
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_control() || turns(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The folders above one, from the top.
+fn above(path: &str) -> Vec<(String, String)> {
+    let mut all = vec![("/".to_owned(), "/".to_owned())];
+    let mut so_far = String::new();
+    for part in path.split('/').filter(|p| !p.is_empty()) {
+        so_far = format!("{so_far}/{part}");
+        all.push((so_far.clone(), visible(part)));
+    }
+    all
+}
+
+/// Where in the snapshot.
+#[derive(Debug, Default, Deserialize)]
+pub struct Where {
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    find: String,
+    #[serde(default)]
+    cursor: String,
+}
+
+/// Shows a folder, or what a search finds.
+#[get("/restore/{id}/files")]
+pub async fn show(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<RestoreId>,
+    query: web::Query<Where>,
+) -> Result<HttpResponse, ApiError> {
+    let opened = restores::get(&s, &who.actor, *id).await?;
+    let page = page(&s, &opened, query.into_inner()).await?;
+    view.show(&who, &page).await
+}
+
+async fn page(s: &Services, opened: &Opened, at: Where) -> Result<RestoreFilesPage, ApiError> {
+    let head = Head::of(s, opened, 2, &mut Names::default()).await?;
+    let path = if at.path.starts_with('/') { at.path.clone() } else { "/".to_owned() };
+    let find = at.find.trim().to_owned();
+    let (looked, ask) = asked(opened, &path, &find, &at.cursor)?;
+    let (draft, now) = (&opened.restore.draft, Timestamp::now());
+    let page = RestoreFilesPage {
+        head,
+        above: above(&path),
+        path,
+        entries: vec![],
+        next: None,
+        cursor: at.cursor,
+        total: None,
+        indexing: None,
+        trouble: String::new(),
+        find,
+    };
+    Ok(match queries::ask(s, looked, ask).await {
+        Ok(Told { answer: QueryAnswer::Ready(found), .. }) => {
+            let is_search = !page.find.is_empty();
+            let entries = found.entries.into_iter().map(|e| Row::new(e, draft, is_search, now)).collect();
+            RestoreFilesPage { entries, next: found.next, total: found.total, ..page }
+        }
+        Ok(Told { answer: QueryAnswer::Indexing(far), .. }) => RestoreFilesPage { indexing: Some(far.entries), ..page },
+        Ok(Told { answer: QueryAnswer::Refused(cause), .. }) => RestoreFilesPage { trouble: cause.message, ..page },
+        Err(
+            error @ ActError::Refused(
+                Refusal::HostOffline(_) | Refusal::NoAnswer | Refusal::NoHostCan | Refusal::AgentTooOld,
+            ),
+        ) => RestoreFilesPage { trouble: one_line(&error), ..page },
+        Err(error) => return Err(error.into()),
+    })
+}
+
+fn asked(opened: &Opened, path: &str, find: &str, cursor: &str) -> Result<(Looked, QueryAsk), ApiError> {
+    let snapshot = there(opened)?;
+    let after = (!cursor.is_empty()).then(|| cursor.to_owned());
+    let ask = if find.is_empty() {
+        QueryAsk::Folder { snapshot: snapshot.id.clone(), path: path.to_owned(), after, limit: LIMIT }
+    } else {
+        QueryAsk::Search {
+            snapshots: vec![snapshot.id.clone()],
+            pattern: find.to_owned(),
+            under: path.to_owned(),
+            match_case: false,
+            after,
+            limit: LIMIT,
+        }
+    };
+    let of = snapshot.of_host_id.or(snapshot.host_id);
+    Ok((Looked { repository: snapshot.repository_id, of, by: None }, ask))
+}
+
+/// Keeps what is ticked, and goes where the button says.
+#[post("/restore/{id}/files")]
+pub async fn tick(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<RestoreId>,
+    form: SafeForm<Vec<(String, String)>>,
+) -> Result<HttpResponse, ApiError> {
+    let all = |name: &str| form.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect::<Vec<_>>();
+    let one = |name: &str| form.0.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let (mut shown, ticked) = (all("shown"), all("tick"));
+    shown.extend(one("untick"));
+    restores::tick(&s, &who.actor, *id, shown, ticked).await?;
+    let here = |name: &str| one(name).unwrap_or_default();
+    let to = match (one("open"), one("search"), one("more"), one("go")) {
+        (_, _, _, Some(_)) => return Ok(go(&format!("/restore/{id}/target"))),
+        (Some(folder), ..) => [("path", folder), ("find", String::new()), ("cursor", String::new())],
+        (None, Some(_), ..) => [("path", here("path")), ("find", here("find")), ("cursor", String::new())],
+        (None, None, Some(next), _) => [("path", here("path")), ("find", here("find")), ("cursor", next)],
+        (None, None, None, None) => [("path", here("path")), ("find", here("find")), ("cursor", here("cursor"))],
+    };
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in to.iter().filter(|(_, v)| !v.is_empty()) {
+        query.append_pair(name, value);
+    }
+    Ok(go(&format!("/restore/{id}/files?{}", query.finish())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_so_that_they_cannot_deceive() {
+        for (name, want) in
+            [("a b", "a b"), ("a\nb", "a\\u{a}b"), ("gpj.\u{202e}exe", "gpj.\\u{202e}exe"), ("👩‍🚒 -ü", "👩‍🚒 -ü")]
+        {
+            assert_eq!(visible(name), want);
+        }
+        assert_eq!(
+            above("/srv/a"),
+            [("/".into(), "/".into()), ("/srv".into(), "srv".into()), ("/srv/a".into(), "a".into())]
+        );
+    }
+}
