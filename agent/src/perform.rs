@@ -14,6 +14,7 @@ mod look;
 mod parts;
 mod probe;
 mod prune;
+pub(crate) mod reading;
 mod refuse;
 mod repair;
 mod replace;

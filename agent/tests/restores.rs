@@ -209,7 +209,10 @@ fn what_is_there_is_overwritten_by_the_policy_and_a_preview_says_so_before() {
         let only = vec![text(bench.files.path())];
         let wish = Wish { delete: true, paths: only, ..wish };
         let preview = told(&bench.ends(Wish { dry_run: true, ..wish.clone() }.into()));
-        assert!(preview.examples.iter().any(|e| e.action == RestoreAction::Delete && e.path.ends_with("/extra")), "{v}");
+        assert!(
+            preview.examples.iter().any(|e| e.action == RestoreAction::Delete && e.path.ends_with("/extra")),
+            "{v}"
+        );
         assert!(extra.exists(), "{v}");
         assert_eq!(told(&bench.ends(wish.into())).deleted, 1, "{v}");
         assert!(!extra.exists(), "{v}");
