@@ -8,12 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 /// How many bytes all trees may take.
 const ROOM: u64 = 1024 * 1024 * 1024;
+/// A failure is told to those who asked so short a time ago.
+const STALE: Duration = Duration::from_secs(30);
 /// The end of a finished file's name.
 const FINISHED: &str = "tree";
 
@@ -165,7 +167,7 @@ impl Trees {
     #[must_use]
     pub fn work(&self, key: &Key) -> (Arc<Work>, bool) {
         let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(work) = works.get(key) {
+        if let Some(work) = works.get(key).filter(|w| w.counts()) {
             let work = Arc::clone(work);
             *work.asked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             return (work, false);
@@ -183,6 +185,16 @@ impl Trees {
 }
 
 impl Work {
+    /// Whether who asks now hears of it: one that goes on, or has just failed. A finished one whose tree is gone, and a failure that
+    /// nobody heard of in time, are begun anew.
+    fn counts(&self) -> bool {
+        match &*self.state.borrow() {
+            Making::On => true,
+            Making::Done => false,
+            Making::Failed(_) => self.asked().elapsed() < STALE,
+        }
+    }
+
     /// Files and folders so far.
     #[must_use]
     pub fn so_far(&self) -> u64 {
