@@ -76,6 +76,7 @@ impl<'a> Reading<'a> {
             vars: self.repository.vars.clone(),
             dir: self.dir.path().to_owned(),
             feeder: None,
+            output: None,
         };
         let mut transcript = Transcript::new(Gathered::of(&operation));
         let (lines, mut heard) = mpsc::channel(256);

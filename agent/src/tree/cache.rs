@@ -241,7 +241,7 @@ mod tests {
         grow(&trees, &key(2));
         let old = |n: u8, seconds: u64| {
             let file = fs::File::options().append(true).open(trees.file(&key(n))).expect("opens");
-            file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).expect("sets");
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).expect("sets");
         };
         old(1, 10);
         old(2, 20);

@@ -175,6 +175,15 @@ impl Control {
 
     /// Offers a job with secrets of its own.
     pub fn offer_with(&self, task: Task, secrets: &JobSecrets) -> JobId {
+        self.offer_sealed(task, secrets, None)
+    }
+
+    /// Offers a job with a credential of its own.
+    pub fn offer_at(&self, task: Task, secrets: &JobSecrets, url: &str) -> JobId {
+        self.offer_sealed(task, secrets, Some(url.to_owned()))
+    }
+
+    fn offer_sealed(&self, task: Task, secrets: &JobSecrets, repository_url: Option<String>) -> JobId {
         let mut memory = self.memory();
         let state_version = memory.state.as_ref().map_or(0, |s| s.version);
         let id = JobId::new();
@@ -182,15 +191,7 @@ impl Control {
         let json = secrets.to_json();
         let sealed = seal::seal(&self.shared.key, &memory.sealing_key, self.shared.host, &name, json.as_bytes());
         let secrets = Some(sealed.expect("seals"));
-        memory.offers.push(Offer {
-            id,
-            attempt: 1,
-            schedule_id: None,
-            state_version,
-            task,
-            repository_url: None,
-            secrets,
-        });
+        memory.offers.push(Offer { id, attempt: 1, schedule_id: None, state_version, task, repository_url, secrets });
         drop(memory);
         self.shared.changed.notify_all();
         id
