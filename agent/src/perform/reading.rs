@@ -49,7 +49,7 @@ impl<'a> Reading<'a> {
         let around = surroundings(agent, offer, (&state, &own), &dir).map_err(disk)?;
         let vars = env::surroundings(&agent.dir, &around);
         let repository = Repository::open(agent, offer, (&state, &own), id, &dir, &vars, &restic)?;
-        let redactor = Redactor::new(repository.secrets.values().into_iter());
+        let redactor = Redactor::new(repository.secrets.values());
         match preflight::ask(&repository.spec.url, &repository.secrets, &around).await {
             Answer::Hopeless(code, why) => return Err(Verdict::failed(code, why)),
             Answer::Missing => {
