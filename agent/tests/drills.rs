@@ -7,10 +7,12 @@ mod common;
 
 use common::AgentUnderTest;
 use common::control::Control;
+use common::gate::Gate;
 use common::tools::{RestServer, Restic, all_restics, restic, source};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::wire::job::{CauseCode, End, FinishReport, Task};
 use restic_manager_shared::wire::operation::{JobSecrets, Outcome};
+use restic_manager_shared::wire::progress::{ChunkRequest, Phase};
 use restic_manager_shared::wire::restore::{ArchiveFormat, DrillReport, Overwrite, Proof, RestoreTarget};
 use restic_manager_shared::wire::state::BackupSpec;
 use std::path::Path;
@@ -241,4 +243,54 @@ fn a_full_disk_is_found_before_the_start_and_two_restores_do_not_meet() {
     let refused = ends.iter().filter(|r| code(r) == Some(CauseCode::TargetUnusable)).count();
     let done = ends.iter().filter(|r| r.end == End::Succeeded).count();
     assert!(done >= 1 && done + refused == 2, "one after the other, or one refused: {ends:?}");
+}
+
+#[test]
+fn a_cancelled_or_killed_restore_says_what_is_there_and_goes_on_from_it() {
+    let mut bench = Bench::new(&restic());
+    let gate = Gate::before(bench.server.port());
+    let url = bench.server.url("r").replace(&bench.server.port().to_string(), &gate.port().to_string());
+    bench.files = source(30, 30 * 1024);
+    bench.repository = bench.control.repository(&url, true, &bench.server.secrets());
+    let snapshot = bench.backs_up();
+    let to = tempfile::tempdir().expect("dir");
+    let mut task = bench.restore(&snapshot, to.path());
+    if let Task::Restore { overwrite, .. } = &mut task {
+        *overwrite = Overwrite::IfChanged;
+    }
+    let landed = to.path().join(bench.files.path().strip_prefix("/").expect("absolute"));
+    let whole = |name: &str| {
+        std::fs::read(landed.join(name)).is_ok_and(|b| b == std::fs::read(bench.file(name)).expect("there"))
+    };
+    let count = || (0..30).filter(|n| whole(&format!("file {n}"))).count();
+
+    gate.close_after(12 << 20);
+    let job = bench.control.offer(task.clone());
+    gate.reached();
+    bench.control.memory().cancel.push(job);
+    bench.control.until("it to be stopping", |m| {
+        let stopping = |c: &ChunkRequest| c.status.as_ref().is_some_and(|s| s.phase == Phase::Stopping);
+        m.chunks.get(&job).is_some_and(|c| c.iter().any(stopping)).then_some(())
+    });
+    gate.open();
+    let report = bench.control.end_of(job);
+    assert_eq!((report.end, code(&report)), (End::Cancelled, Some(CauseCode::Cancelled)), "{report:?}");
+    assert!(report.cause.as_ref().is_some_and(|c| c.message.contains("stays at the target")), "{report:?}");
+    let Some(Outcome::Restore(told)) = &report.outcome else { panic!("{report:?}") };
+    assert!(told.partial && told.target == text(&to.path().canonicalize().expect("real")), "{told:?}");
+    let done = count();
+    assert!(done < 30, "it was in the middle: {done}");
+
+    gate.close_after(1 << 20);
+    let job = bench.control.offer(task.clone());
+    gate.reached();
+    bench.agent.kill();
+    gate.open();
+    bench.agent.run();
+    let report = bench.control.end_of(job);
+    assert_eq!((report.end, code(&report)), (End::Failed, Some(CauseCode::AgentRestarted)), "{report:?}");
+
+    let report = bench.ends(task);
+    assert_eq!(report.end, End::Succeeded, "{report:?}");
+    assert_eq!(count(), 30, "all of it is there now");
 }
