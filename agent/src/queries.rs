@@ -312,7 +312,10 @@ async fn versions(agent: &Arc<Agent>, query: &Query, snapshots: &[String], path:
     }
     let place = |e: &Entry| e.snapshot.as_ref().and_then(|id| snapshots.iter().position(|s| s == id));
     found.sort_by_key(place);
-    Ok(QueryAnswer::Ready(QueryPage { entries: found, next: None, total: None }))
+    let total = Some(found.len() as u64);
+    let mut page = Page::new(MAX_PAGE);
+    let entries = found.into_iter().take_while(|e| page.take(&e.path)).collect();
+    Ok(QueryAnswer::Ready(QueryPage { entries, next: None, total }))
 }
 
 async fn ask_restic(agent: &Agent, query: &Query, snapshots: &[String], path: &str) -> Result<Vec<Entry>, Cause> {
