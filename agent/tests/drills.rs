@@ -259,8 +259,9 @@ fn a_cancelled_or_killed_restore_says_what_is_there_and_goes_on_from_it() {
         *overwrite = Overwrite::IfChanged;
     }
     let landed = to.path().join(bench.files.path().strip_prefix("/").expect("absolute"));
+    let from = bench.files.path().to_owned();
     let whole = |name: &str| {
-        std::fs::read(landed.join(name)).is_ok_and(|b| b == std::fs::read(bench.file(name)).expect("there"))
+        std::fs::read(landed.join(name)).is_ok_and(|b| b == std::fs::read(from.join(name)).expect("there"))
     };
     let count = || (0..30).filter(|n| whole(&format!("file {n}"))).count();
 
