@@ -7,6 +7,7 @@ use crate::fires::Fires;
 use crate::identity::Identity;
 use crate::journal::{Journal, JournalError};
 use crate::place::Places;
+use crate::queries::Queries;
 use crate::restic::binary::Finder;
 use crate::restic::env::Surroundings;
 use crate::restic::process::{GRACE, StopReason};
@@ -14,6 +15,7 @@ use crate::roster::Roster;
 use crate::spool::Spool;
 use crate::state_dir::{StateDir, StateError, StateLock};
 use crate::status::Status;
+use crate::tree::cache::Trees;
 use crate::{bundle, poll, recover, scheduler, spool};
 use restic_manager_shared::id::{InstanceId, JobId};
 use std::path::PathBuf;
@@ -65,6 +67,10 @@ pub struct Agent {
     pub spool: Spool,
     /// Which schedules are followed, and how far.
     pub fires: Fires,
+    /// What is in snapshots that were looked at.
+    pub trees: Trees,
+    /// Questions that are not answered yet.
+    pub queries: Queries,
     /// Where restores write now.
     pub places: Places,
     /// Told when the control plane answers after it was away: those who wait try at once.
@@ -101,6 +107,8 @@ impl Agent {
             spool: Spool::default(),
             fires: Fires::default(),
             places: Places::default(),
+            trees: Trees::open(dir.file("trees"))?,
+            queries: Queries::default(),
             contact: Notify::new(),
             instance: InstanceId::new(),
             status: Mutex::default(),

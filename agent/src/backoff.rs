@@ -33,6 +33,12 @@ impl Backoff {
     }
 }
 
+/// A number below `n`; 0 if that is 0.
+#[must_use]
+pub fn below(n: u64) -> u64 {
+    rand::random_range(0..n.max(1))
+}
+
 /// A wait between nothing and the limit.
 #[must_use]
 pub fn jitter(limit: Duration) -> Duration {

@@ -3,9 +3,11 @@
 
 mod account;
 mod apart;
+mod archive;
 mod backup;
 mod check;
 mod copy;
+mod drill;
 mod forget;
 mod keys;
 mod limits;
@@ -14,6 +16,7 @@ mod look;
 mod parts;
 mod probe;
 mod prune;
+pub(crate) mod reading;
 mod refuse;
 mod repair;
 mod replace;
@@ -43,7 +46,7 @@ use run::Run;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Does the job.
-pub async fn perform(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop) -> Done {
+pub async fn perform(agent: &Arc<Agent>, offer: &Offer, feed: &Feed, stop: Stop) -> Done {
     match Work::prepare(agent, offer, feed, stop).await {
         Ok(work) => {
             let done = match &work.repository {
@@ -57,7 +60,7 @@ pub async fn perform(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop) -> D
 }
 
 struct Work<'a> {
-    agent: &'a Agent,
+    agent: &'a Arc<Agent>,
     offer: &'a Offer,
     feed: &'a Feed,
     stop: Stop,
@@ -86,7 +89,7 @@ struct Repository {
 }
 
 impl<'a> Work<'a> {
-    async fn prepare(agent: &'a Agent, offer: &'a Offer, feed: &'a Feed, stop: Stop) -> Result<Self, Verdict> {
+    async fn prepare(agent: &'a Arc<Agent>, offer: &'a Offer, feed: &'a Feed, stop: Stop) -> Result<Self, Verdict> {
         let forbids = |e: String| Verdict::failed(CauseCode::PolicyForbids, e);
         let policy = Policy::load(&agent.dir).map_err(|e| forbids(e.to_string()))?;
         policy.allow(&offer.task).map_err(|e| forbids(e.to_string()))?;
@@ -216,7 +219,13 @@ impl<'a> Work<'a> {
                 let (overwrite, delete, verify, dry_run) = (*overwrite, *delete, *verify, *dry_run);
                 self.restore(r, &Wanted { snapshot, paths, target, overwrite, delete, verify, dry_run }).await
             }
-            Task::Archive { .. } | Task::Drill { .. } => self.missing(),
+            Task::Archive { snapshot, path, format, target, .. } => {
+                self.archive(r, &archive::Wanted { snapshot, path, format: *format, target }).await
+            }
+            Task::Drill { snapshot, paths, random, max_bytes, .. } => {
+                let (random, max_bytes) = (*random, *max_bytes);
+                self.drill(r, &drill::Wanted { snapshot, paths, random, max_bytes }).await
+            }
             // Done before it came here.
             Task::Backup { .. } | Task::Init { .. } | Task::Probe { .. } | Task::WriteAccount { .. } => self.missing(),
             Task::CacheCleanup {} | Task::Version {} => self.apart().await,

@@ -6,6 +6,7 @@ use crate::backoff::{self, Backoff};
 use crate::client::ClientError;
 use crate::facts::AGENT_VERSION;
 use crate::hooks;
+use crate::queries;
 use crate::reconcile::{Held, Plan, reconcile};
 use crate::restic::process::StopReason;
 use crate::runner;
@@ -150,7 +151,7 @@ impl Poller<'_> {
             restic_version: self.agent.finder.last_version().map(|v| v.to_string()),
             hooks: Some(hooks::names(&self.agent.dir)),
             restored: self.agent.journal.restored().unwrap_or_default(),
-            queries: Vec::new(),
+            queries: self.agent.queries.held(),
             hold,
         }
     }
@@ -197,6 +198,9 @@ impl Poller<'_> {
         }
         for job in plan.cancel {
             self.agent.roster.stop(job, StopReason::Cancelled);
+        }
+        for query in plan.queries {
+            queries::accept(self.agent, query);
         }
         for offer in plan.accept {
             runner::accept(self.agent, offer);

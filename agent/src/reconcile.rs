@@ -4,6 +4,7 @@
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::wire::job::Offer;
 use restic_manager_shared::wire::poll::{HeldJob, HeldPhase, PollResponse};
+use restic_manager_shared::wire::query::Query;
 use restic_manager_shared::wire::state::DesiredState;
 
 /// What the agent has.
@@ -24,6 +25,8 @@ pub struct Plan {
     pub save: Option<DesiredState>,
     /// Stop these jobs.
     pub cancel: Vec<JobId>,
+    /// Answer these, beside the jobs.
+    pub queries: Vec<Query>,
     /// Write down and run these.
     pub accept: Vec<Offer>,
     /// An offer needs a newer state than there is: ask again before anything else.
@@ -35,7 +38,7 @@ pub struct Plan {
 pub fn reconcile(held: &Held, answer: PollResponse) -> Plan {
     let save = answer.state.filter(|s| s.version != held.version);
     let version = save.as_ref().map_or(held.version, |s| s.version);
-    let mut plan = Plan { save, ..Plan::default() };
+    let mut plan = Plan { save, queries: answer.queries, ..Plan::default() };
     let phase = |id: JobId| held.jobs.iter().find(|j| j.id == id);
     let mut room = held.free_slots;
     for offer in answer.offers {

@@ -140,7 +140,7 @@ fn retry_after(verdict: &Verdict, tried: u32, retries: u32) -> Option<Duration> 
     (passes && tried < retries).then(|| RETRY_FIRST * 4_u32.saturating_pow(tried.min(3)))
 }
 
-async fn start(agent: &Agent, offer: &Offer, feed: &Feed, stop: Stop, now: Timestamp) -> Done {
+async fn start(agent: &Arc<Agent>, offer: &Offer, feed: &Feed, stop: Stop, now: Timestamp) -> Done {
     match agent.journal.start(offer.id, now) {
         Ok(()) => perform(agent, offer, feed, stop).await,
         Err(e) => Verdict::failed(CauseCode::AgentDisk, e.to_string()).into(),
@@ -187,7 +187,7 @@ fn wait_after(error: &ClientError, backoff: &mut Backoff) -> Duration {
 
 /// The report goes to the disk, and only then to the courier. A disk that refuses delays the report, but does not lose it while the
 /// agent lives.
-async fn end(agent: &Agent, offer: &Offer, feed: &Feed, done: Done, started_at: Timestamp) {
+async fn end(agent: &Arc<Agent>, offer: &Offer, feed: &Feed, done: Done, started_at: Timestamp) {
     let report = report::build(offer.attempt, done, started_at, agent.client.now());
     let written = agent.journal.finish(offer.id, &report, &feed.waiting(agent.client.now()));
     if let Err(e) = &written {

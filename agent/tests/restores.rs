@@ -299,6 +299,13 @@ fn the_agents_own_folder_is_not_restored_over() {
     let wish = Wish { target: RestoreTarget::Original, ..bench.task(&snapshot, &[parent]) };
     let refused = bench.ends(wish.into());
     assert_eq!(code(&refused), Some(CauseCode::TargetUnusable), "{refused:?}");
+    // Nor is it removed, because another snapshot does not have it.
+    let snapshot = bench.backs_up();
+    let parent = text(own.parent().expect("a parent"));
+    let target = RestoreTarget::Original;
+    let wish = Wish { target, delete: true, dry_run: true, ..bench.task(&snapshot, &[parent]) };
+    let refused = bench.ends(wish.into());
+    assert_eq!(code(&refused), Some(CauseCode::TargetUnusable), "{refused:?}");
 }
 
 #[test]

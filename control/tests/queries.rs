@@ -100,7 +100,7 @@ async fn names_and_versions_are_looked_for_in_the_newest_snapshots_of_a_host() {
 
 #[tokio::test]
 async fn what_cannot_be_looked_up_is_said_at_once() {
-    let mut s = Setup::new().await;
+    let s = Setup::new().await;
     for (path, status, code) in [
         (format!("/snapshots/{}/files", "0".repeat(64)), 404, "snapshot_not_found"),
         (format!("/snapshots/{SNAPSHOT}/files?path=etc"), 422, "invalid"),

@@ -9,7 +9,7 @@ pub use error::{ClientError, Refusal};
 
 use crate::identity::Identity;
 use reqwest::{Method, RequestBuilder, Response};
-use restic_manager_shared::id::JobId;
+use restic_manager_shared::id::{JobId, QueryId};
 use restic_manager_shared::jwt;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::MAX_BODY;
@@ -19,6 +19,7 @@ use restic_manager_shared::wire::job::{ClaimRequest, ClaimResponse, FinishReport
 use restic_manager_shared::wire::operation::SnapshotsPart;
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
 use restic_manager_shared::wire::progress::{ChunkRequest, ChunkResponse};
+use restic_manager_shared::wire::query::QueryAnswer;
 use restic_manager_shared::wire::recall::{RecallRequest, RecallResponse};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -123,6 +124,14 @@ impl Client {
     /// [`ClientError`]; without one the server has stored it.
     pub async fn snapshots(&self, job: JobId, body: &SnapshotsPart) -> Result<(), ClientError> {
         self.post::<_, Option<IgnoredAny>>(&format!("/agent/v1/jobs/{job}/snapshots"), body, PATIENCE).await.map(drop)
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a refusal means that nobody waits for it any more.
+    pub async fn answer(&self, query: QueryId, body: &QueryAnswer) -> Result<(), ClientError> {
+        self.post::<_, Option<IgnoredAny>>(&format!("/agent/v1/queries/{query}/answer"), body, PATIENCE).await.map(drop)
     }
 
     async fn post<B, A>(&self, path: &str, body: &B, patience: Duration) -> Result<A, ClientError>

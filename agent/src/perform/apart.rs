@@ -1,5 +1,6 @@
 //! Work that concerns no repository: which restic there is, and caches that nobody uses any more.
 
+use super::run::Pipes;
 use super::{Work, worked};
 use crate::report::Done;
 use crate::restic::argv::Operation;
@@ -21,7 +22,7 @@ impl Work<'_> {
     }
 
     async fn clean_cache(&self) -> Done {
-        let run = match self.run_in(self.dir.path(), &self.vars, Operation::CacheCleanup, None).await {
+        let run = match self.run_in(self.dir.path(), &self.vars, Operation::CacheCleanup, Pipes::default()).await {
             Ok(run) => run,
             Err(verdict) => return self.failed(verdict),
         };

@@ -1,5 +1,6 @@
 //! Backups, and the making of a repository.
 
+use super::run::Pipes;
 use super::{Repository, Work, limits, worked};
 use crate::facts;
 use crate::hooks;
@@ -61,7 +62,7 @@ impl Work<'_> {
         let limits = limits::now(&spec.options, self.agent.client.now(), &self.zone());
         let operation = Operation::Backup(Backup { spec, tags: &tags, dry_run, limits, hook: hook.as_deref() });
         let feeder = hook.clone().filter(|_| !Ability::StdinFromCommand.is_in(self.restic.version));
-        let run = match self.run_in(self.dir.path(), &r.vars, operation, feeder).await {
+        let run = match self.run_in(self.dir.path(), &r.vars, operation, Pipes { feeder, ..Pipes::default() }).await {
             Ok(run) => run,
             Err(verdict) => return self.failed(verdict),
         };

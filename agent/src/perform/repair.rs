@@ -1,5 +1,6 @@
 //! Repairs: the index, packs, snapshots.
 
+use super::run::Pipes;
 use super::{Repository, Work, worked};
 use crate::report::Done;
 use crate::restic::argv::Operation;
@@ -22,7 +23,7 @@ impl Work<'_> {
         if let Err(e) = make_private_dir(&kept) {
             return self.failed(Verdict::failed(CauseCode::AgentDisk, e.to_string()));
         }
-        let run = self.run_in(&kept, &repository.vars, Operation::RepairPacks { packs }, None).await;
+        let run = self.run_in(&kept, &repository.vars, Operation::RepairPacks { packs }, Pipes::default()).await;
         if std::fs::remove_dir(&kept).is_err() {
             self.say(LogLevel::Info, &format!("copies of the damaged packs are kept in {}", kept.display()));
         }

@@ -133,6 +133,10 @@ impl Work<'_> {
             return Ok(());
         };
         let path = format!("/{}", inside.to_string_lossy());
+        // What the snapshot does not have would be removed.
+        if wanted.delete {
+            return Err(Unusable::Own(own).into());
+        }
         let mut run = self.run(r, Operation::Ls { snapshot: wanted.snapshot, path: &path, recursive: false }).await?;
         let done = self.done(&run);
         let Gathered::Listing(listing) = run.transcript.take_gathered() else { return Ok(()) };
@@ -183,6 +187,12 @@ impl Work<'_> {
 
     async fn bring_back(&self, r: &Repository, wanted: &Wanted<'_>, landing: &Landing, free: Option<u64>) -> Done {
         let plans = Ability::RestorePlans.is_in(self.restic.version);
+        if let Some(loose) = wanted.paths.iter().find(|p| pattern::is_loose(p)) {
+            let text = format!(
+                "{loose:?} cannot be named to restic exactly; another name that differs only in that may come back too"
+            );
+            self.say(LogLevel::Warning, &text);
+        }
         let mut whole: Option<(Done, Restored)> = None;
         for paths in portions(wanted.paths, if plans { usize::MAX } else { ARGUMENTS }) {
             let ask = arguments(wanted, paths, &landing.target);

@@ -22,6 +22,15 @@ use tokio::sync::{mpsc, watch};
 /// A restic that has done nothing but retry for so long is stopped.
 const STUCK: Duration = Duration::from_secs(60);
 
+/// What is at the ends of restic, if not nothing and this agent.
+#[derive(Default)]
+pub(super) struct Pipes {
+    /// A program whose output is its input.
+    pub(super) feeder: Option<PathBuf>,
+    /// A file that takes its output.
+    pub(super) output: Option<PathBuf>,
+}
+
 /// One run of restic.
 pub(super) struct Run {
     pub(super) command: Command,
@@ -33,16 +42,27 @@ pub(super) struct Run {
 impl Work<'_> {
     /// Runs restic on the repository.
     pub(super) async fn run(&self, repository: &Repository, operation: Operation<'_>) -> Result<Run, Verdict> {
-        self.run_in(self.dir.path(), &repository.vars, operation, None).await
+        self.run_in(self.dir.path(), &repository.vars, operation, Pipes::default()).await
     }
 
-    /// Runs restic in a folder, with these variables, and perhaps with the output of a program as its input.
+    /// Runs restic on the repository, and what it prints goes into a file that is there.
+    pub(super) async fn run_to_file(
+        &self,
+        r: &Repository,
+        operation: Operation<'_>,
+        file: &Path,
+    ) -> Result<Run, Verdict> {
+        let pipes = Pipes { output: Some(file.to_owned()), ..Pipes::default() };
+        self.run_in(self.dir.path(), &r.vars, operation, pipes).await
+    }
+
+    /// Runs restic in a folder, with these variables, and perhaps with a program or a file at its ends.
     pub(super) async fn run_in(
         &self,
         dir: &Path,
         vars: &Variables,
         operation: Operation<'_>,
-        feeder: Option<PathBuf>,
+        pipes: Pipes,
     ) -> Result<Run, Verdict> {
         if let Some(reason) = *self.stop.borrow() {
             return Err(stopped_before(reason));
@@ -58,7 +78,8 @@ impl Work<'_> {
         self.say(LogLevel::Info, &line.shown);
         line.left_out.iter().for_each(|what| self.say(LogLevel::Warning, &format!("left out: {what}")));
         let program = self.restic.path.clone();
-        let launch = Launch { program, args: line.args, vars: vars.clone(), dir: dir.to_owned(), feeder };
+        let (vars, dir) = (vars.clone(), dir.to_owned());
+        let launch = Launch { program, args: line.args, vars, dir, feeder: pipes.feeder, output: pipes.output };
         let mut transcript = Transcript::new(Gathered::of(&operation));
         transcript.set_phase(Phase::Starting);
         self.feed.report(transcript.progress());
@@ -150,7 +171,7 @@ impl Work<'_> {
     }
 }
 
-fn stopped_before(reason: StopReason) -> Verdict {
+pub(super) fn stopped_before(reason: StopReason) -> Verdict {
     match reason {
         StopReason::Cancelled => {
             Verdict::because(End::Cancelled, CauseCode::Cancelled, "cancelled before restic started")

@@ -35,6 +35,8 @@ pub struct Launch {
     pub dir: PathBuf,
     /// A program whose output is its input, instead of none.
     pub feeder: Option<PathBuf>,
+    /// A file that is there and takes its standard output, instead of being heard line by line.
+    pub output: Option<PathBuf>,
 }
 
 /// A line of output, without its end.
@@ -126,7 +128,11 @@ fn spawn(launch: &Launch) -> io::Result<Box<dyn ChildWrapper>> {
     let mut command = tokio::process::Command::new(&launch.program);
     command.args(&launch.args).env_clear().envs(&launch.vars).current_dir(&launch.dir);
     command.stdin(if launch.feeder.is_some() { Stdio::piped() } else { Stdio::null() });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(match &launch.output {
+        Some(file) => Stdio::from(std::fs::File::options().write(true).open(file)?),
+        None => Stdio::piped(),
+    });
+    command.stderr(Stdio::piped());
     let mut wrap = CommandWrap::from(command);
     #[cfg(unix)]
     wrap.wrap(process_wrap::tokio::ProcessGroup::leader());

@@ -10,6 +10,7 @@ fn shell(script: &str) -> Launch {
         vars: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
         dir: "/".into(),
         feeder: None,
+        output: None,
     }
 }
 

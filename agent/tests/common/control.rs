@@ -2,12 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
-use restic_manager_shared::id::{ControlId, HostId, JobId, RepositoryId, ScheduleId};
+use restic_manager_shared::id::{ControlId, HostId, JobId, QueryId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{FinishReport, Offer, Task};
 use restic_manager_shared::wire::operation::{JobSecrets, SnapshotsPart, job_seal_name};
 use restic_manager_shared::wire::poll::{HeldPhase, PollRequest};
 use restic_manager_shared::wire::progress::ChunkRequest;
+use restic_manager_shared::wire::query::{Query, QueryAnswer, QueryAsk};
 use restic_manager_shared::wire::state::{CredentialMode, DesiredState, RepositorySecrets, RepositorySpec, seal_name};
 use restic_manager_shared::{jwt, seal};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -41,6 +42,9 @@ pub struct Memory {
     pub away: bool,
     /// Seconds to add to the clock that it shows and judges by.
     pub skew: i64,
+    /// Questions, until they are answered.
+    pub queries: Vec<Query>,
+    pub answers: BTreeMap<QueryId, QueryAnswer>,
     sealing_key: Vec<u8>,
     signing_key: Vec<u8>,
 }
@@ -171,6 +175,15 @@ impl Control {
 
     /// Offers a job with secrets of its own.
     pub fn offer_with(&self, task: Task, secrets: &JobSecrets) -> JobId {
+        self.offer_sealed(task, secrets, None)
+    }
+
+    /// Offers a job with a credential of its own.
+    pub fn offer_at(&self, task: Task, secrets: &JobSecrets, url: &str) -> JobId {
+        self.offer_sealed(task, secrets, Some(url.to_owned()))
+    }
+
+    fn offer_sealed(&self, task: Task, secrets: &JobSecrets, repository_url: Option<String>) -> JobId {
         let mut memory = self.memory();
         let state_version = memory.state.as_ref().map_or(0, |s| s.version);
         let id = JobId::new();
@@ -178,18 +191,29 @@ impl Control {
         let json = secrets.to_json();
         let sealed = seal::seal(&self.shared.key, &memory.sealing_key, self.shared.host, &name, json.as_bytes());
         let secrets = Some(sealed.expect("seals"));
-        memory.offers.push(Offer {
-            id,
-            attempt: 1,
-            schedule_id: None,
-            state_version,
-            task,
-            repository_url: None,
-            secrets,
-        });
+        memory.offers.push(Offer { id, attempt: 1, schedule_id: None, state_version, task, repository_url, secrets });
         drop(memory);
         self.shared.changed.notify_all();
         id
+    }
+
+    /// Asks, and waits for the answer.
+    pub fn ask(&self, repository_id: RepositoryId, ask: QueryAsk) -> QueryAnswer {
+        let id = QueryId::new();
+        let deadline = Timestamp::from_seconds(Timestamp::now().seconds() + 60);
+        self.memory().queries.push(Query { id, repository_id, repository_url: None, deadline, ask });
+        self.shared.changed.notify_all();
+        self.until("an answer", |m| m.answers.get(&id).cloned())
+    }
+
+    /// Asks until it is more than how far the index is.
+    pub fn asks(&self, repository_id: RepositoryId, ask: &QueryAsk) -> QueryAnswer {
+        loop {
+            match self.ask(repository_id, ask.clone()) {
+                QueryAnswer::Indexing(_) => {}
+                answer => return answer,
+            }
+        }
     }
 
     /// Waits for a job's end.
@@ -233,6 +257,15 @@ impl Control {
         }
         if path == "/agent/v1/poll" {
             return self.poll(body, now);
+        }
+        if let Some(rest) = path.strip_prefix("/agent/v1/queries/") {
+            let id: QueryId = rest.strip_suffix("/answer")?.parse().ok()?;
+            assert!(body.len() < 1 << 20, "an answer fits a body");
+            let mut memory = self.memory();
+            memory.queries.retain(|q| q.id != id);
+            memory.answers.insert(id, serde_json::from_slice(body).expect("an answer"));
+            self.shared.changed.notify_all();
+            return Some((200, json!({})));
         }
         let mut parts = path.strip_prefix("/agent/v1/jobs/")?.split('/');
         let job: JobId = parts.next()?.parse().ok()?;
@@ -282,12 +315,14 @@ impl Control {
             let running = |id: &&JobId| held(id).is_some_and(|j| j.phase != HeldPhase::Finished);
             let cancel: Vec<_> = memory.cancel.iter().filter(running).copied().collect();
             memory.cancel.retain(|id| !cancel.contains(id));
+            let queries: Vec<_> = memory.queries.iter().filter(|q| !request.queries.contains(&q.id)).cloned().collect();
             let left = end.checked_duration_since(Instant::now());
-            if let (true, Some(left)) = (state.is_none() && offers.is_empty() && cancel.is_empty(), left) {
+            let quiet = state.is_none() && offers.is_empty() && cancel.is_empty() && queries.is_empty();
+            if let (true, Some(left)) = (quiet, left) {
                 memory = self.shared.changed.wait_timeout(memory, left).expect("lock").0;
                 continue;
             }
-            let answer = json!({"server_time": now, "state": state, "offers": offers, "cancel": cancel, "hold": 5, "pause_ms": 0});
+            let answer = json!({"server_time": now, "state": state, "offers": offers, "cancel": cancel, "queries": queries, "hold": 5, "pause_ms": 0});
             return Some((200, answer));
         }
     }

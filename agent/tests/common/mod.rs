@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod control;
+pub mod gate;
 pub mod tools;
 
 use control::Control;

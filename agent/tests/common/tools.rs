@@ -122,6 +122,10 @@ impl RestServer {
         self.data.path().join("alice").join(repository)
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn url(&self, repository: &str) -> String {
         format!("rest:http://127.0.0.1:{}/alice/{repository}", self.port)
     }

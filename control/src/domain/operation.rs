@@ -457,6 +457,20 @@ mod tests {
         let forget = |dry_run| Task::Forget { repository_id, snapshots: vec!["a".into()], dry_run };
         assert!(destruction(&forget(false)).is_some_and(|t| t.contains("1 snapshot ")));
         assert_eq!(destruction(&forget(true)), None);
+        let restore = |overwrite, delete, dry_run| Task::Restore {
+            repository_id,
+            snapshot: "ab".repeat(32),
+            paths: vec![],
+            target: RestoreTarget::Original,
+            overwrite,
+            delete,
+            verify: true,
+            dry_run,
+        };
+        assert!(destruction(&restore(Overwrite::Always, false, false)).is_some_and(|t| t.starts_with("overwrites")));
+        assert!(destruction(&restore(Overwrite::Never, true, false)).is_some_and(|t| t.starts_with("removes")));
+        assert_eq!(destruction(&restore(Overwrite::Never, false, false)), None);
+        assert_eq!(destruction(&restore(Overwrite::Always, true, true)), None, "a preview does nothing");
         assert!(destruction(&Task::Unlock { repository_id, dead: vec![], remove_all: true }).is_some());
         assert_eq!(destruction(&Task::Unlock { repository_id, dead: vec![], remove_all: false }), None);
     }

@@ -127,7 +127,7 @@ mod tests {
         ] {
             assert_eq!(draft.ticked(path), want, "{path}");
         }
-        assert_eq!(super::Draft { paths: ["/".to_owned()].into(), ..Draft::default() }.ticked("/x"), Ticked::Above);
+        assert_eq!(Draft { paths: ["/".to_owned()].into(), ..Draft::default() }.ticked("/x"), Ticked::Above);
     }
 
     #[test]

@@ -38,13 +38,7 @@ pub fn check_task(task: &Task) -> Vec<FieldError> {
         | Task::Version {}
         | Task::Probe { .. } => vec![],
         Task::Ls { snapshot, path, .. } => [check_id(snapshot, "/snapshot"), check_path(path)].concat(),
-        Task::Find { pattern, snapshots, .. } => {
-            let mut wrong = check_ids(snapshots, "/snapshots", 0);
-            if pattern.trim().is_empty() || pattern.len() > 1000 || pattern.chars().any(char::is_control) {
-                wrong.push(at("/pattern", "1 to 1000 characters, without control characters"));
-            }
-            wrong
-        }
+        Task::Find { pattern, snapshots, .. } => check_find(pattern, snapshots),
         Task::Stats { snapshots, .. } => check_ids(snapshots, "/snapshots", 0),
         Task::Diff { from, to, .. } => [check_id(from, "/from"), check_id(to, "/to")].concat(),
         Task::Check { read_data, limit_download_kib, .. } => {
@@ -70,25 +64,11 @@ pub fn check_task(task: &Task) -> Vec<FieldError> {
             wrong.extend(check_lines(excludes, "/task/excludes"));
             wrong
         }
-        Task::Restore { snapshot, paths, target, .. } => {
-            let mut wrong = check_id(snapshot, "/snapshot");
-            wrong.extend(check_paths(paths, MAX_RESTORE_PATHS));
-            if let RestoreTarget::Folder { path } = target {
-                wrong.extend(check_host_path(path, "/target/path"));
-            }
-            wrong
-        }
+        Task::Restore { snapshot, paths, target, .. } => check_restore(snapshot, paths, target),
         Task::Archive { snapshot, path, target, .. } => {
             [check_id(snapshot, "/snapshot"), check_path(path), check_host_path(target, "/target")].concat()
         }
-        Task::Drill { snapshot, paths, random, .. } => {
-            let mut wrong = check_id(snapshot, "/snapshot");
-            wrong.extend(check_paths(paths, MAX_DRILL_FILES));
-            if !(1..=MAX_DRILL_FILES).contains(&(paths.len() + *random as usize)) {
-                wrong.push(at("/random", format!("with the paths together 1 to {MAX_DRILL_FILES} files")));
-            }
-            wrong
-        }
+        Task::Drill { snapshot, paths, random, .. } => check_drill(snapshot, paths, *random),
         Task::RepairPacks { packs, .. } => check_ids(packs, "/packs", 1),
         Task::RepairSnapshots { snapshots, .. } => check_ids(snapshots, "/snapshots", 0),
         Task::KeyRemove { key, .. } => {
@@ -96,6 +76,30 @@ pub fn check_task(task: &Task) -> Vec<FieldError> {
             if fine { vec![] } else { vec![at("/key", "a key's id, 8 to 64 hex digits")] }
         }
     }
+}
+
+fn check_find(pattern: &str, snapshots: &[String]) -> Vec<FieldError> {
+    let mut wrong = check_ids(snapshots, "/snapshots", 0);
+    if pattern.trim().is_empty() || pattern.len() > 1000 || pattern.chars().any(char::is_control) {
+        wrong.push(at("/pattern", "1 to 1000 characters, without control characters"));
+    }
+    wrong
+}
+
+fn check_restore(snapshot: &str, paths: &[String], target: &RestoreTarget) -> Vec<FieldError> {
+    let place = match target {
+        RestoreTarget::Original => vec![],
+        RestoreTarget::Folder { path } => check_host_path(path, "/target/path"),
+    };
+    [check_id(snapshot, "/snapshot"), check_paths(paths, MAX_RESTORE_PATHS), place].concat()
+}
+
+fn check_drill(snapshot: &str, paths: &[String], random: u32) -> Vec<FieldError> {
+    let mut wrong = [check_id(snapshot, "/snapshot"), check_paths(paths, MAX_DRILL_FILES)].concat();
+    if !(1..=MAX_DRILL_FILES).contains(&paths.len().saturating_add(random as usize)) {
+        wrong.push(at("/random", format!("with the paths together 1 to {MAX_DRILL_FILES} files")));
+    }
+    wrong
 }
 
 fn check_id(id: &str, pointer: &str) -> Vec<FieldError> {
@@ -213,7 +217,29 @@ mod tests {
             options: PruneOptions { max_unused: Some(max_unused.into()), ..PruneOptions::default() },
         };
         let tag = |change| Task::Tag { repository_id, snapshots: vec![id.clone()], change };
+        let restore = |paths: Vec<String>, path: &str| Task::Restore {
+            repository_id,
+            snapshot: id.clone(),
+            paths,
+            target: RestoreTarget::Folder { path: path.into() },
+            overwrite: Default::default(),
+            delete: false,
+            verify: false,
+            dry_run: false,
+        };
+        let drill = |random| Task::Drill { repository_id, snapshot: id.clone(), paths: vec![], random, max_bytes: 0 };
+        let many = |n: usize| (0..n).map(|n| format!("/srv/{n}")).collect::<Vec<_>>();
         let cases = [
+            (restore(many(10_000), "/srv/to"), None),
+            (restore(many(0), "C:\\to"), None),
+            (restore(many(30_000), "/srv/to"), Some("/task/paths")),
+            (restore(vec!["/a".into(), "b".into()], "/srv/to"), Some("/task/paths/1")),
+            (restore(vec![format!("/{}", "x".repeat(8000)); 100], "/srv/to"), Some("/task/paths")),
+            (restore(vec![], "/srv/../etc"), Some("/task/target/path")),
+            (restore(vec![], "to"), Some("/task/target/path")),
+            (drill(3), None),
+            (drill(0), Some("/task/random")),
+            (drill(u32::MAX), Some("/task/random")),
             (forget(vec![id.clone()]), None),
             (forget(vec![]), Some("/task/snapshots")),
             (forget(vec!["abc".into()]), Some("/task/snapshots/0")),

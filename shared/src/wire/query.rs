@@ -102,11 +102,14 @@ pub enum QueryAnswer {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct QueryPage {
-    /// At most as many as asked for, and less than [`MAX_PAGE_BYTES`]. Each names its snapshot, unless it is a folder's.
+    /// At most as many as asked for, and less than [`MAX_PAGE_BYTES`]. Each names its snapshot, unless it is a folder's. A folder's size is
+    /// the sum of all below it; versions have none where they do not come from an index.
     pub entries: Vec<Entry>,
-    /// Where it goes on, to be given back as `after`; none at the end. It means something only to the agent.
+    /// Where it goes on, to be given back as `after`; none at the end. It means something only to the agent. A search may give a page with
+    /// no entries that goes on: the next snapshot has to be read first.
     pub next: Option<String>,
-    /// How many there are on all pages, where that is known without looking at them: in a folder.
+    /// How many there are on all pages, where that is known without looking at them: in a folder, and of versions. Versions have no
+    /// second page; the last ones are left out if they do not fit.
     pub total: Option<u64>,
 }
 

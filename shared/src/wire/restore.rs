@@ -62,7 +62,7 @@ pub struct RestoreReport {
     pub dry_run: bool,
     /// The real place on the host, links followed; `/` for where they were.
     pub target: String,
-    /// Files and folders that were not there before; none if this restic does not tell them apart.
+    /// Files that were not there before (empty folders count as such); none if this restic does not tell them apart.
     pub created: Option<u64>,
     /// Files that were there and were replaced.
     pub overwritten: Option<u64>,
@@ -74,7 +74,7 @@ pub struct RestoreReport {
     pub restored: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Files that were read back and found equal; none if that was not asked for.
+    /// Files with content that were read back and found equal; none if that was not asked for, or did not come to its end.
     pub verified: Option<u64>,
     /// Free bytes at the target before the start; none if the system does not say.
     pub free_bytes: Option<u64>,
