@@ -128,9 +128,12 @@ pub(super) fn place_of(conn: &mut Conn, task: &Task, of: HostId) -> Result<Optio
 }
 
 /// The address of the repository for a job, where it is not the host's own.
-pub(super) fn address_for(conn: &mut Conn, job: &Job) -> Result<Option<String>, ActError> {
+pub(super) fn address_for(conn: &mut Conn, record: &JobRecord) -> Result<Option<String>, ActError> {
+    let job = &record.job;
     let Some(repository) = job.repository_id else { return Ok(None) };
-    let own = credentials::get(conn, job.host_id, repository)?;
+    // A credential that is lent is for the repository's own address.
+    let is_lent = job.kind == JobKind::Restore && record.secrets_sealed.is_some();
+    let own = credentials::get(conn, job.host_id, repository)?.filter(|_| !is_lent);
     let of = job.of_host_id.filter(|of| *of != job.host_id);
     if own.is_some() && of.is_none() {
         return Ok(None);

@@ -143,7 +143,7 @@ fn look_at(conn: &mut Conn, host: HostId, held: i64, limit: Option<u32>) -> Resu
     };
     let mut addresses = HashMap::new();
     for record in &open {
-        if let Some(address) = address_for(conn, &record.job)? {
+        if let Some(address) = address_for(conn, record)? {
             addresses.insert(record.job.id, address);
         }
     }

@@ -5,6 +5,7 @@ use super::operations::online_now;
 use super::{ActError, Noun, Refusal, Services, state};
 use crate::domain::fleet::Lifecycle;
 use crate::domain::permission::{Actor, Role};
+use crate::domain::place::is_per_host;
 use crate::domain::restore::Draft;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::task_input::check_task;
@@ -263,10 +264,13 @@ async fn lend(
     let Some(repository) = task.repository_id() else { return Ok(None) };
     let found =
         s.db.read(move |conn| {
-            if credentials::get(conn, host, repository)?.is_some() {
+            let record = repositories::get(conn, repository)?.ok_or(ActError::NotFound(Noun::Repository))?;
+            let maintains = record.repository.maintenance_host_id == Some(host);
+            // Where each host has a repository of its own, what opens one's does not open another's.
+            let reaches = !is_per_host(&record.repository.url) || maintains || of.is_none_or(|of| of == host);
+            if reaches && credentials::get(conn, host, repository)?.is_some() {
                 return Ok(None);
             }
-            let record = repositories::get(conn, repository)?.ok_or(ActError::NotFound(Noun::Repository))?;
             let lender = lender(conn, repository, of)?;
             Ok::<_, ActError>(Some((record, lender)))
         })

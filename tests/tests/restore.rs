@@ -1,0 +1,161 @@
+//! Getting a file back, as a person does it in a real browser and as a script does it, with the real restic.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use fantoccini::Locator;
+use restic_manager_tests::agent::Agent;
+use restic_manager_tests::browser::Browser;
+use restic_manager_tests::control::program;
+use restic_manager_tests::fleet::Fleet;
+use restic_manager_tests::tools::output;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const LOGIN: &str = "correct horse battery";
+
+async fn sign_in(fleet: &Fleet, browser: &Browser) {
+    let mut add = program();
+    add.args(["user", "add", "anna", "--role", "operator", "--data-dir"]).arg(fleet.control.dir.path());
+    assert!(add.env("RESTIC_MANAGER_PASSWORD", LOGIN).status().unwrap().success());
+    browser.page.goto(&format!("{}/restore", fleet.control.url)).await.unwrap();
+    browser.fill("name", "anna").await;
+    browser.fill("password", LOGIN).await;
+    browser.press("Sign in").await;
+}
+
+/// A host with a snapshot of a folder that has names of all kinds; then a file of it is gone.
+async fn lost(fleet: &Fleet, host: &str) -> (Agent, PathBuf) {
+    let source = fleet.source(host);
+    for name in ["gone.txt", "-dash", "two\nlines", "👩‍🚒 *?[a]", "kept"] {
+        std::fs::write(source.join(name), name).unwrap();
+    }
+    let mut agent = fleet.host(host, &[&source]).await;
+    agent.start();
+    assert_eq!(fleet.ended(&fleet.run_now(&agent).await).await["state"], "succeeded");
+    std::fs::remove_file(source.join("gone.txt")).unwrap();
+    (agent, source)
+}
+
+/// Ticks what a search finds and goes on to the target.
+async fn find_and_tick(browser: &Browser, script: bool, name: &str) {
+    browser.press("Browse its files").await;
+    browser.sees("What do you want back?").await;
+    browser.fill("find", name).await;
+    browser.press("Find").await;
+    if script {
+        browser.wait("input[name=tick]").await;
+    } else {
+        browser.reload_until(name).await;
+    }
+    browser.page.find(Locator::Css("input[name=tick]")).await.unwrap().click().await.unwrap();
+    browser.press("Choose target").await;
+    browser.sees("Which place?").await;
+}
+
+async fn wizard(script: bool) {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let (_agent, source) = lost(&fleet, "web-01").await;
+    let browser = Browser::start(script).await;
+    sign_in(&fleet, &browser).await;
+    find_and_tick(&browser, script, "gone.txt").await;
+    browser.sees(source.join("gone.txt").to_str().unwrap()).await;
+
+    // Into another folder first.
+    let target = fleet.sources.path().join("back");
+    browser.fill("folder", target.to_str().unwrap()).await;
+    browser.press("Preview").await;
+    browser.reload_until("This would happen").await;
+    browser.sees("A restore would bring back").await;
+    assert!(!target.exists(), "nothing is written by looking");
+    // Left half-way, and found again.
+    browser.page.goto(&format!("{}/restore", fleet.control.url)).await.unwrap();
+    browser.press("1 ticked").await;
+    browser.press("Choose target").await;
+    browser.press("Preview").await;
+    browser.reload_until("This would happen").await;
+    browser.press("Restore").await;
+    browser.reload_until("Succeeded").await;
+    let restored = target.join(source.strip_prefix("/").unwrap()).join("gone.txt");
+    assert_eq!(std::fs::read_to_string(restored).unwrap(), "gone.txt");
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn a_file_comes_back_through_the_wizard() {
+    wizard(true).await;
+}
+
+#[tokio::test]
+async fn and_without_javascript() {
+    wizard(false).await;
+}
+
+#[tokio::test]
+async fn what_may_change_files_that_are_there_asks_for_the_hosts_name() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let (_agent, source) = lost(&fleet, "web-01").await;
+    std::fs::write(source.join("kept"), "changed since").unwrap();
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    find_and_tick(&browser, true, "kept").await;
+    browser.wait("input[value=original]").await.click().await.unwrap();
+    browser.press("Preview").await;
+    browser.reload_until("This would happen").await;
+    browser.sees("Would be overwritten").await;
+    browser.fill("typed", "web-02").await;
+    browser.press("Restore").await;
+    browser.sees("Type web-01 to go on").await;
+    assert_eq!(std::fs::read_to_string(source.join("kept")).unwrap(), "changed since");
+    browser.fill("typed", "web-01").await;
+    browser.press("Restore").await;
+    browser.reload_until("Succeeded").await;
+    assert_eq!(std::fs::read_to_string(source.join("kept")).unwrap(), "kept");
+    browser.end().await;
+}
+
+/// Asks until the first look into the snapshot is over.
+async fn looked(fleet: &Fleet, path: &str) -> Value {
+    loop {
+        let found = fleet.of_repository(path).await;
+        if found["indexing"].is_null() {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+fn restore(fleet: &Fleet, snapshot: &str, target: &Path) -> Value {
+    json!({"kind": "restore", "repository_id": fleet.repository, "snapshot": snapshot,
+        "target": {"to": "folder", "path": target}, "overwrite": "never", "verify": true})
+}
+
+#[tokio::test]
+async fn another_host_restores_with_a_credential_that_is_lent_for_the_job() {
+    let fleet = Fleet::start(&["web-01", "db-01"]).await;
+    let (mut agent, source) = lost(&fleet, "web-01").await;
+    let mut other = fleet.host("db-01", &[]).await;
+    other.start();
+    let list = fleet.of_repository("/snapshots").await;
+    let snapshot = list["items"][0]["id"].as_str().unwrap().to_owned();
+    let folder = looked(&fleet, &format!("/snapshots/{snapshot}/files?path={}", source.display())).await;
+    let names: Vec<&str> = folder["items"].as_array().unwrap().iter().map(|e| e["path"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 8, "{folder}");
+    assert!(names[0].ends_with("/folder"), "folders come first: {folder}");
+    // The host that made it may be gone for good.
+    agent.stop();
+    let target = fleet.sources.path().join("elsewhere");
+    let task = restore(&fleet, &snapshot, &target);
+    let job = fleet.operate(json!({"host_id": other.host, "of_host_id": agent.host, "task": task})).await;
+    assert_eq!(job["state"], "succeeded", "{job}");
+    assert_eq!(job["outcome"]["verified"], 6, "{job}");
+    std::fs::write(source.join("gone.txt"), "gone.txt").unwrap();
+    let restored = target.join(source.strip_prefix("/").unwrap());
+    output(Command::new("diff").args(["-r", "--no-dereference"]).arg(&source).arg(restored));
+    // The loan is over: the same question is refused by the storage when the host asks with its own.
+    let own = json!({"host_id": other.host, "task": {"kind": "ls", "repository_id": fleet.repository, "snapshot": snapshot, "path": "/"}});
+    assert_ne!(fleet.operate(own).await["state"], "succeeded");
+    let state = other.dir.path().join("state");
+    let left = Command::new("grep").args(["-r", "pw-web-01"]).arg(&state).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "nothing of it is left on the disk");
+}
