@@ -7,13 +7,13 @@ use crate::restic::env::Variables;
 use crate::restic::gather::Gathered;
 use crate::restic::judge::Verdict;
 use crate::restic::output::{Said, Transcript};
-use crate::restic::process::{self, Ended, Launch, Output, StopReason};
+use crate::restic::process::{self, Ended, Feeder, Launch, Output, StopReason};
 use crate::restic::signal;
 use crate::roster::pressed;
 use restic_manager_shared::wire::job::{CauseCode, End};
 use restic_manager_shared::wire::progress::{LogLevel, Phase};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Work<'_> {
         dir: &Path,
         vars: &Variables,
         operation: Operation<'_>,
-        feeder: Option<PathBuf>,
+        feeder: Option<Feeder>,
     ) -> Result<Run, Verdict> {
         if let Some(reason) = *self.stop.borrow() {
             return Err(stopped_before(reason));

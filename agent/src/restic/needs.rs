@@ -20,8 +20,6 @@ pub enum Ability {
     ReadConcurrency,
     /// `--skip-if-unchanged`.
     SkipIfUnchanged,
-    /// `--stdin-from-command`.
-    StdinFromCommand,
     /// `--compression fastest` and `better`.
     MoreCompressions,
     /// `tag` says in JSON which snapshot became which.
@@ -50,7 +48,6 @@ pub const TABLE: &[(Ability, Version, Without, &str)] = &[
     (Ability::RetryLock, Version::new(0, 16, 0), Without::OtherWay, "waiting for a lock"),
     (Ability::ReadConcurrency, Version::new(0, 15, 0), Without::LeaveOut, "read concurrency"),
     (Ability::SkipIfUnchanged, Version::new(0, 17, 0), Without::LeaveOut, "no snapshot when nothing changed"),
-    (Ability::StdinFromCommand, Version::new(0, 17, 0), Without::OtherWay, "a hook run by restic"),
     (Ability::MoreCompressions, Version::new(0, 19, 0), Without::LeaveOut, "the compressions fastest and better"),
     (Ability::TagInJson, Version::new(0, 17, 0), Without::OtherWay, "tag in JSON"),
     (Ability::RepacksSmallItself, Version::new(0, 19, 0), Without::OtherWay, "repacking small packs by itself"),
