@@ -1,7 +1,7 @@
 //! The first tab of a repository: whether it is healthy and safe, how large it is and grows, its locks, and what goes on there.
 
 use super::super::chart::{Chart, chart};
-use super::super::door::View;
+use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::names::Names;
 use super::super::view::JobRow;
@@ -9,13 +9,13 @@ use super::super::words::Moment;
 use super::{Head, OpenJob, Opened, mode_word, open_jobs};
 use crate::domain::health::{Full, Level, Trouble as Known, Weighed};
 use crate::domain::locks::{Judged, Unknown, Verdict};
-use crate::http::guard::{Guarded, Viewer};
+use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::health::{self, HealthView};
 use crate::service::locks::{self, Locks};
 use crate::service::repositories::CredentialView;
 use crate::service::{Services, repositories, upkeep};
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::DeleteVerdict;
@@ -326,4 +326,24 @@ pub async fn show(
     id: web::Path<RepositoryId>,
 ) -> Result<HttpResponse, ApiError> {
     view.show(&who, &page(&s, *id).await?).await
+}
+
+/// Nothing but the press.
+#[derive(Debug, serde::Deserialize)]
+pub struct LookForm {}
+
+/// Looks at the locks anew, in each restic repository that this one stands for.
+#[post("/repositories/{id}/locks/look")]
+pub async fn look_at_locks(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+    _form: SafeForm<LookForm>,
+) -> Result<HttpResponse, ApiError> {
+    let jobs = locks::look(&s, &who.actor, *id).await?;
+    Ok(match jobs.as_slice() {
+        [one] => go(&format!("/jobs/{}", one.job.id)),
+        [] => go(&format!("/repositories/{id}?done=nothing-to-look-at")),
+        _ => go(&format!("/repositories/{id}?done=locks-asked")),
+    })
 }
