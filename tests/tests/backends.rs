@@ -7,6 +7,7 @@ use restic_manager_tests::agent::Agent;
 use restic_manager_tests::backends::{S3, Sshd};
 use restic_manager_tests::fleet::{Fleet, PASSWORD};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// One storage with a host that may do everything there.
 struct Bench<'a> {
@@ -14,6 +15,7 @@ struct Bench<'a> {
     web: &'a Agent,
     repository: String,
     schedule: String,
+    source: PathBuf,
 }
 
 impl<'a> Bench<'a> {
@@ -26,13 +28,13 @@ impl<'a> Bench<'a> {
         let path = format!("/api/v1/hosts/{}/credentials/{repository}", web.host);
         let (status, answer) = fleet.control.call(&fleet.admin, Method::PUT, &path, credential).await;
         assert_eq!(status, 204, "{answer}");
-        let input =
-            json!({"name": "there", "paths": [fleet.source("there")], "manual": true, "repository_id": repository});
+        let source = fleet.source("there");
+        let input = json!({"name": "there", "paths": [source], "manual": true, "repository_id": repository});
         let path = format!("/api/v1/hosts/{}/schedules", web.host);
         let (status, made) = fleet.control.post(&fleet.admin, &path, input).await;
         assert_eq!(status, 201, "{made}");
         let schedule = made["id"].as_str().unwrap().to_owned();
-        Self { fleet, web, repository, schedule }
+        Self { fleet, web, repository, schedule, source }
     }
 
     async fn does(&self, mut task: Value) -> Value {
@@ -43,7 +45,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn backs_up(&self, content: &str) -> String {
-        std::fs::write(self.fleet.source("there").join("changing"), content).unwrap();
+        std::fs::write(self.source.join("changing"), content).unwrap();
         let path = format!("/api/v1/schedules/{}/run", self.schedule);
         let (status, answer) = self.fleet.control.post(&self.fleet.admin, &path, Value::Null).await;
         assert_eq!(status, 202, "{answer}");
@@ -62,7 +64,7 @@ impl<'a> Bench<'a> {
         let made = [self.backs_up("one").await, self.backs_up("two").await];
         let listed = self.does(json!({"kind": "snapshots", "all_hosts": true})).await;
         assert_eq!(listed["count"], 2, "{listed}");
-        assert_eq!(self.does(json!({"kind": "check", "read_data": {"kind": "everything"}})).await["errors"], 0);
+        assert_eq!(self.does(json!({"kind": "check", "read_data": {"read": "everything"}})).await["errors"], 0);
         let forgot = self.does(json!({"kind": "forget", "snapshots": [made[0]]})).await;
         assert_eq!(forgot["removed"], json!([made[0]]), "{forgot}");
         self.does(json!({"kind": "prune", "options": {"max_unused": "0"}})).await;

@@ -7,6 +7,7 @@ use reqwest::Method;
 use restic_manager_tests::agent::Agent;
 use restic_manager_tests::fleet::{Fleet, PASSWORD};
 use restic_manager_tests::storage::RestServer;
+use restic_manager_tests::tools::oldest_restic;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -32,7 +33,8 @@ async fn a_storage_that_goes_away_in_mid_prune_costs_one_prune_and_its_lock_goes
     let mut writable = fleet.storage.writable();
     let source = fleet.source("srv");
     let mut web = fleet.host("web-01", &[&source]).await;
-    let mut keeper = fleet.keeper("keeper", &writable).await;
+    // The oldest gives up soonest: after ten tries, not after a quarter of an hour.
+    let mut keeper = fleet.keeper("keeper", &writable).await.with_restic(oldest_restic());
     web.start();
     keeper.start();
     let prune = prunable(&fleet, &web, &keeper, &source).await;

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// `RESTIC_REST_USERNAME` was seen to work from here on; before, the credentials stand in the address.
+/// `RESTIC_REST_USERNAME` was seen to work from here on; before, the credentials stand in the address. By restic's CHANGELOG.md it works
+/// since 0.16.1 (#4480), but the address is no worse, being in a file.
 const REST_VARIABLES: Version = Version::new(0, 18, 0);
 /// Families of variables by which backends take credentials and settings.
 const ALLOWED: [&str; 7] = ["AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_", "RCLONE_"];

@@ -86,6 +86,8 @@ pub struct Figures {
     pub shrinks: bool,
     /// When it is full.
     pub full: String,
+    /// Bytes that are free there, if that is known.
+    pub free: Option<u64>,
     /// When the figures were taken.
     pub counted: Option<Moment>,
     /// When a check last found no error.
@@ -228,10 +230,10 @@ fn times(ratio: Option<f64>) -> Option<String> {
     ratio.map(|n| format!("{n:.2}\u{d7}"))
 }
 
-fn full_words(full: Full, quota: bool) -> String {
+fn full_words(full: Full, room_known: bool) -> String {
     match full {
-        Full::Unknown if quota => "not known before three days of counts".into(),
-        Full::Unknown => "no quota is set".into(),
+        Full::Unknown if room_known => "not known before three days of counts".into(),
+        Full::Unknown => "unknown: no quota is set, and this storage does not say what is free".into(),
         Full::Never => "it does not grow".into(),
         Full::At { days, .. } if days < 1.0 => "now, or within a day".into(),
         Full::At { days, .. } if days < 60.0 => format!("in {days:.0} days"),
@@ -254,7 +256,8 @@ fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
         compression: times(view.ratios.compression),
         growth: view.growth_per_day.map(f64::abs),
         shrinks: view.growth_per_day.is_some_and(|g| g < 0.0),
-        full: full_words(view.full, quota.is_some()),
+        full: full_words(view.full, quota.is_some() || view.sample.is_some_and(|s| s.free.is_some())),
+        free: view.sample.and_then(|s| s.free),
         counted: moment(view.sample.map(|s| s.at)),
         checked: moment(view.checked_at),
         read_percent: view.read_percent.map(|p| p.floor() as i64),
