@@ -73,6 +73,11 @@ impl Sshd {
         self.dir.path().join("programs")
     }
 
+    /// Nobody is let in any more.
+    pub fn forget_the_key(&self) {
+        std::fs::write(self.dir.path().join("authorized"), "").unwrap();
+    }
+
     /// A repository on it.
     pub fn url(&self) -> String {
         let user = output(Command::new("id").arg("-un"));

@@ -91,6 +91,8 @@ async fn sftp_with_a_real_sshd() {
     let bench = Bench::new(&fleet, &web, &sshd.url(), json!({"mode": "full"})).await;
     let proof = bench.whole_life().await;
     assert_eq!(proof["can_delete"], "cannot_tell", "{proof}");
+    sshd.forget_the_key();
+    assert_eq!(bench.fails("locks").await, "storage_unauthorized");
     drop(sshd);
     assert_eq!(bench.fails("locks").await, "repository_unreachable");
 }
@@ -109,4 +111,24 @@ async fn s3_with_a_real_server() {
         proof["evidence"].to_string().contains("an object that cannot exist in data/: the storage answers 204"),
         "{proof}"
     );
+    drop(s3);
+    assert_eq!(bench.fails("locks").await, "repository_unreachable");
+}
+
+#[tokio::test]
+async fn a_folder_of_the_host_says_what_its_disk_has_free() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let mut web = fleet.host("web-01", &[]).await;
+    web.start();
+    let folder = fleet.sources.path().join("repository");
+    let bench = Bench::new(&fleet, &web, folder.to_str().unwrap(), json!({"mode": "full"})).await;
+    bench.does(json!({"kind": "init"})).await;
+    bench.backs_up("one").await;
+    let counted = bench.does(json!({"kind": "stats", "mode": "raw_data"})).await;
+    let (free, total) = (counted["storage_free"].as_u64().unwrap(), counted["storage_total"].as_u64().unwrap());
+    assert!(0 < free && free < total, "{counted}");
+    let health = fleet.control.get(&fleet.admin, &format!("/api/v1/repositories/{}/health", bench.repository)).await;
+    assert_eq!(health["sample"]["free"], free, "{health}");
+    // How fast it grows takes days to know.
+    assert_eq!(health["full"], json!({"kind": "unknown"}), "{health}");
 }
