@@ -33,6 +33,7 @@ pub mod restic;
 pub mod roster;
 pub mod runner;
 pub mod scheduler;
+pub mod space;
 pub mod spool;
 pub mod state_dir;
 pub mod status;

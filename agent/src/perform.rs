@@ -315,8 +315,6 @@ impl Repository {
         let mut vars = vars.clone();
         let (http, from) = match &offer.task {
             Task::Copy { from, .. } => (HttpCredentials::Address, Some(from.repository_id)),
-            // The hook inherits the variables.
-            Task::Backup { backup, .. } if backup.options.stdin.is_some() => (HttpCredentials::Address, None),
             _ => (HttpCredentials::for_version(restic.version), None),
         };
         env::target(&mut vars, dir, &spec.url, &secrets, http).map_err(disk)?;

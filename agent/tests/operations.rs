@@ -343,7 +343,11 @@ fn dry_runs_and_hooks() {
         let hooks = bench.agent.dir.path().join("hooks");
         std::fs::create_dir(&hooks).expect("makes");
         std::fs::set_permissions(&hooks, std::fs::Permissions::from_mode(0o755)).expect("sets");
-        for (name, script) in [("good", "echo one; echo two"), ("bad", "echo half; echo broken >&2; exit 7")] {
+        for (name, script) in [
+            ("good", "echo one; echo two"),
+            ("bad", "echo half; echo broken >&2; exit 7"),
+            ("env", "pwd; tr '\\0' '\\n' </proc/self/environ"),
+        ] {
             let file = hooks.join(name);
             std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("writes");
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("sets");
@@ -365,8 +369,20 @@ fn dry_runs_and_hooks() {
             assert_eq!(code(&bench.ends(stdin(name))), Some(CauseCode::SourceMissing), "{v} {name}");
         }
         bench.control.until("a poll that names the hooks", |m| {
-            (m.hooks.as_deref() == Some(&["bad".to_owned(), "good".to_owned()])).then_some(())
+            let names = ["bad", "env", "good"].map(str::to_owned);
+            (m.hooks.as_deref() == Some(names.as_slice())).then_some(())
         });
+        let env = [("AWS_SECRET_ACCESS_KEY".to_owned(), Secret::new("of the job"))].into();
+        let keyed = bench.control.full(&bench.server.url("r"), &RepositorySecrets { env, ..bench.server.secrets() });
+        let Task::Backup { backup: spec, .. } = stdin("env") else { panic!("{v}") };
+        let report = bench.ends(Task::Backup { repository_id: keyed, backup: spec, dry_run: false });
+        assert_eq!(report.end, End::Succeeded, "{v}: {report:?}");
+        let seen = bench.server.ask(&restic, "r", &["dump", &report.snapshots[0].id, "/dump.sql"]);
+        let (folder, vars) = seen.split_once('\n').expect("a line");
+        let mut names: Vec<&str> = vars.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["HOME", "LANG", "PATH", "TMPDIR", "TZ"], "{v}: {seen}");
+        assert!(!seen.contains("of the") && !folder.contains("/jobs/"), "{v}: {seen}");
     }
 }
 

@@ -122,6 +122,36 @@ fn a_flipped_byte_is_found_and_the_snapshots_it_touches_are_named() {
     }
 }
 
+/// A damaged folder hides what lies below it, so it cannot be found by its pack.
+#[test]
+fn a_flipped_byte_in_a_folder_names_the_snapshots_that_have_it_and_no_other() {
+    for restic in all_restics() {
+        let (server, control) = (RestServer::with(&[]), Control::start());
+        let _agent = AgentUnderTest::start(&control, &restic);
+        let r = control.full(&server.url("r"), &server.secrets());
+        let (whole, broken, v) = (source(1, 20), source(2, 64), restic.version);
+        assert_eq!(ended(&control, backup(r, whole.path(), None)).end, End::Succeeded, "{v}");
+        let before = packs(&server.folder("r").join("data"));
+        let first = ended(&control, backup(r, broken.path(), None)).snapshots[0].id.clone();
+        // Folders have a pack of their own, which is smaller than that of the files.
+        let added = packs(&server.folder("r").join("data")).into_iter().filter(|p| !before.contains(p));
+        let tree = added.min_by_key(|p| p.metadata().expect("there").len()).expect("a pack");
+        let second = ended(&control, backup(r, broken.path(), None)).snapshots[0].id.clone();
+        flip_at(&tree, 40);
+        let check = Task::Check { repository_id: r, read_data: ReadData::Nothing, limit_download_kib: None };
+        let report = ended(&control, check);
+        assert_eq!(code(&report), Some(CauseCode::RepositoryDamaged), "{v}: {report:?}");
+        let Some(Outcome::Check(found)) = &report.outcome else { panic!("{v}: {report:?}") };
+        // What plain restic cannot list.
+        let mut want = vec![first, second];
+        want.retain(|id| server.try_to_ask(&restic, "r", &["ls", "--no-lock", id]).is_none());
+        want.sort();
+        assert!(!want.is_empty(), "{v}");
+        assert_eq!(found.broken_snapshots, want, "{v}: {:?}", found.messages);
+        assert!(report.cause.is_some_and(|c| c.message.contains(&format!("{} snapshots touched", want.len()))), "{v}");
+    }
+}
+
 #[test]
 fn a_lost_index_is_made_anew() {
     for restic in all_restics() {
@@ -142,19 +172,24 @@ fn a_lost_index_is_made_anew() {
     }
 }
 
+fn packs(folder: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(folder).expect("there").flatten();
+    folders.flat_map(|f| std::fs::read_dir(f.path()).expect("there").flatten()).map(|f| f.path()).collect()
+}
+
 fn largest(folder: &Path) -> PathBuf {
-    let mut all = Vec::new();
-    for folder in std::fs::read_dir(folder).expect("there").flatten() {
-        all.extend(std::fs::read_dir(folder.path()).expect("there").flatten());
-    }
-    all.into_iter().max_by_key(|f| f.metadata().expect("there").len()).expect("one").path()
+    packs(folder).into_iter().max_by_key(|f| f.metadata().expect("there").len()).expect("one")
 }
 
 fn flip(file: &Path) {
+    flip_at(file, 1000);
+}
+
+fn flip_at(file: &Path, byte: usize) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("sets");
     let mut bytes = std::fs::read(file).expect("reads");
-    bytes[1000] ^= 1;
+    bytes[byte] ^= 1;
     std::fs::write(file, bytes).expect("writes");
 }
 

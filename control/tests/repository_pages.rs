@@ -379,3 +379,61 @@ async fn a_viewer_sees_no_button_that_would_be_refused() {
         assert_eq!(olga.send(&path, &fields).await.status, 403, "{path} without the form's token");
     }
 }
+
+/// Claims the offer that is open and ends it with these locks.
+async fn lists_locks(agent: &mut FakeAgent, left: Value) {
+    let offer = agent.poll(&[], 5).await.offers.remove(0);
+    let job = format!("/agent/v1/jobs/{}", offer.id);
+    assert_eq!(agent.post(&format!("{job}/claim"), json!({"attempt": offer.attempt})).await.0, 200);
+    let finish = json!({"attempt": offer.attempt, "end": "succeeded", "started_at": "2026-01-01T00:00:00Z",
+        "finished_at": "2026-01-01T00:01:00Z", "exit_code": 0, "outcome": {"kind": "locks", "removed": [], "left": left}});
+    let (status, answer) = agent.post(&format!("{job}/finish"), finish).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[tokio::test]
+async fn looking_again_at_locks_looks_at_every_host_s_own_repository() {
+    let server = ControlPlane::start();
+    let admin = server.token("admin");
+    let mut agents = vec![];
+    for name in ["web-01", "web-02", "web-03"] {
+        agents.push(server.host(&admin, name, &["/etc"]).await);
+    }
+    let repositories = server.get(&admin, "/api/v1/repositories").await;
+    let repository = repositories["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/repositories/{repository}/locks/look");
+    let anna = Visitor::sign_in(&server, "admin").await;
+    let nowhere = anna.submit(&path, &[]).await;
+    assert_eq!((nowhere.status, nowhere.location.ends_with("?done=nothing-to-look-at")), (303, true));
+    // The third has never worked there.
+    for agent in &mut agents[..2] {
+        let task = json!({"kind": "locks", "repository_id": repository});
+        let (status, answer) = server.post(&admin, "/api/v1/jobs", json!({"task": task, "host_id": agent.host})).await;
+        assert_eq!(status, 202, "{answer}");
+        lists_locks(agent, json!([])).await;
+    }
+    let (status, first) = server.post(&admin, &format!("/api/v1{path}"), json!({})).await;
+    assert_eq!(status, 202, "{first}");
+    let of = |answer: &Value| {
+        let jobs = answer["items"].as_array().unwrap();
+        jobs.iter().map(|j| (j["job"]["of_host_id"].clone(), j["job"]["id"].clone())).collect::<Vec<_>>()
+    };
+    let mut places: Vec<Value> = of(&first).into_iter().map(|(host, _)| host).collect();
+    places.sort_by_key(ToString::to_string);
+    let mut want: Vec<Value> = agents[..2].iter().map(|a| json!(a.host)).collect();
+    want.sort_by_key(ToString::to_string);
+    assert_eq!(places, want);
+    let (_, again) = server.post(&admin, &format!("/api/v1{path}"), json!({})).await;
+    assert_eq!(of(&again), of(&first), "a look that is pending is not doubled");
+    let pressed = anna.submit(&path, &[]).await;
+    assert_eq!((pressed.status, pressed.location.ends_with("?done=locks-asked")), (303, true));
+    for (n, agent) in agents[..2].iter_mut().enumerate() {
+        let lock = json!({"id": id(u8::try_from(n).unwrap()), "time": "2026-01-01T00:00:00Z", "exclusive": false,
+            "hostname": "elsewhere", "pid": 7});
+        lists_locks(agent, json!([lock])).await;
+    }
+    let locks = server.get(&admin, &format!("/api/v1/repositories/{repository}/locks")).await;
+    assert_eq!(locks["items"].as_array().unwrap().len(), 2, "each host's lock is known: {locks}");
+    let olga = Visitor::sign_in(&server, "viewer").await;
+    assert_eq!(olga.submit(&path, &[]).await.status, 403);
+}

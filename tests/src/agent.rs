@@ -19,6 +19,8 @@ pub struct Agent {
     pub host: String,
     restic: PathBuf,
     clock: Option<Arc<Clock>>,
+    /// Programs that come before the system's.
+    programs: Option<PathBuf>,
 }
 
 impl Agent {
@@ -41,7 +43,7 @@ impl Agent {
         let host = made["host_id"].as_str().unwrap_or_default().to_owned();
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         if out.status.success() {
-            Ok(Self { child: None, disk: None, dir, host, restic: restic(), clock: None })
+            Ok(Self { child: None, disk: None, dir, host, restic: restic(), clock: None, programs: None })
         } else {
             Err(said)
         }
@@ -50,6 +52,12 @@ impl Agent {
     /// Uses another restic from the next start on.
     pub fn with_restic(mut self, restic: PathBuf) -> Self {
         self.restic = restic;
+        self
+    }
+
+    /// Finds these programs before the system's from the next start on.
+    pub fn with_programs(mut self, folder: PathBuf) -> Self {
+        self.programs = Some(folder);
         self
     }
 
@@ -72,6 +80,10 @@ impl Agent {
         command.args(["run", "--state-dir"]).arg(self.dir.path().join("state"));
         command.arg("--restic").arg(&self.restic).env("NO_PROXY", "127.0.0.1");
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        if let Some(folder) = &self.programs {
+            let rest = std::env::var("PATH").unwrap_or_default();
+            command.env("PATH", format!("{}:{rest}", folder.display()));
+        }
         if let Some(clock) = &self.clock {
             clock.give(&mut command);
         }

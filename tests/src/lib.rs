@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)] // a test stops at the first thing that is not as it should be
 
 pub mod agent;
+pub mod backends;
 pub mod browser;
 pub mod calm;
 pub mod chaos;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 /// A rest-server that knows these users, each with the password `pw-<name>`.
 pub struct RestServer {
     child: Child,
+    mode: Vec<String>,
     pub port: u16,
     pub dir: Arc<TempDir>,
 }
@@ -33,9 +34,30 @@ impl RestServer {
         Self::serve(Arc::clone(&self.dir), &[])
     }
 
+    /// A third one over the same data, which takes no more than so many bytes.
+    pub fn small(&self, bytes: u64) -> Self {
+        Self::serve(Arc::clone(&self.dir), &["--max-size", &bytes.to_string()])
+    }
+
+    /// As if its machine lost power.
+    pub fn kill(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).unwrap();
+    }
+
+    /// Starts it again, where it was.
+    pub fn back(&mut self) {
+        let mode: Vec<&str> = self.mode.iter().map(String::as_str).collect();
+        (self.child, _) = Self::spawn(&self.dir, &mode, self.port);
+    }
+
     fn serve(dir: Arc<TempDir>, more: &[&str]) -> Self {
+        let (child, port) = Self::spawn(&dir, more, 0);
+        Self { child, mode: more.iter().map(|m| (*m).to_owned()).collect(), port, dir }
+    }
+
+    fn spawn(dir: &TempDir, more: &[&str], port: u16) -> (Child, u16) {
         let mut child = Command::new(rest_server())
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", &format!("127.0.0.1:{port}")])
             .args(more)
             .arg("--path")
             .arg(dir.path())
@@ -53,7 +75,7 @@ impl RestServer {
             }
         };
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self { child, port, dir }
+        (child, port)
     }
 
     /// Has it read its accounts anew.

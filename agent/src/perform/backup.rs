@@ -6,14 +6,14 @@ use crate::facts;
 use crate::hooks;
 use crate::report::Done;
 use crate::restic::argv::{Backup, Operation};
+use crate::restic::env;
 use crate::restic::judge::Verdict;
-use crate::restic::needs::Ability;
 use crate::restic::output::Transcript;
+use crate::restic::process::Feeder;
 use restic_manager_shared::restic::snapshot::is_whole_id;
 use restic_manager_shared::wire::job::{BackupSummary, CauseCode, End, SnapshotRecord, job_tag, schedule_tag};
 use restic_manager_shared::wire::progress::LogLevel;
 use restic_manager_shared::wire::state::BackupSpec;
-use std::path::PathBuf;
 
 impl Work<'_> {
     pub(super) async fn init(&self, repository: &Repository) -> Done {
@@ -60,12 +60,12 @@ impl Work<'_> {
             Err(verdict) => return self.failed(verdict),
         };
         let limits = limits::now(&spec.options, self.agent.client.now(), &self.zone());
-        let operation = Operation::Backup(Backup { spec, tags: &tags, dry_run, limits, hook: hook.as_deref() });
-        let feeder = hook.clone().filter(|_| !Ability::StdinFromCommand.is_in(self.restic.version));
-        let run = match self.run_in(self.dir.path(), &r.vars, operation, Pipes { feeder, ..Pipes::default() }).await {
-            Ok(run) => run,
-            Err(verdict) => return self.failed(verdict),
-        };
+        let operation = Operation::Backup(Backup { spec, tags: &tags, dry_run, limits });
+        let run =
+            match self.run_in(self.dir.path(), &r.vars, operation, Pipes { feeder: hook, ..Pipes::default() }).await {
+                Ok(run) => run,
+                Err(verdict) => return self.failed(verdict),
+            };
         let mut done = self.done(&run);
         done.summary = run.transcript.summary().map(BackupSummary::from);
         if worked(&done) && !dry_run {
@@ -76,11 +76,14 @@ impl Work<'_> {
     }
 
     /// The program whose output is backed up, if the schedule names one.
-    fn hook(&self, spec: &BackupSpec) -> Result<Option<PathBuf>, Verdict> {
+    fn hook(&self, spec: &BackupSpec) -> Result<Option<Feeder>, Verdict> {
         let Some(source) = &spec.options.stdin else { return Ok(None) };
         let folder = hooks::folder(&self.agent.dir, &self.policy);
         let found = hooks::find(&folder, &source.hook);
-        found.map(Some).map_err(|e| Verdict::failed(CauseCode::SourceMissing, e.to_string()))
+        let program = found.map_err(|e| Verdict::failed(CauseCode::SourceMissing, e.to_string()))?;
+        // Neither the variables nor the folder of the job: both open the repository.
+        let vars = env::plain(&self.agent.dir, &self.around);
+        Ok(Some(Feeder { program, vars, dir: self.agent.dir.tmp() }))
     }
 
     /// The schedule's zone, or the host's own.

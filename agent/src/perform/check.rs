@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 
 /// Looking through all snapshots for more packs than this helps nobody: then most of them suffer.
 const MOST_PACKS: usize = 50;
+/// Each snapshot that is looked at for itself costs a start of restic.
+const MOST_LOOKS: usize = 200;
 /// The most snapshots that are named.
 const MOST_SNAPSHOTS: usize = 1_000;
 
@@ -49,18 +51,12 @@ impl Work<'_> {
     /// repository is damaged, so looking may fail too.
     async fn touched(&self, repository: &Repository, findings: &Findings) -> BTreeSet<String> {
         let mut touched = BTreeSet::new();
+        self.say(LogLevel::Info, "looking which snapshots need what is broken");
+        self.add_unreadable(&mut touched, repository).await;
         let packs: Vec<String> =
             findings.damaged_packs.union(&findings.missing_packs).take(MOST_PACKS).cloned().collect();
         if !packs.is_empty() {
-            self.say(LogLevel::Info, "looking which snapshots need what is broken");
-            match self.run(repository, Operation::FindPacks { packs: &packs }).await {
-                Ok(mut run) => {
-                    if let Gathered::Touched(ids) = run.transcript.take_gathered() {
-                        touched.extend(ids);
-                    }
-                }
-                Err(verdict) => self.say_why(&verdict),
-            }
+            self.add(&mut touched, repository, Operation::FindPacks { packs: &packs }).await;
         }
         if !findings.snapshots.is_empty() {
             match self.ids(repository).await {
@@ -70,6 +66,41 @@ impl Work<'_> {
             }
         }
         touched
+    }
+
+    /// By packs only files are found: a snapshot whose folders are broken hides what it needs. One look over all says whether there are such;
+    /// restic looks at what they share only once, so then each is looked at for itself.
+    async fn add_unreadable(&self, touched: &mut BTreeSet<String>, repository: &Repository) {
+        self.add(touched, repository, Operation::FindUnreadable { snapshot: None }).await;
+        if touched.is_empty() {
+            return;
+        }
+        let ids = match self.ids(repository).await {
+            Ok(ids) => ids,
+            Err(verdict) => return self.say_why(&verdict),
+        };
+        let left: Vec<String> = ids.into_iter().filter(|id| !touched.contains(id)).collect();
+        if left.len() > MOST_LOOKS {
+            let text = format!("{} more snapshots may be touched; {MOST_LOOKS} of them are looked at", left.len());
+            self.say(LogLevel::Warning, &text);
+        }
+        for id in left.iter().take(MOST_LOOKS) {
+            if self.stop.borrow().is_some() {
+                return;
+            }
+            self.add(touched, repository, Operation::FindUnreadable { snapshot: Some(id) }).await;
+        }
+    }
+
+    async fn add(&self, touched: &mut BTreeSet<String>, repository: &Repository, operation: Operation<'_>) {
+        match self.run(repository, operation).await {
+            Ok(mut run) => {
+                if let Gathered::Touched(ids) = run.transcript.take_gathered() {
+                    touched.extend(ids);
+                }
+            }
+            Err(verdict) => self.say_why(&verdict),
+        }
     }
 
     fn say_why(&self, verdict: &crate::restic::judge::Verdict) {

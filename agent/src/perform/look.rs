@@ -5,8 +5,10 @@ use crate::report::Done;
 use crate::restic::argv::Operation;
 use crate::restic::gather::Gathered;
 use crate::restic::judge::Verdict;
+use crate::space;
+use restic_manager_shared::restic::address::Location;
 use restic_manager_shared::wire::job::{CauseCode, End, SnapshotRecord};
-use restic_manager_shared::wire::operation::{Outcome, StatsMode};
+use restic_manager_shared::wire::operation::{Outcome, StatsMode, StatsReport};
 
 /// Longer lists travel in parts before the report.
 const FITS: usize = 200;
@@ -107,8 +109,12 @@ impl Work<'_> {
     }
 
     pub(super) async fn stats(&self, repository: &Repository, mode: StatsMode, snapshots: &[String]) -> Done {
+        let space = Location::parse(&repository.spec.url).local().and_then(|folder| space::of(&folder));
         let outcome = |gathered| match gathered {
-            Gathered::Stats(_, report) => report.map(Outcome::Stats),
+            Gathered::Stats(_, report) => report.map(|report| {
+                let (storage_free, storage_total) = (space.map(|s| s.free), space.map(|s| s.total));
+                Outcome::Stats(StatsReport { storage_free, storage_total, ..report })
+            }),
             _ => None,
         };
         self.simply(repository, Operation::Stats { mode, snapshots }, outcome).await

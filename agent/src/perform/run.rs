@@ -7,7 +7,7 @@ use crate::restic::env::Variables;
 use crate::restic::gather::Gathered;
 use crate::restic::judge::Verdict;
 use crate::restic::output::{Said, Transcript};
-use crate::restic::process::{self, Ended, Launch, Output, StopReason};
+use crate::restic::process::{self, Ended, Feeder, Launch, Output, StopReason};
 use crate::restic::signal;
 use crate::roster::pressed;
 use restic_manager_shared::wire::job::{CauseCode, End};
@@ -26,7 +26,7 @@ const STUCK: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct Pipes {
     /// A program whose output is its input.
-    pub(super) feeder: Option<PathBuf>,
+    pub(super) feeder: Option<Feeder>,
     /// A file that takes its output.
     pub(super) output: Option<PathBuf>,
 }

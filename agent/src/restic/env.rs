@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// `RESTIC_REST_USERNAME` was seen to work from here on; before, the credentials stand in the address.
+/// `RESTIC_REST_USERNAME` was seen to work from here on; before, the credentials stand in the address. By restic's CHANGELOG.md it works
+/// since 0.16.1 (#4480), but the address is no worse, being in a file.
 const REST_VARIABLES: Version = Version::new(0, 18, 0);
 /// Families of variables by which backends take credentials and settings.
 const ALLOWED: [&str; 7] = ["AWS_", "B2_", "AZURE_", "GOOGLE_", "OS_", "ST_", "RCLONE_"];
@@ -74,10 +75,19 @@ impl Drop for JobDir {
 /// The variables of one run.
 pub type Variables = BTreeMap<OsString, OsString>;
 
+/// What a program of this host is given that is not restic: where it is, and nothing that opens a repository or names one.
+#[must_use]
+pub fn plain(state: &StateDir, around: &Surroundings) -> Variables {
+    base(state, &around.inherited)
+}
+
 /// The variables that are the same for every repository.
 #[must_use]
 pub fn surroundings(state: &StateDir, around: &Surroundings) -> Variables {
     let mut vars = base(state, &around.inherited);
+    vars.insert("RESTIC_CACHE_DIR".into(), state.cache().into_os_string());
+    // One status a second is what is forwarded; more only costs.
+    vars.insert("RESTIC_PROGRESS_FPS".into(), "1".into());
     network(&mut vars, around);
     vars
 }
@@ -87,8 +97,7 @@ pub fn surroundings(state: &StateDir, around: &Surroundings) -> Variables {
 pub enum HttpCredentials {
     /// Into variables of restic's own.
     Variables,
-    /// Into the address, which is in a file: for restic versions that know no such variables, for a run with two repositories, and for one
-    /// that starts another program, which would inherit them.
+    /// Into the address, which is in a file: for restic versions that know no such variables, and for a run with two repositories.
     Address,
 }
 
@@ -170,9 +179,6 @@ fn base(state: &StateDir, inherited: &Inherited) -> Variables {
         ("TMPDIR".into(), tmp.clone()),
         ("TZ".into(), "UTC".into()),
         ("LANG".into(), "C.UTF-8".into()),
-        ("RESTIC_CACHE_DIR".into(), state.cache().into_os_string()),
-        // One status a second is what is forwarded; more only costs.
-        ("RESTIC_PROGRESS_FPS".into(), "1".into()),
     ]);
     if let Some(path) = &inherited.path {
         vars.insert("PATH".into(), path.into());

@@ -9,6 +9,7 @@ use restic_manager_shared::restic::locks::listed_id;
 use restic_manager_shared::restic::replaced::Replacements;
 use restic_manager_shared::restic::restore::Restored;
 use restic_manager_shared::restic::snapshot::Snapshot;
+use restic_manager_shared::restic::snapshot::is_whole_id;
 use restic_manager_shared::restic::{keys, prune, stats};
 use restic_manager_shared::wire::job::SnapshotRecord;
 use restic_manager_shared::wire::operation::{KeyRecord, PruneReport, StatsMode, StatsReport};
@@ -90,7 +91,7 @@ impl Gathered {
             Operation::CatLock { .. } | Operation::CatConfig => Self::Document(String::new()),
             Operation::Ls { .. } => Self::Listing(Listing::default()),
             Operation::Find { .. } => Self::Found(false, Found::default()),
-            Operation::FindPacks { .. } => Self::Touched(BTreeSet::new()),
+            Operation::FindPacks { .. } | Operation::FindUnreadable { .. } => Self::Touched(BTreeSet::new()),
             Operation::Stats { mode, .. } => Self::Stats(*mode, None),
             Operation::Diff { .. } => Self::Diff(Diff::default()),
             Operation::Check { .. } => Self::Check(Findings::default()),
@@ -109,7 +110,8 @@ impl Gathered {
     /// Takes a line of standard output; true if nobody else needs to hear it.
     pub fn line(&mut self, line: &str) -> bool {
         match self {
-            Self::Words | Self::Found(..) | Self::Touched(_) | Self::Keys(..) => false,
+            Self::Words | Self::Found(..) | Self::Keys(..) => false,
+            Self::Touched(ids) => unreadable_snapshot(line).is_some_and(|id| ids.insert(id.to_owned())),
             // Old versions print no list where they mean an empty one.
             Self::Snapshots(list) => {
                 let empty = line.trim() == "null";
@@ -230,4 +232,9 @@ impl Snapshots {
             Err(e) => self.bad = Some(e),
         }
     }
+}
+
+/// `find` tells of a folder that it cannot load, and goes on: ` ... which belongs to snapshot ID`, in every version.
+fn unreadable_snapshot(line: &str) -> Option<&str> {
+    line.split_once("which belongs to snapshot ").map(|(_, id)| id.trim()).filter(|id| is_whole_id(id))
 }

@@ -116,7 +116,9 @@ fn by_status(e: &Evidence<'_>, status: i32) -> Verdict {
         130 => Verdict::failed(CauseCode::ResticFailed, "restic was interrupted, but not by this agent"),
         _ => {
             let words = if e.all_words.is_empty() { e.last_words } else { e.all_words };
-            let last = if e.command == Command::Check { None } else { by_words(e.last_words) };
+            // Of a session that did not begin ssh has said before why.
+            let is_told = e.command == Command::Check || e.last_words.contains(NO_SESSION);
+            let last = if is_told { None } else { by_words(e.last_words) };
             let missing = misses_a_snapshot(words).then_some(CauseCode::SnapshotMissing);
             let code = last.or(missing).or_else(|| by_words(words)).unwrap_or(CauseCode::ResticFailed);
             Verdict::failed(code, or(e.last_words, &format!("restic ended with status {status} and said nothing")))
@@ -142,6 +144,9 @@ fn done(e: &Evidence<'_>) -> Verdict {
     SUCCEEDED
 }
 
+/// What restic says when ssh ended before it was connected, whatever the reason.
+const NO_SESSION: &str = "unable to start the sftp session";
+
 /// restic's words for each kind of trouble; the first that matches counts. Every version's words were seen in its real output.
 const WORDS: &[(&str, CauseCode)] = &[
     ("wrong password or no key found", CauseCode::WrongPassword),
@@ -153,6 +158,10 @@ const WORDS: &[(&str, CauseCode)] = &[
     ("403 Forbidden", CauseCode::StorageForbidden),
     ("unexpected HTTP response (507)", CauseCode::StorageFull),
     ("507 Insufficient Storage", CauseCode::StorageFull),
+    // S3 says it in the server's words, ssh in its own.
+    ("Access Key Id you provided does not exist", CauseCode::StorageUnauthorized),
+    ("ssh: Host key verification failed", CauseCode::StorageTls),
+    ("Permission denied (", CauseCode::StorageUnauthorized),
     ("restic-temp-pack", CauseCode::AgentDisk),
     ("unable to locate cache directory", CauseCode::AgentDisk),
     ("no space left on device", CauseCode::StorageFull),
@@ -171,6 +180,7 @@ const WORDS: &[(&str, CauseCode)] = &[
     ("dial tcp", CauseCode::RepositoryUnreachable),
     ("connection reset by peer", CauseCode::RepositoryUnreachable),
     ("connectex:", CauseCode::RepositoryUnreachable),
+    (NO_SESSION, CauseCode::RepositoryUnreachable),
     ("repository does not exist", CauseCode::RepositoryMissing),
     ("unable to open config file", CauseCode::RepositoryMissing),
     ("all source directories/files do not exist", CauseCode::SourceMissing),

@@ -27,6 +27,28 @@ fn evidence(version: Version, command: Command, exit: Exit, words: &str) -> Evid
     }
 }
 
+/// What sftp and S3 were seen to say, by restic 0.14 and 0.18.
+#[test]
+fn the_words_of_ssh_and_of_s3() {
+    let session =
+        "Fatal: unable to open repository at sftp://root@127.0.0.1:1//x: unable to start the sftp session, error: EOF";
+    for (words, want) in [
+        ("subprocess ssh: ssh: connect to host 127.0.0.1 port 1: Connection refused", CauseCode::RepositoryUnreachable),
+        ("subprocess ssh: Host key verification failed.", CauseCode::StorageTls),
+        (
+            "subprocess ssh: root@127.0.0.1: Permission denied (publickey,keyboard-interactive).",
+            CauseCode::StorageUnauthorized,
+        ),
+    ] {
+        let all = format!("{words}\n{session}");
+        let e = Evidence { last_words: session, ..evidence(V18, Command::Snapshots, Exit::Code(1), &all) };
+        assert_eq!(judge(&e).code(), Some(want), "{words}");
+    }
+    let key = "Fatal: unable to open config file: Stat: The AWS Access Key Id you provided does not exist in our records.\n\
+               Is there a repository at the following location?";
+    assert_eq!(by_words(key), Some(CauseCode::StorageUnauthorized));
+}
+
 #[test]
 fn status_command_and_stop_decide_before_words() {
     use CauseCode as C;

@@ -20,8 +20,6 @@ pub enum Ability {
     ReadConcurrency,
     /// `--skip-if-unchanged`.
     SkipIfUnchanged,
-    /// `--stdin-from-command`.
-    StdinFromCommand,
     /// `--compression fastest` and `better`.
     MoreCompressions,
     /// `tag` says in JSON which snapshot became which.
@@ -45,26 +43,22 @@ pub enum Without {
     OtherWay,
 }
 
-/// Ability, first version that has it, what is done without, and its name for people.
+/// Ability, first version that has it, what is done without, and its name for people. The versions were compared with restic's own
+/// CHANGELOG.md; the number of its entry stands beside each.
+#[rustfmt::skip] // a table reads by its columns
 pub const TABLE: &[(Ability, Version, Without, &str)] = &[
-    (Ability::Rewrite, Version::new(0, 15, 0), Without::Refuse, "rewriting snapshots"),
-    (Ability::RepairIndex, Version::new(0, 16, 0), Without::OtherWay, "repair index"),
-    (Ability::RepairSnapshots, Version::new(0, 16, 0), Without::Refuse, "repairing snapshots"),
-    (Ability::RepairPacks, Version::new(0, 17, 0), Without::Refuse, "repairing packs"),
-    (Ability::RetryLock, Version::new(0, 16, 0), Without::OtherWay, "waiting for a lock"),
-    (Ability::ReadConcurrency, Version::new(0, 15, 0), Without::LeaveOut, "read concurrency"),
-    (Ability::SkipIfUnchanged, Version::new(0, 17, 0), Without::LeaveOut, "no snapshot when nothing changed"),
-    (Ability::StdinFromCommand, Version::new(0, 17, 0), Without::OtherWay, "a hook run by restic"),
-    (Ability::MoreCompressions, Version::new(0, 19, 0), Without::LeaveOut, "the compressions fastest and better"),
-    (Ability::TagInJson, Version::new(0, 17, 0), Without::OtherWay, "tag in JSON"),
+    (Ability::Rewrite, Version::new(0, 15, 0), Without::Refuse, "rewriting snapshots"), // 0.15.0 #14
+    (Ability::RepairIndex, Version::new(0, 16, 0), Without::OtherWay, "repair index"), // 0.16.0 #1759
+    (Ability::RepairSnapshots, Version::new(0, 16, 0), Without::Refuse, "repairing snapshots"), // 0.16.0 #1759
+    (Ability::RepairPacks, Version::new(0, 17, 0), Without::Refuse, "repairing packs"), // 0.17.0 #828; in 0.16.1 (#4523) an experiment
+    (Ability::RetryLock, Version::new(0, 16, 0), Without::OtherWay, "waiting for a lock"), // 0.16.0 #719
+    (Ability::ReadConcurrency, Version::new(0, 15, 0), Without::LeaveOut, "read concurrency"), // 0.15.0 #2750
+    (Ability::SkipIfUnchanged, Version::new(0, 17, 0), Without::LeaveOut, "no snapshot when nothing changed"), // 0.17.0 #662
+    (Ability::MoreCompressions, Version::new(0, 19, 0), Without::LeaveOut, "the compressions fastest and better"), // 0.19.0 #4728
+    (Ability::TagInJson, Version::new(0, 17, 0), Without::OtherWay, "tag in JSON"), // 0.17.0 #4549
     (Ability::RestoreInJson, Version::new(0, 16, 0), Without::OtherWay, "restore in JSON"),
-    (
-        Ability::RestorePlans,
-        Version::new(0, 17, 0),
-        Without::Refuse,
-        "a restore with a preview or a choice of what to overwrite",
-    ),
-    (Ability::RepacksSmallItself, Version::new(0, 19, 0), Without::OtherWay, "repacking small packs by itself"),
+    (Ability::RestorePlans, Version::new(0, 17, 0), Without::Refuse, "a restore with a preview or a choice of what to overwrite"),
+    (Ability::RepacksSmallItself, Version::new(0, 19, 0), Without::OtherWay, "repacking small packs by itself"), // 0.19.0 #5293
 ];
 
 impl Ability {

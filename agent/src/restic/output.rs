@@ -52,6 +52,7 @@ pub struct Transcript {
     missing_paths: u64,
     unknown_ids: Vec<String>,
     retrying_since: Option<Timestamp>,
+    full_since: Option<Timestamp>,
     moved: bool,
 }
 
@@ -236,11 +237,14 @@ impl Transcript {
     fn words(&mut self, text: String, now: Timestamp) -> Said {
         if text.contains("returned error, retrying after") {
             self.retrying_since.get_or_insert(now);
+            if text.contains("507 Insufficient Storage") || text.contains("no space left on device") {
+                self.full_since.get_or_insert(now);
+            }
             self.progress.phase = Phase::WaitingForRepository;
             return Said::Log(LogLevel::Warning, text);
         }
         if text.contains("operation successful after") {
-            self.retrying_since = None;
+            (self.retrying_since, self.full_since) = (None, None);
             self.progress.phase = if self.moved { Phase::Running } else { Phase::Starting };
             return Said::Log(LogLevel::Info, text);
         }
@@ -280,10 +284,12 @@ impl Transcript {
         &self.progress
     }
 
-    /// Whether restic has got nowhere but retries for so long that nobody should wait any more.
+    /// Whether restic has got nowhere but retries for so long that nobody should wait any more. A full storage does not become empty by
+    /// waiting, however far restic got before: versions from 0.17 to 0.18 would try for a quarter of an hour.
     #[must_use]
     pub fn is_stuck(&self, now: Timestamp, patience: Duration) -> bool {
-        !self.moved && self.retrying_since.is_some_and(|since| now.since(since) >= patience)
+        let for_long = |since: Option<Timestamp>| since.is_some_and(|since| now.since(since) >= patience);
+        (!self.moved && for_long(self.retrying_since)) || for_long(self.full_since)
     }
 
     /// What a backup did.

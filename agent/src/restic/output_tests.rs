@@ -115,3 +115,16 @@ fn text_shows_steps_and_counters_and_never_goes_back_in_a_step() {
         ]
     );
 }
+
+#[test]
+fn a_full_storage_is_not_waited_for_however_far_it_got() {
+    let mut t = Transcript::default();
+    let later = T0 + Duration::from_secs(61);
+    t.stdout(r#"{"message_type":"status","percent_done":0.5,"total_files":2,"files_done":1,"total_bytes":20,"bytes_done":10}"#);
+    let full = "Save(<data/581c41b590>) returned error, retrying after 734ms: unexpected HTTP response (507): 507 Insufficient Storage";
+    t.stderr(full, T0);
+    t.stdout(r#"{"message_type":"status","percent_done":0.6,"total_files":2,"files_done":1,"total_bytes":20,"bytes_done":12}"#);
+    assert!(t.is_stuck(later, Duration::from_secs(60)));
+    t.stderr("Save(<data/581c41b590>) operation successful after 3 retries", later);
+    assert!(!t.is_stuck(later, Duration::from_secs(60)), "somebody made room");
+}

@@ -34,9 +34,20 @@ pub struct Launch {
     /// Where it runs.
     pub dir: PathBuf,
     /// A program whose output is its input, instead of none.
-    pub feeder: Option<PathBuf>,
+    pub feeder: Option<Feeder>,
     /// A file that is there and takes its standard output, instead of being heard line by line.
     pub output: Option<PathBuf>,
+}
+
+/// A program whose output is another one's input.
+#[derive(Clone, Debug)]
+pub struct Feeder {
+    /// The program.
+    pub program: PathBuf,
+    /// Its whole environment, which is not the reader's.
+    pub vars: BTreeMap<OsString, OsString>,
+    /// Where it runs.
+    pub dir: PathBuf,
 }
 
 /// A line of output, without its end.
@@ -109,10 +120,12 @@ pub async fn run(
         drain(child.stderr().take(), Cutter::lines(LONGEST_LINE), lines.clone(), of_stderr),
     ];
     let mut input = child.stdin().take();
-    let feeding = feeder::feed(&launch, &mut input, lines);
+    let feeding = feeder::feed(&launch, pid, &mut input, lines);
     let ended = wait(&mut *child, &mut stop, grace, feeding).await;
-    if let (Some(pid), Ok(Ended { stopped: Some(_), .. })) = (pid, &ended) {
-        // Helpers that it started, such as ssh or rclone, do not outlive a stop.
+    let went_well = matches!(ended, Ok(Ended { exit: Exit::Code(0), stopped: None, .. }));
+    let stopped = matches!(ended, Ok(Ended { stopped: Some(_), .. }));
+    if let Some(pid) = pid.filter(|_| stopped || (launch.feeder.is_some() && !went_well)) {
+        // Helpers that it started, such as ssh or rclone, do not outlive a stop, nor does a feeder its reader.
         super::signal::end_group(pid, true);
     }
     for drain in drains.into_iter().flatten() {

@@ -78,8 +78,8 @@ async fn a_list_is_heard_element_by_element() {
     assert!(seen.contains(&Output::Err("[{".into())));
 }
 
-/// Runs `cat` with this program's output as its input.
-async fn fed(script: &str) -> (Ended, Vec<Output>) {
+/// Runs a reader with this program's output as its input.
+async fn fed(script: &str, reader: &str) -> (Ended, Vec<Output>) {
     use std::os::unix::fs::PermissionsExt as _;
     let tmp = tempfile::tempdir().expect("dir");
     let hook = tmp.path().join("hook");
@@ -87,7 +87,9 @@ async fn fed(script: &str) -> (Ended, Vec<Output>) {
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o700)).expect("sets");
     let (tx, mut rx) = mpsc::channel(4);
     let (_press, stop) = watch::channel(None);
-    let launch = Launch { feeder: Some(hook), ..shell("cat; echo whole") };
+    let vars = BTreeMap::from([("OF_THE_FEEDER".into(), "x".into())]);
+    let feeder = Feeder { program: hook, vars, dir: tmp.path().to_owned() };
+    let launch = Launch { feeder: Some(feeder), ..shell(reader) };
     let run = tokio::spawn(run(launch, tx, stop, GRACE, |_| {}));
     let mut seen = Vec::new();
     while let Some(line) = rx.recv().await {
@@ -98,12 +100,22 @@ async fn fed(script: &str) -> (Ended, Vec<Output>) {
 
 #[tokio::test]
 async fn what_a_feeder_prints_is_the_input_and_its_failure_is_no_end_of_input() {
-    let (ended, seen) = fed("echo one; echo two").await;
+    let (ended, seen) = fed("echo one; echo two", "cat; echo whole").await;
     assert_eq!((ended.exit, ended.stopped), (Exit::Code(0), None));
     assert_eq!(seen, ["one", "two", "whole"].map(|l| Output::Out(l.into())));
-    let (ended, seen) = fed("echo one; echo no >&2; exit 7").await;
+    let (ended, seen) = fed("echo one; echo no >&2; exit 7", "cat; echo whole").await;
     assert_eq!(ended.stopped, Some(StopReason::FeederFailed));
     assert!(!seen.contains(&Output::Out("whole".into())), "it saw an end: {seen:?}");
     assert!(seen.contains(&Output::Err("no".into())));
     assert!(seen.contains(&Output::Err("Fatal: the hook failed: exit status: 7".into())), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_feeder_has_an_environment_of_its_own_and_no_blame_for_a_reader_that_went_away() {
+    let (_, seen) = fed("env; pwd", "cat").await;
+    let has = |part: &str| seen.iter().any(|l| matches!(l, Output::Out(text) if text.contains(part)));
+    assert!(has("OF_THE_FEEDER=x") && !has("PATH=/usr/bin:/bin"), "{seen:?}");
+    // It would write for ever, and it started another that would too.
+    let (ended, seen) = fed("yes & yes", "exec <&-; exit 12").await;
+    assert_eq!((ended.exit, ended.stopped), (Exit::Code(12), None), "{seen:?}");
 }

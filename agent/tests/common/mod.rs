@@ -21,7 +21,9 @@ pub struct AgentUnderTest {
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_restic-manager-agent"));
-    command.stdin(Stdio::null()).env("TZ", "UTC");
+    // What an administrator may have given the service is not for what it starts.
+    let of_service = [("AWS_SECRET_ACCESS_KEY", "of the service"), ("RESTIC_PASSWORD", "of the service")];
+    command.stdin(Stdio::null()).env("TZ", "UTC").envs(of_service);
     command
 }
 

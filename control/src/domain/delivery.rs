@@ -29,6 +29,8 @@ pub struct Open {
     pub place: Option<Place>,
     /// How it gets on with others there.
     pub sharing: Sharing,
+    /// It removes locks that the dead left: other work of its host there waits for that, as not every restic waits for a lock.
+    pub cleans: bool,
     /// Larger goes first.
     pub priority: i32,
     /// When it was queued.
@@ -92,6 +94,10 @@ pub fn waits_for(job: &Open, others: &[Open], now: Timestamp) -> Option<WaitsFor
     let same = |o: &&Open| o.id != job.id && o.place.is_some() && o.place == job.place;
     if job.sharing == Sharing::Free {
         return None;
+    }
+    let cleans = |o: &&Open| o.cleans && o.host == job.host && (o.is_out() || o.rank() < job.rank());
+    if let Some(cleaning) = others.iter().filter(same).find(cleans) {
+        return Some(WaitsFor::Turn { job: cleaning.id });
     }
     let out: Vec<&Open> = others.iter().filter(same).filter(|o| o.is_out() && o.sharing != Sharing::Free).collect();
     if let Some(turn) = out.iter().find(|o| o.host == job.host) {
@@ -176,6 +182,7 @@ mod tests {
             cancel: false,
             place: None,
             sharing: Sharing::Shared,
+            cleans: false,
             priority: 0,
             queued_at: Timestamp::from_seconds(0),
         }
@@ -259,6 +266,10 @@ mod tests {
         ] {
             assert_eq!(waits_for(it, around, when), want, "{it:?} among {around:?}");
         }
+        let cleans = Open { cleans: true, priority: 100, queued_at: Timestamp::from_seconds(9), ..look };
+        let own = Open { host: cleans.host, ..prune };
+        assert_eq!(waits_for(&own, &[cleans], now()), Some(WaitsFor::Turn { job: cleans.id }));
+        assert_eq!(waits_for(&prune, &[cleans], now()), None, "its host may be away for long");
         let foreign = Open { place: somewhere(), ..prune };
         assert_eq!(waits_for(&foreign, &[backup], now()), None);
     }

@@ -27,6 +27,19 @@ pub struct Sample {
     pub restore_size: Option<u64>,
     /// How many snapshots there are.
     pub snapshots: u64,
+    /// Bytes that are free where it is stored, if an agent can see that: a folder of its host.
+    #[serde(default)]
+    pub free: Option<u64>,
+}
+
+/// How much more can be stored: what is left of the quota or of the disk, whichever is less. None if neither is known.
+#[must_use]
+pub fn room(quota: Option<u64>, sample: &Sample) -> Option<u64> {
+    let of_quota = quota.map(|quota| quota.saturating_sub(sample.raw_size));
+    match (of_quota, sample.free) {
+        (Some(quota), Some(disk)) => Some(quota.min(disk)),
+        (known, other) => known.or(other),
+    }
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -191,7 +204,21 @@ mod tests {
 
     fn sample(days_ago: f64, raw_size: u64) -> Sample {
         let at = NOW - Duration::from_secs_f64(days_ago * 86_400.0);
-        Sample { at, raw_size, uncompressed_size: None, restore_size: None, snapshots: 1 }
+        Sample { at, raw_size, uncompressed_size: None, restore_size: None, snapshots: 1, free: None }
+    }
+
+    #[test]
+    fn the_room_is_what_ends_first() {
+        for (quota, free, want) in [
+            (None, None, None),
+            (Some(150), None, Some(50)),
+            (Some(50), None, Some(0)),
+            (None, Some(7), Some(7)),
+            (Some(150), Some(7), Some(7)),
+            (Some(101), Some(7), Some(1)),
+        ] {
+            assert_eq!(room(quota, &Sample { free, ..sample(0.0, 100) }), want, "{quota:?} {free:?}");
+        }
     }
 
     #[test]

@@ -138,6 +138,8 @@ fn as_text<S: serde::Serializer>(version: &Version, s: S) -> Result<S::Ok, S::Er
     s.collect_str(version)
 }
 
+// Compared with restic's own CHANGELOG.md: `rewrite` is of 0.15.0 (#14), `repair snapshots` of 0.16.0 (#1759), `repair packs` without being
+// an experiment of 0.17.0 (#828). All else is older than 0.14, `repair index` by its old name.
 const V14: Version = Version::new(0, 14, 0);
 const V15: Version = Version::new(0, 15, 0);
 const V16: Version = Version::new(0, 16, 0);

@@ -125,6 +125,7 @@ fn repositories(config: &mut ServiceConfig<'_>) {
         .service(api::upkeep::put_maintenance)
         .service(api::upkeep::run_maintenance)
         .service(api::upkeep::list_locks)
+        .service(api::upkeep::look_at_locks)
         .service(api::upkeep::get_health)
         .service(api::upkeep::list_samples)
         .service(api::upkeep::preview_retention)

@@ -4,7 +4,8 @@ use super::repositories::load as load_repository;
 use super::{ActError, Services, locks};
 use crate::domain::alert::AlertKind;
 use crate::domain::health::{
-    AppendOnly, Findings, Full, Health, Limits, Ratios, ReadCycle, Sample, full, growth_per_day, ratios, thin, verdict,
+    AppendOnly, Findings, Full, Health, Limits, Ratios, ReadCycle, Sample, full, growth_per_day, ratios, room, thin,
+    verdict,
 };
 use crate::domain::locks::Verdict;
 use crate::domain::place::Place;
@@ -43,7 +44,7 @@ pub struct HealthView {
     pub ratios: Ratios,
     /// Bytes that it grows a day, over the last month.
     pub growth_per_day: Option<f64>,
-    /// When the quota is used up at that rate.
+    /// When the quota or the disk, as far as they are known, is used up at that rate.
     pub full: Full,
     /// How much of the data was read back in this cycle, in percent.
     pub read_percent: Option<f64>,
@@ -87,7 +88,7 @@ fn view(
 ) -> Result<HealthView, ActError> {
     let record = load_repository(conn, id)?;
     let figures = figures(&upkeep::samples(conn, id)?, now);
-    let free = record.repository.quota_bytes.zip(figures.sample).map(|(quota, s)| quota.saturating_sub(s.raw_size));
+    let free = figures.sample.and_then(|sample| room(record.repository.quota_bytes, &sample));
     let full = full(free, figures.growth, now);
     let chores = upkeep::chores(conn, id)?;
     let (all, unattested) = snapshots::count_of_repository(conn, id)?;
@@ -184,6 +185,8 @@ fn together(a: Sample, b: Sample) -> Sample {
         uncompressed_size: both(a.uncompressed_size, b.uncompressed_size),
         restore_size: both(a.restore_size, b.restore_size),
         snapshots: a.snapshots.saturating_add(b.snapshots),
+        // They may be on one disk or on several: the fullest counts.
+        free: a.free.into_iter().chain(b.free).min(),
     }
 }
 
@@ -251,6 +254,7 @@ pub(super) fn counted(conn: &mut Conn, place: Place, stats: &StatsReport, now: T
         uncompressed_size: stats.total_uncompressed_size,
         restore_size,
         snapshots: stats.snapshots_count.unwrap_or_else(|| u64::try_from(count).unwrap_or(0)),
+        free: stats.storage_free,
     };
     upkeep::put_sample(conn, place, &sample)?;
     let all = upkeep::samples(conn, place.repository)?;

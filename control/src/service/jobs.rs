@@ -7,7 +7,7 @@ use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
 use crate::domain::delivery::WaitsFor;
 use crate::domain::fleet::{HostState, Lifecycle};
 use crate::domain::job::{Job, JobEvents, JobKind, JobResult, JobState, PickRefused, pick_schedule};
-use crate::domain::operation::destruction;
+use crate::domain::operation::{Sharing, destruction};
 use crate::domain::permission::Actor;
 use crate::domain::schedule::Schedule;
 use crate::store::jobs::{Filter, NewJob};
@@ -154,7 +154,11 @@ pub(super) fn queue(conn: &mut Conn, request: &Request, ask: Ask<'_>) -> Result<
     }
     super::operations::check_host(conn, &record, &ask.task, ask.secrets_sealed.is_some())?;
     let kind = JobKind::from(&ask.task);
-    let of_host_id = super::operations::place_of(conn, &ask.task, ask.of.unwrap_or(ask.host))?.and_then(|p| p.host);
+    let place = super::operations::place_of(conn, &ask.task, ask.of.unwrap_or(ask.host))?;
+    if let Some(place) = place.filter(|_| kind.operation().sharing != Sharing::Free) {
+        super::locks::clean_again(conn, place, request.now)?;
+    }
+    let of_host_id = place.and_then(|p| p.host);
     let new = NewJob {
         id: ask.id,
         host_id: ask.host,

@@ -184,6 +184,7 @@ pub(super) fn open_of(record: &JobRecord) -> Open {
         cancel: job.cancel_requested_at.is_some(),
         place: job.place(),
         sharing: job.kind.operation().sharing,
+        cleans: job.kind == JobKind::Unlock,
         priority: record.priority,
         queued_at: job.queued_at,
     }

@@ -37,19 +37,22 @@ pub(super) fn settle(
     if left_a_lock(record, report) {
         locks::clean_after(conn, record, report, now)?;
     }
+    if report.cause.as_ref().is_some_and(|c| c.code == CauseCode::RepositoryLocked) {
+        locks::clean_again(conn, place, now)?;
+    }
     let mut wake = upkeep::chore_ended(conn, record, place, state, report, now)?;
     wake.extend(jobs::waiting_hosts(conn, place.repository)?);
     Ok(Settled { wake, chore_of: record.chore.is_some().then_some(place.repository) })
 }
 
-/// Whether restic may have left its lock behind: it died, or was killed. What takes no lock leaves none.
+/// Whether restic may have left its lock behind: it died, was killed, or could not reach the storage any more. What takes no lock leaves none.
 fn left_a_lock(record: &JobRecord, report: &FinishReport) -> bool {
     let died = match report.end {
         End::Succeeded | End::Warning => false,
-        End::Failed => report
-            .cause
-            .as_ref()
-            .is_some_and(|c| matches!(c.code, CauseCode::ResticCrashed | CauseCode::AgentRestarted)),
+        End::Failed => report.cause.as_ref().is_some_and(|c| {
+            use CauseCode::{AgentRestarted, RepositoryUnreachable, ResticCrashed};
+            matches!(c.code, ResticCrashed | AgentRestarted | RepositoryUnreachable)
+        }),
         // A softly stopped restic removes its lock; one that had to be killed has no exit status.
         End::Cancelled => report.exit_code.is_none(),
     };

@@ -136,7 +136,7 @@ impl Seen {
 }
 
 /// The places of a repository: one, or one for each host that may use it.
-fn places(conn: &mut Conn, record: &RepositoryRecord) -> Result<Vec<Place>, ActError> {
+pub(super) fn places(conn: &mut Conn, record: &RepositoryRecord) -> Result<Vec<Place>, ActError> {
     let repository = record.repository.id;
     if !is_per_host(&record.repository.url) {
         return Ok(vec![Place { repository, host: None }]);

@@ -288,6 +288,20 @@ pub fn open_of_repositories(conn: &mut Conn, ids: &[RepositoryId]) -> StoreResul
     rows.into_iter().map(JobRecord::try_from).collect()
 }
 
+/// The places of a repository where a job has started.
+///
+/// # Errors
+/// When the database fails.
+pub fn places_worked_in(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<Place>> {
+    let rows: Vec<String> = jobs::table
+        .filter(jobs::repository_id.eq(repository.to_string()))
+        .filter(jobs::started_at.is_not_null())
+        .select(jobs::place)
+        .distinct()
+        .load(conn)?;
+    rows.iter().map(|text| Ok(Place { repository, host: place_host("jobs.place", text)? })).collect()
+}
+
 /// Hosts for which jobs of this repository wait: they may go on when one has ended.
 ///
 /// # Errors
@@ -335,20 +349,24 @@ pub fn windows(conn: &mut Conn, ids: &[JobId]) -> StoreResult<Vec<(JobId, Timest
     Ok(found)
 }
 
-/// The newest finished jobs of a kind in a repository, newest first.
+/// The newest jobs of a kind in a repository, newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn newest_of_kind(conn: &mut Conn, repository: RepositoryId, kind: JobKind, limit: i64) -> StoreResult<Vec<Job>> {
+pub fn newest_of_kind(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    kind: JobKind,
+    limit: i64,
+) -> StoreResult<Vec<JobRecord>> {
     let rows = jobs::table
         .filter(jobs::repository_id.eq(repository.to_string()))
         .filter(jobs::kind.eq(kind.as_str()))
-        .filter(jobs::finished_at.is_not_null())
         .order((jobs::queued_at.desc(), jobs::id.desc()))
         .limit(limit)
         .select(Row::as_select())
         .load(conn)?;
-    rows.into_iter().map(|row| Ok(JobRecord::try_from(row)?.job)).collect()
+    rows.into_iter().map(JobRecord::try_from).collect()
 }
 
 /// What a list of jobs is narrowed to.

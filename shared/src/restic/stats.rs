@@ -44,5 +44,7 @@ pub fn parse(line: &str, mode: StatsMode) -> Option<StatsReport> {
         compression_ratio: raw.compression_ratio,
         compression_progress: raw.compression_progress,
         compression_space_saving: raw.compression_space_saving,
+        storage_free: None,
+        storage_total: None,
     })
 }

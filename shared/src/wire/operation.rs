@@ -242,6 +242,12 @@ pub struct StatsReport {
     pub compression_progress: Option<f64>,
     /// Percent saved by compression.
     pub compression_space_saving: Option<f64>,
+    /// Bytes that are free for the agent where the repository is, if that is a folder of its host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_free: Option<u64>,
+    /// Bytes of that file system in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_total: Option<u64>,
 }
 
 /// What `prune` said that it did, or with a dry run would do. Bytes are restic's own, rounded to three decimals of their unit.

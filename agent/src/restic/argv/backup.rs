@@ -3,9 +3,8 @@
 use super::{Builder, LONGEST_LIST, length};
 use crate::restic::needs::Ability;
 use restic_manager_shared::wire::state::{BackupOptions, BackupSpec, Compression};
-use std::path::Path;
 
-/// A backup.
+/// A backup. Of a hook it reads the output, which the agent pipes: a program that restic starts (`--stdin-from-command`) inherits its secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backup<'a> {
     /// What, and how.
@@ -16,8 +15,6 @@ pub struct Backup<'a> {
     pub dry_run: bool,
     /// Limits that hold now, in KiB/s: upload and download.
     pub limits: (Option<u32>, Option<u32>),
-    /// The program whose output is backed up instead of paths, where the spec names one.
-    pub hook: Option<&'a Path>,
 }
 
 impl Builder<'_> {
@@ -34,9 +31,12 @@ impl Builder<'_> {
         self.number("--limit-upload", backup.limits.0);
         self.number("--limit-download", backup.limits.1);
         self.options(&backup.spec.options);
-        match (&backup.spec.options.stdin, backup.hook) {
-            (Some(source), Some(hook)) => self.stdin(&source.filename, hook),
-            (Some(_), None) | (None, _) => {
+        match &backup.spec.options.stdin {
+            Some(source) => {
+                self.value("--stdin-filename", &source.filename);
+                self.push("--stdin");
+            }
+            None => {
                 self.sources(&backup.spec.options);
                 self.patterns(&backup.spec.excludes);
                 self.paths(&backup.spec.paths);
@@ -96,17 +96,6 @@ impl Builder<'_> {
             Compression::Better => "better",
         };
         self.words(["--compression", word]);
-    }
-
-    /// Where restic runs the hook itself, its failure is restic's own; otherwise the agent pipes.
-    fn stdin(&mut self, filename: &str, hook: &Path) {
-        self.value("--stdin-filename", filename);
-        if Ability::StdinFromCommand.is_in(self.context.version) {
-            self.words(["--stdin-from-command", "--"]);
-            self.push(hook);
-        } else {
-            self.push("--stdin");
-        }
     }
 
     pub(super) fn patterns(&mut self, patterns: &[String]) {

@@ -3,6 +3,9 @@
 use super::Builder;
 use restic_manager_shared::wire::operation::{ReadData, StatsMode};
 
+/// No file is called so.
+const NOBODYS_NAME: &str = "restic-manager looks for nothing";
+
 impl Builder<'_> {
     pub(super) fn snapshots(&mut self, ids: &[String], all_hosts: bool) {
         self.command(["snapshots", "--json"]);
@@ -35,6 +38,15 @@ impl Builder<'_> {
     pub(super) fn find_packs(&mut self, packs: &[String]) {
         self.words(["find", "--json", "--no-lock", "--pack"]);
         self.operands(packs);
+    }
+
+    /// Past the cache, which may still hold what the storage has lost.
+    pub(super) fn find_unreadable(&mut self, snapshot: Option<&str>) {
+        self.words(["find", "--json", "--no-lock", "--no-cache"]);
+        if let Some(snapshot) = snapshot {
+            self.words(["--snapshot", snapshot]);
+        }
+        self.words(["--", NOBODYS_NAME]);
     }
 
     pub(super) fn stats(&mut self, mode: StatsMode, snapshots: &[String]) {

@@ -88,6 +88,7 @@ impl Builder<'_> {
             Operation::Ls { snapshot, path, recursive } => self.ls(snapshot, path, recursive),
             Operation::Find { pattern, snapshots, ignore_case } => self.find(pattern, snapshots, ignore_case),
             Operation::FindPacks { packs } => self.find_packs(packs),
+            Operation::FindUnreadable { snapshot } => self.find_unreadable(snapshot),
             Operation::Stats { mode, snapshots } => self.stats(mode, snapshots),
             Operation::Diff { from, to, metadata } => self.diff(from, to, metadata),
             Operation::Check { read_data, limit_download_kib } => self.check(read_data, limit_download_kib),

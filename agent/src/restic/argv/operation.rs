@@ -32,6 +32,8 @@ pub enum Operation<'a> {
     Find { pattern: &'a str, snapshots: &'a [String], ignore_case: bool },
     /// Look which snapshots need these packs.
     FindPacks { packs: &'a [String] },
+    /// Look whether a snapshot, or any, has folders that cannot be read, by looking for a name that nothing has.
+    FindUnreadable { snapshot: Option<&'a str> },
     /// Count.
     Stats { mode: StatsMode, snapshots: &'a [String] },
     /// Compare.
@@ -83,7 +85,7 @@ impl Operation<'_> {
             Self::ListSnapshots | Self::ListLocks => Command::List,
             Self::CatLock { .. } | Self::CatConfig => Command::Cat,
             Self::Ls { .. } => Command::Ls,
-            Self::Find { .. } | Self::FindPacks { .. } => Command::Find,
+            Self::Find { .. } | Self::FindPacks { .. } | Self::FindUnreadable { .. } => Command::Find,
             Self::Stats { .. } => Command::Stats,
             Self::Diff { .. } => Command::Diff,
             Self::Check { .. } => Command::Check,
@@ -127,6 +129,7 @@ impl Operation<'_> {
             | Self::Ls { .. }
             | Self::Find { .. }
             | Self::FindPacks { .. }
+            | Self::FindUnreadable { .. }
             | Self::Stats { .. }
             | Self::Diff { .. }
             | Self::Check { .. }

@@ -92,6 +92,20 @@ pub async fn list_locks(
     Ok(web::Json(locks::of_repository(&s, *id).await?))
 }
 
+/// Look at a repository's locks anew
+///
+/// One job for each restic repository: where the address holds `{host}` each host has its own. One that is pending is answered, not doubled.
+#[utoipa::path(operation_id = "lookAtLocks", tag = "repositories", params(("id" = RepositoryId, Path)), responses((status = 202, body = RunAnswers), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+#[post("/repositories/{id}/locks/look")]
+pub async fn look_at_locks(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+) -> Result<HttpResponse, ApiError> {
+    let jobs = locks::look(&s, &who.actor, *id).await?;
+    Ok(HttpResponse::Accepted().json(RunAnswers { items: jobs.into_iter().map(RunAnswer::of).collect() }))
+}
+
 /// The new password.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

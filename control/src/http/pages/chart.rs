@@ -105,6 +105,7 @@ mod tests {
             uncompressed_size: None,
             restore_size: None,
             snapshots: 1,
+            free: None,
         };
         let now = Timestamp::from_seconds(10 * 86_400);
         assert!(chart(&[at(1, 5)], None, now).is_none());

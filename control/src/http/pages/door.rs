@@ -150,6 +150,8 @@ fn said(query: &str) -> &'static str {
         "credential-removed" => "The host may no longer use the repository.",
         "repository-deleted" => "The repository is forgotten here. Its storage was not touched.",
         "plan-saved" => "Plan saved.",
+        "locks-asked" => "Asked for: one look for each host’s own repository.",
+        "nothing-to-look-at" => "No job has worked there yet, so there is nothing to look at.",
         "chores-asked" => "Asked for. Chores start one after the other.",
         "retention-started" => "Each host\u{2019}s own repository has a job of its own.",
         "rotation-started" => "The change of the password has begun.",

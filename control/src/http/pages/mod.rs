@@ -105,6 +105,7 @@ fn repository(config: &mut web::ServiceConfig) {
     use self::repository::{access, maintenance, operations, overview, retention, settings, snapshots};
     config
         .service(overview::show)
+        .service(overview::look_at_locks)
         .service(maintenance::show)
         .service(maintenance::save)
         .service(maintenance::run)

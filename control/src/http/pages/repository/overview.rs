@@ -1,7 +1,7 @@
 //! The first tab of a repository: whether it is healthy and safe, how large it is and grows, its locks, and what goes on there.
 
 use super::super::chart::{Chart, chart};
-use super::super::door::View;
+use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::names::Names;
 use super::super::recovery::KitRow;
@@ -10,13 +10,13 @@ use super::super::words::Moment;
 use super::{Head, OpenJob, Opened, mode_word, open_jobs};
 use crate::domain::health::{Full, Level, Trouble as Known, Weighed};
 use crate::domain::locks::{Judged, Unknown, Verdict};
-use crate::http::guard::{Guarded, Viewer};
+use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::health::{self, HealthView};
 use crate::service::locks::{self, Locks};
 use crate::service::repositories::CredentialView;
 use crate::service::{Services, recovery, repositories, upkeep};
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::DeleteVerdict;
@@ -89,6 +89,8 @@ pub struct Figures {
     pub shrinks: bool,
     /// When it is full.
     pub full: String,
+    /// Bytes that are free there, if that is known.
+    pub free: Option<u64>,
     /// When the figures were taken.
     pub counted: Option<Moment>,
     /// When a check last found no error.
@@ -231,10 +233,10 @@ fn times(ratio: Option<f64>) -> Option<String> {
     ratio.map(|n| format!("{n:.2}\u{d7}"))
 }
 
-fn full_words(full: Full, quota: bool) -> String {
+fn full_words(full: Full, room_known: bool) -> String {
     match full {
-        Full::Unknown if quota => "not known before three days of counts".into(),
-        Full::Unknown => "no quota is set".into(),
+        Full::Unknown if room_known => "not known before three days of counts".into(),
+        Full::Unknown => "unknown: no quota is set, and this storage does not say what is free".into(),
         Full::Never => "it does not grow".into(),
         Full::At { days, .. } if days < 1.0 => "now, or within a day".into(),
         Full::At { days, .. } if days < 60.0 => format!("in {days:.0} days"),
@@ -257,7 +259,8 @@ fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
         compression: times(view.ratios.compression),
         growth: view.growth_per_day.map(f64::abs),
         shrinks: view.growth_per_day.is_some_and(|g| g < 0.0),
-        full: full_words(view.full, quota.is_some()),
+        full: full_words(view.full, quota.is_some() || view.sample.is_some_and(|s| s.free.is_some())),
+        free: view.sample.and_then(|s| s.free),
         counted: moment(view.sample.map(|s| s.at)),
         checked: moment(view.checked_at),
         read_percent: view.read_percent.map(|p| p.floor() as i64),
@@ -331,4 +334,24 @@ pub async fn show(
     id: web::Path<RepositoryId>,
 ) -> Result<HttpResponse, ApiError> {
     view.show(&who, &page(&s, *id).await?).await
+}
+
+/// Nothing but the press.
+#[derive(Debug, serde::Deserialize)]
+pub struct LookForm {}
+
+/// Looks at the locks anew, in each restic repository that this one stands for.
+#[post("/repositories/{id}/locks/look")]
+pub async fn look_at_locks(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+    _form: SafeForm<LookForm>,
+) -> Result<HttpResponse, ApiError> {
+    let jobs = locks::look(&s, &who.actor, *id).await?;
+    Ok(match jobs.as_slice() {
+        [one] => go(&format!("/jobs/{}", one.job.id)),
+        [] => go(&format!("/repositories/{id}?done=nothing-to-look-at")),
+        _ => go(&format!("/repositories/{id}?done=locks-asked")),
+    })
 }
