@@ -1,6 +1,7 @@
 //! Places: where on this host a restore may write. A place counts by where it really is, links followed, also for the part that is not
 //! there yet; the host's own policy is asked about that and not about what was written in the task.
 
+use crate::space;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,31 +159,10 @@ fn may_write(path: &Path) -> io::Result<()> {
 }
 
 /// Free bytes for this user where the path is or will be; none if the system does not say.
-#[cfg(unix)]
 #[must_use]
-#[allow(unsafe_code)] // one call of the system, which fills a structure of ours
 pub fn free_bytes(path: &Path) -> Option<u64> {
-    use std::os::unix::ffi::OsStrExt as _;
     let there = path.ancestors().find(|p| p.exists())?;
-    let there = std::ffi::CString::new(there.as_os_str().as_bytes()).ok()?;
-    let mut found = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: both pointers live until the call returns, and the structure is read only if it was filled.
-    let found = unsafe {
-        if libc::statvfs(there.as_ptr(), found.as_mut_ptr()) != 0 {
-            return None;
-        }
-        found.assume_init()
-    };
-    #[allow(clippy::useless_conversion)] // the widths differ by system
-    let (blocks, size) = (u64::from(found.f_bavail), u64::from(found.f_frsize));
-    blocks.checked_mul(size)
-}
-
-/// Free bytes; not asked for on this system.
-#[cfg(not(unix))]
-#[must_use]
-pub const fn free_bytes(_path: &Path) -> Option<u64> {
-    None
+    space::of(there).map(|space| space.free)
 }
 
 /// The places that restores write to now.
