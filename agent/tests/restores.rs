@@ -168,7 +168,7 @@ fn what_is_there_is_overwritten_by_the_policy_and_a_preview_says_so_before() {
         let bench = Bench::new(&restic);
         let v = restic.version;
         let snapshot = bench.backs_up();
-        let wish = bench.task(&snapshot, &[]);
+        let wish = bench.task(&snapshot, &["/".to_owned()]);
         let first = bench.ends(Wish { overwrite: Overwrite::Never, ..wish.clone() }.into());
         assert_eq!(first.end, End::Succeeded, "{v}: into an empty folder nothing is overwritten: {first:?}");
         let file = bench.restored("file 1");

@@ -203,7 +203,7 @@ async fn each_form_asks_for_its_operation_and_what_destroys_is_asked_about() {
         form.push(("remove_all", "1"));
         let answer = anna.submit(&path, &form).await;
         let want = match kind {
-            "backup" | "key_add" | "write_account" | "copy" => 422,
+            "backup" | "key_add" | "write_account" | "copy" | "restore" | "archive" | "drill" => 422,
             _ if operation["destroys"] == true => 200,
             _ => 303,
         };

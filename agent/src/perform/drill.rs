@@ -150,7 +150,7 @@ fn choose(tree: &Tree, paths: Vec<String>, random: usize, max_bytes: u64) -> Res
     let mut picked: Vec<(String, Node)> = Vec::new();
     let mut seen = 0_u64;
     tree.files(|path, node| {
-        if node.kind != "file" {
+        if &*node.kind != "file" {
             return;
         }
         chosen.all_files += 1;
@@ -167,7 +167,7 @@ fn choose(tree: &Tree, paths: Vec<String>, random: usize, max_bytes: u64) -> Res
     })?;
     let mut files = Vec::new();
     for path in paths {
-        match tree.entry(&path)?.filter(|n| n.kind == "file") {
+        match tree.entry(&path)?.filter(|n| &*n.kind == "file") {
             Some(node) => files.push((path, node)),
             None => chosen.not_there.push(path),
         }

@@ -50,6 +50,9 @@ impl From<Unusable> for Verdict {
 
 impl Work<'_> {
     pub(super) async fn restore(&self, r: &Repository, wanted: &Wanted<'_>) -> Done {
+        // The top is everything.
+        let whole = wanted.paths.iter().any(|p| p.trim_matches('/').is_empty());
+        let wanted = &Wanted { paths: if whole { &[] } else { wanted.paths }, ..*wanted };
         match self.ready(r, wanted).await {
             Ok((landing, free, _claim)) => self.bring_back(r, wanted, &landing, free).await,
             Err(verdict) => self.failed(verdict),

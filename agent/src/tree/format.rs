@@ -1,8 +1,9 @@
 //! How a tree lies on disk: numbers of as many bytes as they need, and blocks with a checksum.
 
-use super::{Node, TreeError};
+use super::{Attr, Node, TreeError};
 use ring::digest::{SHA256, digest};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 
 /// At the very end of a finished file.
 pub(super) const MAGIC: &[u8; 8] = b"rm-tree1";
@@ -89,7 +90,7 @@ pub(super) fn put_item(out: &mut Vec<u8>, item: &Item<'_>, last: &mut i64) {
 }
 
 /// Takes an entry that was put.
-pub(super) fn take_item(parts: &mut Parts<'_>, attrs: &[(String, String)], last: &mut i64) -> Result<Node, TreeError> {
+pub(super) fn take_item(parts: &mut Parts<'_>, attrs: &[Attr], last: &mut i64) -> Result<Node, TreeError> {
     let head = parts.number()?;
     let attr = usize::try_from(head >> 3).ok().and_then(|n| attrs.get(n)).ok_or(TreeError::Damaged)?;
     let name = parts.text()?.to_owned();
@@ -101,7 +102,7 @@ pub(super) fn take_item(parts: &mut Parts<'_>, attrs: &[(String, String)], last:
     };
     let size = if head & 2 == 2 { Some(parts.number()?) } else { None };
     let folder = if head & 4 == 4 { Some(parts.number()?) } else { None };
-    Ok(Node { name, kind: attr.0.clone(), permissions: attr.1.clone(), size, mtime, folder })
+    Ok(Node { name, kind: Arc::clone(&attr.0), permissions: Arc::clone(&attr.1), size, mtime, folder })
 }
 
 fn sum(payload: &[u8]) -> [u8; 8] {
@@ -150,7 +151,7 @@ mod tests {
         for n in [0, -1, 1, i64::MIN, i64::MAX] {
             assert_eq!(unfold(fold(n)), n);
         }
-        let attrs = [("file".to_owned(), "-rw".to_owned())];
+        let attrs = [("file".into(), "-rw".into())];
         let (mut out, mut last) = (Vec::new(), 0);
         put_item(&mut out, &Item { name: "a\nb", attr: 0, size: Some(7), mtime: Some(-5), folder: None }, &mut last);
         let node = take_item(&mut Parts(&out), &attrs, &mut 0).expect("an entry");

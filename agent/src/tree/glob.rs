@@ -1,9 +1,12 @@
 //! What a person looks for in names: a part of one, or a glob. Pure.
 
+use std::borrow::Cow;
+
 /// A pattern.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    text: Vec<char>,
+    text: String,
+    glob: Vec<char>,
     match_case: bool,
     /// For a whole path instead of a name.
     path: bool,
@@ -17,23 +20,27 @@ impl Pattern {
     pub fn new(text: &str, match_case: bool) -> Self {
         let path = text.contains('/');
         let whole = path || text.contains(['*', '?', '[']);
-        Self { text: lower(text, match_case), match_case, path, whole }
+        let text = lower(text, match_case);
+        Self { glob: text.chars().collect(), text: text.into_owned(), match_case, path, whole }
+    }
+
+    /// Whether it is held against whole paths.
+    #[must_use]
+    pub const fn is_for_paths(&self) -> bool {
+        self.path
     }
 
     /// Whether it fits.
     #[must_use]
     pub fn matches(&self, name: &str, path: &str) -> bool {
         let subject = lower(if self.path { path } else { name }, self.match_case);
-        if self.whole { fits(&self.text, &subject) } else { contains(&subject, &self.text) }
+        if self.whole { fits(&self.glob, &subject.chars().collect::<Vec<_>>()) } else { subject.contains(&self.text) }
     }
 }
 
-fn lower(text: &str, match_case: bool) -> Vec<char> {
-    if match_case { text.chars().collect() } else { text.chars().flat_map(char::to_lowercase).collect() }
-}
-
-fn contains(subject: &[char], part: &[char]) -> bool {
-    part.is_empty() || subject.windows(part.len()).any(|w| w == part)
+fn lower(text: &str, match_case: bool) -> Cow<'_, str> {
+    let as_it_is = match_case || (text.is_ascii() && !text.bytes().any(|b| b.is_ascii_uppercase()));
+    if as_it_is { Cow::Borrowed(text) } else { Cow::Owned(text.chars().flat_map(char::to_lowercase).collect()) }
 }
 
 /// A `*` stays within a name, `**` does not. Goes back to the last star only, so the time is bounded by the product of the lengths.

@@ -2,7 +2,7 @@
 
 use super::format::{MAGIC, Parts, TRAILER, read_block, take_item};
 use super::glob::Pattern;
-use super::{Node, TreeError};
+use super::{Attr, Node, TreeError};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct Tree {
     file: Mutex<File>,
     root: u64,
-    attrs: Vec<(String, String)>,
+    attrs: Vec<Attr>,
     /// Files and folders.
     pub entries: u64,
     /// What is no folder.
@@ -61,7 +61,7 @@ impl Tree {
         let (root, entries, files, count) = (parts.number()?, parts.number()?, parts.number()?, parts.number()?);
         let mut attrs = Vec::new();
         for _ in 0..count {
-            attrs.push((parts.text()?.to_owned(), parts.text()?.to_owned()));
+            attrs.push((parts.text()?.into(), parts.text()?.into()));
         }
         Ok(Self { file: Mutex::new(file), root, attrs, entries, files })
     }
@@ -226,6 +226,10 @@ impl Tree {
     }
 }
 
+fn join(path: &str, name: &str) -> String {
+    format!("{path}/{name}")
+}
+
 struct Walk<'a, F> {
     tree: &'a Tree,
     pattern: &'a Pattern,
@@ -243,17 +247,18 @@ impl<F: FnMut(&str) -> bool> Walk<'_, F> {
         let stopped = tree.each(folder, from, |number, node| {
             // The entry to go on after was told, or is around the one that was.
             let seen = deeper.filter(|_| number == from);
-            let whole = format!("{path}/{}", node.name);
             let at = node.folder;
+            let whole = (at.is_some() || self.pattern.is_for_paths()).then(|| join(path, &node.name));
             self.trail.push(number);
-            if seen.is_none() && self.pattern.matches(&node.name, &whole) {
+            if seen.is_none() && self.pattern.matches(&node.name, whole.as_deref().unwrap_or_default()) {
+                let whole = whole.clone().unwrap_or_else(|| join(path, &node.name));
                 let enough = (self.full)(&whole);
-                self.hits.push((whole.clone(), node));
+                self.hits.push((whole, node));
                 if enough {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            if let Some(at) = at
+            if let (Some(at), Some(whole)) = (at, whole)
                 && self.down(&tree.folder_at(at)?, &whole, seen.unwrap_or_default())?
             {
                 return Ok(ControlFlow::Break(()));

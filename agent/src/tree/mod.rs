@@ -17,6 +17,10 @@ pub use look::Tree;
 
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::Entry;
+use std::sync::Arc;
+
+/// A kind with permissions.
+type Attr = (Arc<str>, Arc<str>);
 
 /// Something is wrong with a tree's file.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +38,10 @@ pub enum TreeError {
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// `file`, `dir`, ...
-    pub kind: String,
-    /// As `ls -l` writes it.
-    pub permissions: String,
+    /// `file`, `dir`, ...; shared, because a tree has few of them.
+    pub kind: Arc<str>,
+    /// As `ls -l` writes it; shared too.
+    pub permissions: Arc<str>,
     /// Bytes; of a folder the sum of all below it.
     pub size: Option<u64>,
     /// When it was changed.
@@ -58,10 +62,10 @@ impl Node {
     pub fn entry(self, parent: &str, snapshot: Option<&str>) -> Entry {
         Entry {
             path: format!("{}/{}", parent.trim_end_matches('/'), self.name),
-            kind: self.kind,
+            kind: self.kind.to_string(),
             size: self.size,
             mtime: self.mtime,
-            permissions: self.permissions,
+            permissions: self.permissions.to_string(),
             snapshot: snapshot.map(str::to_owned),
         }
     }
