@@ -81,8 +81,8 @@ impl Agent {
         command.arg("--restic").arg(&self.restic).env("NO_PROXY", "127.0.0.1");
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         if let Some(folder) = &self.programs {
-            let rest = std::env::var("PATH").unwrap_or_default();
-            command.env("PATH", format!("{}:{rest}", folder.display()));
+            let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+            command.env("PATH", format!("{}:{system}", folder.display()));
         }
         if let Some(clock) = &self.clock {
             clock.give(&mut command);

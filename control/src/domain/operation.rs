@@ -258,7 +258,7 @@ pub fn destruction(task: &Task) -> Option<String> {
     let snapshots = |n| count(n, "snapshot", "snapshots");
     match task {
         Task::Forget { snapshots: ids, dry_run: false, .. } => {
-            Some(format!("removes {} from the repository; the next prune deletes their data", snapshots(ids.len())))
+            Some(format!("removes {} from the repository; what no other needs is deleted by the next prune", snapshots(ids.len())))
         }
         Task::Prune { options, .. } if !options.dry_run => {
             Some("deletes all data that no snapshot needs; forgotten snapshots cannot be recovered afterwards".into())
