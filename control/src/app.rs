@@ -10,7 +10,7 @@ use crate::presence::Presence;
 use crate::service::exports::{self, Counted, ExportError};
 use crate::service::vault::{Vault, VaultError};
 use crate::service::{ActError, Services, agents, doctor, fires, identity, ingest, queries, users};
-use crate::store::{Db, OpenError, Target};
+use crate::store::{Db, OpenError, Target, relay};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use restic_manager_shared::secret::Secret;
@@ -202,6 +202,15 @@ async fn services(args: &Serve, stopping: watch::Receiver<bool>) -> Result<Servi
     Ok(Services { fleet_limit: args.max_running_jobs, lease: args.lease, ..services })
 }
 
+/// Servers that share a database wake each other's polls.
+fn pass_on_wakes(services: &web::Data<Services>, target: &Target) {
+    if matches!(target, Target::Sqlite(_)) {
+        return;
+    }
+    let (s, target, words) = (services.clone(), target.clone(), services.hub.passed_on());
+    std::thread::spawn(move || relay::run(&target, &words, || *s.stopping.borrow(), |word| s.hub.heard(word)));
+}
+
 /// The exports that the server makes by itself, if it is to make any.
 fn nightly(args: &Serve) -> Option<exports::Nightly> {
     (args.keep_exports > 0).then(|| exports::Nightly {
@@ -232,6 +241,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     if let Some(token) = users::offer_setup(&services).await? {
         tracing::info!("no user yet: open /setup with this one-time setup token={}", token.reveal());
     }
+    pass_on_wakes(&services, &target(&args.data));
     let mut background = background::start(&services, Duration::from_secs(args.upkeep_seconds));
     background.extend(nightly(args).map(|exports| background::nightly(&services, exports)));
     let scheme = if tls.is_some() { "https" } else { "http" };

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// An agent that speaks the protocol by hand.
 pub struct FakeAgent {
     http: Client,
-    url: String,
+    pub url: String,
     signing: Vec<u8>,
     pub signing_public: Vec<u8>,
     sealing_private: Vec<u8>,

@@ -22,8 +22,6 @@ pub enum Ability {
     SkipIfUnchanged,
     /// `--compression fastest` and `better`.
     MoreCompressions,
-    /// `tag` says in JSON which snapshot became which.
-    TagInJson,
     /// `restore --json`.
     RestoreInJson,
     /// `restore` with `--overwrite`, `--delete`, `--dry-run`, `--include-file`, and `-vv` in JSON.
@@ -55,7 +53,6 @@ pub const TABLE: &[(Ability, Version, Without, &str)] = &[
     (Ability::ReadConcurrency, Version::new(0, 15, 0), Without::LeaveOut, "read concurrency"), // 0.15.0 #2750
     (Ability::SkipIfUnchanged, Version::new(0, 17, 0), Without::LeaveOut, "no snapshot when nothing changed"), // 0.17.0 #662
     (Ability::MoreCompressions, Version::new(0, 19, 0), Without::LeaveOut, "the compressions fastest and better"), // 0.19.0 #4728
-    (Ability::TagInJson, Version::new(0, 17, 0), Without::OtherWay, "tag in JSON"), // 0.17.0 #4549
     (Ability::RestoreInJson, Version::new(0, 16, 0), Without::OtherWay, "restore in JSON"),
     (Ability::RestorePlans, Version::new(0, 17, 0), Without::Refuse, "a restore with a preview or a choice of what to overwrite"),
     (Ability::RepacksSmallItself, Version::new(0, 19, 0), Without::OtherWay, "repacking small packs by itself"), // 0.19.0 #5293

@@ -15,6 +15,7 @@ mod job_steps;
 pub mod jobs;
 pub mod migrate;
 pub mod recovery;
+pub mod relay;
 pub mod repositories;
 pub mod restores;
 pub mod rows;
