@@ -129,3 +129,73 @@ fn logs_make_room_but_ends_stay() {
     assert!(first.chunks[0].lines[0].text.contains("left out"));
     assert_eq!(last.chunks.len(), 10, "the newest log is whole");
 }
+
+#[test]
+fn what_was_confirmed_can_be_told_again_and_is_not_run_again() {
+    use restic_manager_shared::wire::recall::Restored;
+    let tmp = tempfile::tempdir().expect("dir");
+    let journal = Journal::open(&StateDir::open(tmp.path()).expect("opens")).expect("opens");
+    let at = |day: i64| Timestamp::from_seconds(day * 86_400);
+    let (old, new, waits) = (offer(1), offer(3), offer(1));
+    for (offer, accepted) in [(&old, at(1)), (&new, at(20)), (&waits, at(20))] {
+        journal.accept(offer, accepted).expect("writes");
+    }
+    for offer in [&old, &new] {
+        journal.start(offer.id, at(20)).expect("writes");
+        journal.finish(offer.id, &report(offer.attempt), &[chunk(1)]).expect("writes");
+    }
+    for job in [old.id, new.id, waits.id] {
+        journal.forget(job).expect("writes");
+    }
+    assert_eq!(journal.waiting().expect("counts"), 0, "all is told");
+    assert!(!journal.take_back_if_told(waits.id).expect("reads"), "what never ended here may run");
+
+    // The control plane comes out of an export of day 15.
+    let restored = |id: &str| Restored { id: id.into(), since: at(15) };
+    assert_eq!(journal.restored().expect("reads"), None);
+    assert_eq!(journal.tell_again(&restored("a")).expect("writes"), [new.id], "the old one it knows");
+    assert_eq!(journal.restored().expect("reads").as_deref(), Some("a"));
+    assert!(journal.tell_again(&restored("a")).expect("writes").is_empty(), "once is enough");
+    let spooled = journal.spooled(new.id).expect("reads").expect("waits");
+    let recall = spooled.recall.expect("the job itself may be forgotten");
+    assert_eq!((recall.attempt, recall.task, recall.accepted_at), (3, new.task.clone(), at(20)));
+    assert_eq!((spooled.report, spooled.chunks), (Some(report(3)), vec![]), "its log is not kept");
+
+    // Told again, and forgotten once more; now an older job is offered that had ended long ago.
+    journal.forget(new.id).expect("writes");
+    assert!(journal.take_back_if_told(old.id).expect("writes"));
+    assert_eq!(journal.finished().expect("reads"), [old.id]);
+    assert_eq!(
+        journal.tell_again(&restored("b")).expect("writes"),
+        [new.id],
+        "another import asks for all of it again"
+    );
+}
+
+#[test]
+fn a_fire_that_was_confirmed_is_told_again_with_its_fire() {
+    use restic_manager_shared::id::ScheduleId;
+    use restic_manager_shared::wire::fire::FireOutcome;
+    use restic_manager_shared::wire::recall::Restored;
+    let tmp = tempfile::tempdir().expect("dir");
+    let journal = Journal::open(&StateDir::open(tmp.path()).expect("opens")).expect("opens");
+    let (schedule, due) = (ScheduleId::new(), Timestamp::from_seconds(86_400));
+    let fire = FireReport {
+        id: JobId::of_fire(schedule, due),
+        schedule_id: schedule,
+        due,
+        fired_at: due,
+        state_version: 1,
+        outcome: FireOutcome::Skipped { because_of: JobId::new() },
+        stands_for: Vec::new(),
+        stands_for_more: 0,
+    };
+    journal.fire(&fire, None).expect("writes");
+    journal.announced(fire.id).expect("writes");
+    journal.forget(fire.id).expect("writes");
+    let restored = Restored { id: "a".into(), since: due };
+    assert_eq!(journal.tell_again(&restored).expect("writes"), [fire.id]);
+    let spooled = journal.spooled(fire.id).expect("reads").expect("waits");
+    assert_eq!((spooled.fire, spooled.report, spooled.recall), (Some(fire.clone()), None, None));
+    assert_eq!(journal.unannounced().expect("reads").get(&schedule), Some(&due), "and is not settled before that");
+}

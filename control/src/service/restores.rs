@@ -4,7 +4,8 @@ use super::jobs::{Ask, Queued, Request, queue, queued};
 use super::operations::online_now;
 use super::{ActError, Noun, Refusal, Services, state};
 use crate::domain::fleet::Lifecycle;
-use crate::domain::permission::{Actor, Role};
+use crate::domain::operation::JobKind;
+use crate::domain::permission::Actor;
 use crate::domain::place::is_per_host;
 use crate::domain::restore::Draft;
 use crate::domain::snapshot::Snapshot;
@@ -232,7 +233,7 @@ pub async fn request(
     task: Task,
     key: Option<String>,
 ) -> Result<Queued, ActError> {
-    if !actor.role.covers(Role::Operator) {
+    if !actor.role.covers(JobKind::from(&task).operation().role) {
         return Err(Refusal::Forbidden.into());
     }
     let wrong = check_task(&task);
