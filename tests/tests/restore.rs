@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use fantoccini::Locator;
 use restic_manager_tests::agent::Agent;
 use restic_manager_tests::browser::Browser;
 use restic_manager_tests::control::program;
@@ -48,7 +47,12 @@ async fn find_and_tick(browser: &Browser, script: bool, name: &str) {
     } else {
         browser.reload_until(name).await;
     }
-    browser.page.find(Locator::Css("input[name=tick]")).await.unwrap().click().await.unwrap();
+    let tick = async || browser.wait("input[name=tick]").await.click().await.unwrap();
+    tick().await;
+    browser.press("Keep ticks").await;
+    browser.wait("button[name=untick]").await.click().await.unwrap();
+    browser.sees("nothing: all of it").await;
+    tick().await;
     browser.press("Choose target").await;
     browser.sees("Which place?").await;
 }

@@ -218,8 +218,12 @@ pub async fn tick(
 ) -> Result<HttpResponse, ApiError> {
     let all = |name: &str| form.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect::<Vec<_>>();
     let one = |name: &str| form.0.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-    let (mut shown, ticked) = (all("shown"), all("tick"));
-    shown.extend(one("untick"));
+    let (mut shown, mut ticked) = (all("shown"), all("tick"));
+    if let Some(path) = one("untick") {
+        // It may be on this very page, and ticked there.
+        ticked.retain(|t| *t != path);
+        shown.push(path);
+    }
     restores::tick(&s, &who.actor, *id, shown, ticked).await?;
     let here = |name: &str| one(name).unwrap_or_default();
     let to = match (one("open"), one("search"), one("more"), one("go")) {
