@@ -106,6 +106,8 @@ async fn what_cannot_be_looked_up_is_said_at_once() {
         (format!("/snapshots/{SNAPSHOT}/files?path=etc"), 422, "invalid"),
         (format!("/snapshots/{SNAPSHOT}/files?limit=5000"), 422, "invalid"),
         ("/files?pattern=%20".into(), 422, "invalid"),
+        ("/files".into(), 422, "invalid"),
+        ("/versions?path=etc".into(), 422, "invalid"),
     ] {
         let told = s.server.call(&s.admin, reqwest::Method::GET, &s.at(&path), Value::Null).await;
         assert_eq!((told.0, told.1["code"].as_str()), (status, Some(code)), "{path}: {}", told.1);

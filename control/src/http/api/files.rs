@@ -99,7 +99,9 @@ pub async fn list_folder(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SearchQuery {
-    /// A part of a name; with `*`, `?` or `[...]` a whole name; with a `/` a whole path.
+    /// A part of a name; with `*`, `?` or `[...]` a whole name; with a `/` a whole path. Needed.
+    // Not by its type: who may ask is found out first.
+    #[serde(default)]
     pub pattern: String,
     /// One snapshot; else the newest of the host or schedule, up to 500.
     pub snapshot: Option<String>,
@@ -169,7 +171,8 @@ async fn snapshots(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct VersionsQuery {
-    /// The path, absolute.
+    /// The path, absolute. Needed.
+    #[serde(default)]
     pub path: String,
     /// In the snapshots of a host.
     pub of_host_id: Option<HostId>,
@@ -191,6 +194,9 @@ pub async fn list_versions(
     query: web::Query<VersionsQuery>,
 ) -> Result<web::Json<FileList>, ApiError> {
     let query = query.into_inner();
+    if !query.path.starts_with('/') {
+        return Err(ActError::field("/path", "the path as the snapshot has it, from / on").into());
+    }
     let among = Among { host: query.of_host_id, schedule: query.schedule_id };
     let found = queries::newest(&s, *id, among).await?;
     let Some(first) = found.first() else { return Err(ActError::NotFound(crate::service::Noun::Snapshot).into()) };
