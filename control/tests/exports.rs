@@ -211,12 +211,17 @@ async fn one_export_a_day_and_the_oldest_go() {
         keep: 2,
     };
     let day = 86_400;
+    std::fs::create_dir(&nightly.folder).unwrap();
+    // Of a server that was killed, and somebody else's.
+    std::fs::write(nightly.folder.join("restic-manager-1969-12-31T000000Z.export.part"), "torn").unwrap();
+    std::fs::write(nightly.folder.join("notes.part"), "kept").unwrap();
     let made: Vec<bool> =
         [0, 3_600, day, day + 60, 3 * day].into_iter().map(|s| nightly.make_if_due(at(s)).unwrap()).collect();
     assert_eq!(made, [true, false, true, false, true]);
     let mut left: Vec<String> =
         std::fs::read_dir(&nightly.folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
+    assert_eq!(left.remove(0), "notes.part");
     assert_eq!(left, ["restic-manager-1970-01-02T000000Z.export.gz", "restic-manager-1970-01-04T000000Z.export.gz"]);
     let to = empty_like("SQLite");
     exports::import(&to.target, &dir.path().join("k"), &nightly.folder.join(&left[1]), None, at(9)).unwrap();

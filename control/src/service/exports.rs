@@ -443,6 +443,8 @@ impl Batch {
 const A_DAY: i64 = 86_400;
 const NIGHTLY: &str = "restic-manager-";
 const ENDING: &str = ".export.gz";
+/// What one is called that is not whole.
+const PART: &str = ".export.part";
 
 /// Exports that the server makes by itself, so that a mishap with the database costs a day at most. They are not encrypted: the folder
 /// beside them holds the key in any case.
@@ -466,22 +468,27 @@ impl Nightly {
     pub fn make_if_due(&self, now: Timestamp) -> Result<bool, ExportError> {
         let failed = ExportError::file(&self.folder);
         std::fs::create_dir_all(&self.folder).map_err(&failed)?;
-        let made = self.made().map_err(&failed)?;
+        // A server that was killed in the midst of one left a part of it.
+        self.named(PART).and_then(|parts| self.remove(&parts)).map_err(&failed)?;
+        let made = self.named(ENDING).map_err(&failed)?;
         if made.last().is_some_and(|newest| *newest > name(Timestamp::from_seconds(now.seconds() - A_DAY))) {
             return Ok(false);
         }
         export(&self.target, &self.key_file, &self.folder.join(name(now)), None, now)?;
-        let made = self.made().map_err(&failed)?;
-        let over = made.len().saturating_sub(self.keep);
-        made[..over].iter().try_for_each(|name| std::fs::remove_file(self.folder.join(name))).map_err(failed)?;
+        let made = self.named(ENDING).map_err(&failed)?;
+        self.remove(&made[..made.len().saturating_sub(self.keep)]).map_err(failed)?;
         Ok(true)
     }
 
-    /// The names of those that are there, oldest first.
-    fn made(&self) -> io::Result<Vec<String>> {
+    fn remove(&self, names: &[String]) -> io::Result<()> {
+        names.iter().try_for_each(|name| std::fs::remove_file(self.folder.join(name)))
+    }
+
+    /// The names of ours that end so, oldest first.
+    fn named(&self, ending: &str) -> io::Result<Vec<String>> {
         let names: io::Result<Vec<_>> = std::fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.file_name())).collect();
         let names = names?.into_iter().filter_map(|name| name.into_string().ok());
-        let mut ours: Vec<String> = names.filter(|n| n.starts_with(NIGHTLY) && n.ends_with(ENDING)).collect();
+        let mut ours: Vec<String> = names.filter(|n| n.starts_with(NIGHTLY) && n.ends_with(ending)).collect();
         ours.sort();
         Ok(ours)
     }
