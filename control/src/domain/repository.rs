@@ -73,10 +73,7 @@ pub fn check_url(url: &str) -> Result<Backend, FieldError> {
     if url.replace("{host}", "").contains(['{', '}']) {
         return Err(wrong("the only placeholder is {host}"));
     }
-    let windows_path = url.len() > 2
-        && url.as_bytes()[0].is_ascii_alphabetic()
-        && &url[1..2] == ":"
-        && url[2..].starts_with(['\\', '/']);
+    let windows_path = matches!(url.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
     if url.starts_with('/') || windows_path {
         return Ok(Backend::Local);
     }
@@ -178,6 +175,9 @@ mod tests {
             assert_eq!(check_url(url), Ok(backend), "{url}");
         }
         for (url, hint) in [
+            ("I\u{e2}0\u{f0}", "absolute path"),
+            ("C", "absolute path"),
+            ("\u{1f692}:\\x", "not a storage"),
             ("", "1 to 2000"),
             ("backup", "absolute path"),
             ("local:srv", "absolute"),
