@@ -20,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
 /// Why the program cannot start.
@@ -202,6 +203,14 @@ async fn services(args: &Serve, stopping: watch::Receiver<bool>) -> Result<Servi
     Ok(Services { fleet_limit: args.max_running_jobs, lease: args.lease, ..services })
 }
 
+/// Starts what goes on beside the requests.
+fn background(services: &web::Data<Services>, args: &Serve) -> Vec<JoinHandle<()>> {
+    pass_on_wakes(services, &target(&args.data));
+    let mut tasks = background::start(services, Duration::from_secs(args.upkeep_seconds));
+    tasks.extend(nightly(args).map(|exports| background::nightly(services, exports)));
+    tasks
+}
+
 /// Servers that share a database wake each other's polls.
 fn pass_on_wakes(services: &web::Data<Services>, target: &Target) {
     if matches!(target, Target::Sqlite(_)) {
@@ -241,9 +250,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     if let Some(token) = users::offer_setup(&services).await? {
         tracing::info!("no user yet: open /setup with this one-time setup token={}", token.reveal());
     }
-    pass_on_wakes(&services, &target(&args.data));
-    let mut background = background::start(&services, Duration::from_secs(args.upkeep_seconds));
-    background.extend(nightly(args).map(|exports| background::nightly(&services, exports)));
+    let background = background(&services, args);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (s, fallback) = (services.clone(), routes::fallback());
     let server = HttpServer::new(move || {
