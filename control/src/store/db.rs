@@ -7,7 +7,9 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, R2D2Connection};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -93,11 +95,16 @@ impl ManageConnection for Manager {
 
 /// Readers at once. SQLite reads from the page cache, PostgreSQL waits for the network; both are well served by a few.
 const READERS: u32 = 8;
+/// How long a read waits for its turn. A client has given up before.
+const TURN: Duration = Duration::from_secs(60);
 
 /// The database.
 #[derive(Clone)]
 pub struct Db {
     readers: Pool<Manager>,
+    /// Who may take a reader, first come, first served. The pool itself would let whoever wakes first go first, and each that waits in it
+    /// holds a thread.
+    turns: Arc<Semaphore>,
     writer: Writer,
 }
 
@@ -117,7 +124,8 @@ impl Db {
             .test_on_check_out(true)
             .build(Manager { read_only: true, ..manager.clone() })
             .map_err(|e| OpenError::Connect(e.to_string()))?;
-        Ok(Self { readers, writer: Writer::start(manager, conn) })
+        let turns = Arc::new(Semaphore::new(READERS as usize));
+        Ok(Self { readers, turns, writer: Writer::start(manager, conn) })
     }
 
     /// Runs a read on a reader's connection, off the async threads.
@@ -131,7 +139,12 @@ impl Db {
         F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
     {
         let readers = self.readers.clone();
+        let busy = || StoreError::Unavailable("every reader is busy".into());
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned());
+        let turn = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
         tokio::task::spawn_blocking(move || {
+            // Kept to the end of the read, even if nobody waits for its answer any more.
+            let _turn = turn;
             let mut conn = readers.get().map_err(|e| StoreError::Unavailable(e.to_string()))?;
             f(&mut conn)
         })
