@@ -272,4 +272,4 @@ impl<F: FnMut(&str) -> bool> Walk<'_, F> {
 
 #[cfg(test)]
 #[path = "look_tests.rs"]
-mod tests;
+pub(super) mod tests;
