@@ -126,6 +126,7 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::HostOffline(_)
         | Refusal::LookFailed(_) => StatusCode::CONFLICT,
         Refusal::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
+        Refusal::StillReading => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -135,6 +135,8 @@ fn repositories(config: &mut ServiceConfig<'_>) {
         .service(api::files::list_folder)
         .service(api::files::search_files)
         .service(api::files::list_versions)
+        .service(api::changes::list_changes)
+        .service(api::changes::download_changes)
         .service(api::recovery::list_recovery_kits)
         .service(api::recovery::make_recovery_kit);
 }

@@ -164,9 +164,20 @@ pub enum Refusal {
     NoAnswer,
     /// The host could not look.
     LookFailed(Cause),
+    /// The host reads the snapshots for the first time.
+    StillReading,
 }
 
 impl Refusal {
+    /// Whether no host could look into a snapshot now: a page shows that where the files would be.
+    #[must_use]
+    pub const fn is_of_looking(&self) -> bool {
+        matches!(
+            self,
+            Self::HostOffline(_) | Self::NoAnswer | Self::NoHostCan | Self::AgentTooOld | Self::LookFailed(_)
+        )
+    }
+
     /// The stable code for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -209,6 +220,7 @@ impl Refusal {
             Self::HostOffline(_) => "host_offline",
             Self::NoAnswer => "no_answer",
             Self::LookFailed(_) => "look_failed",
+            Self::StillReading => "still_reading",
         }
     }
 
@@ -254,6 +266,7 @@ impl Refusal {
             Self::HostOffline(_) => "The host is offline",
             Self::NoAnswer => "The host did not answer in time",
             Self::LookFailed(_) => "The host could not look",
+            Self::StillReading => "The snapshots are still being read",
         }
     }
 
@@ -318,6 +331,7 @@ impl Refusal {
             }
             Self::NoAnswer => "Try again in a moment.".into(),
             Self::LookFailed(cause) => cause.message.clone(),
+            Self::StillReading => "The host reads them for the first time. Try again in a moment.".into(),
         }
     }
 }

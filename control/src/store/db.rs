@@ -2,8 +2,8 @@
 
 use super::conn::Conn;
 use super::writer::Writer;
-use super::{StoreError, migrate};
-use diesel::connection::SimpleConnection;
+use super::{StoreError, migrate, slow};
+use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, R2D2Connection};
 use std::path::PathBuf;
@@ -50,6 +50,7 @@ impl Manager {
         match &self.target {
             Target::Postgres(url) => {
                 let mut c = PgConnection::establish(url).map_err(|e| failed(&e))?;
+                c.set_instrumentation(slow::Watch::default());
                 if self.read_only {
                     c.batch_execute("SET default_transaction_read_only = on").map_err(|e| failed(&e))?;
                 }
@@ -57,6 +58,7 @@ impl Manager {
             }
             Target::Sqlite(path) => {
                 let mut c = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| failed(&e))?;
+                c.set_instrumentation(slow::Watch::default());
                 // busy_timeout first: the switch to WAL itself may meet a lock.
                 c.batch_execute(
                     "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \

@@ -22,6 +22,7 @@ pub mod rows;
 pub mod schedules;
 mod schema;
 pub mod settings;
+mod slow;
 pub mod snapshots;
 pub mod tokens;
 pub mod upkeep;

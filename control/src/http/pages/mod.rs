@@ -10,10 +10,12 @@ pub mod engine;
 pub mod form;
 pub mod freeze;
 pub mod host_add;
+pub mod host_choice;
 pub mod hosts;
 pub mod jobs;
 pub mod names;
 pub mod outcome;
+pub mod paths;
 pub mod progress;
 pub mod recovery;
 pub mod repositories;
@@ -87,10 +89,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
 
 /// The restore wizard.
 fn restores(config: &mut web::ServiceConfig) {
-    use self::restore::{files, start, target};
+    use self::restore::{files, find, start, target};
     config
         .service(start::show)
         .service(start::begin)
+        .service(find::search)
+        .service(find::versions)
         .service(start::leave)
         .service(files::show)
         .service(files::tick)
@@ -102,7 +106,7 @@ fn restores(config: &mut web::ServiceConfig) {
 
 /// The tabs of one repository, and what is done there.
 fn repository(config: &mut web::ServiceConfig) {
-    use self::repository::{access, maintenance, operations, overview, retention, settings, snapshots};
+    use self::repository::{access, changes, maintenance, operations, overview, retention, settings, snapshots};
     config
         .service(overview::show)
         .service(overview::look_at_locks)
@@ -115,6 +119,8 @@ fn repository(config: &mut web::ServiceConfig) {
         .service(snapshots::list)
         .service(snapshots::pick)
         .service(snapshots::vouch)
+        .service(changes::show)
+        .service(changes::file)
         .service(operations::show)
         .service(operations::ask)
         .service(operations::confirm)
