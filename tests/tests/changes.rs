@@ -69,11 +69,19 @@ impl Bench {
         }
     }
 
+    /// Asks until the snapshots have been read.
     async fn download(&self, query: &str) -> (u16, String) {
         let path = format!("/api/v1/repositories/{}/changes/download?{query}", self.fleet.repository);
-        let request = self.fleet.control.request(Method::GET, &path, Some(&self.fleet.admin));
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        loop {
+            let request = self.fleet.control.request(Method::GET, &path, Some(&self.fleet.admin));
+            let answer = request.send().await.unwrap();
+            if answer.status() != 503 {
+                return (answer.status().as_u16(), answer.text().await.unwrap());
+            }
+            assert!(answer.headers().contains_key("retry-after"), "it says when to ask again");
+            let problem = answer.text().await.unwrap();
+            assert!(problem.contains("still_reading"), "{problem}");
+        }
     }
 
     async fn signed_in(&self, script: bool) -> Browser {

@@ -149,6 +149,8 @@ pub struct SnapshotRow {
     pub short: String,
     /// Its id.
     pub id: String,
+    /// The repository that holds it.
+    pub repository: String,
     /// When it was taken.
     pub at: Moment,
     /// What it covers.
@@ -173,6 +175,7 @@ impl SnapshotRow {
         Self {
             short: snapshot.id.chars().take(8).collect(),
             id: snapshot.id.clone(),
+            repository: snapshot.repository_id.to_string(),
             at: Moment::new(snapshot.time, now),
             paths: snapshot.paths.clone(),
             tags: snapshot.tags.clone(),
