@@ -124,7 +124,8 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::NoKeepRule
         | Refusal::RetentionFrozen(_)
         | Refusal::HostOffline(_)
-        | Refusal::LookFailed(_) => StatusCode::CONFLICT,
+        | Refusal::LookFailed(_)
+        | Refusal::LastAdmin => StatusCode::CONFLICT,
         Refusal::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
         Refusal::StillReading => StatusCode::SERVICE_UNAVAILABLE,
     }

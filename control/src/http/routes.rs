@@ -152,8 +152,14 @@ fn work(config: &mut ServiceConfig<'_>) {
         .service(api::jobs::get_job)
         .service(api::jobs::cancel_job)
         .service(api::jobs::watch_job)
+        .service(api::admin::list_users)
         .service(api::admin::create_user)
+        .service(api::admin::update_user)
+        .service(api::admin::sign_out_user)
+        .service(api::admin::delete_user)
+        .service(api::admin::list_api_tokens)
         .service(api::admin::create_api_token)
+        .service(api::admin::revoke_api_token)
         .service(api::admin::list_audit_events);
 }
 

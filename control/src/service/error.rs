@@ -61,6 +61,10 @@ pub enum Noun {
     Query,
     /// A restore.
     Restore,
+    /// A user.
+    User,
+    /// An API token.
+    ApiToken,
 }
 
 impl Noun {
@@ -76,6 +80,8 @@ impl Noun {
             Self::Snapshot => "snapshot",
             Self::Query => "query",
             Self::Restore => "restore",
+            Self::User => "user",
+            Self::ApiToken => "api_token",
         }
     }
 }
@@ -166,6 +172,8 @@ pub enum Refusal {
     LookFailed(Cause),
     /// The host reads the snapshots for the first time.
     StillReading,
+    /// Nobody would be left who may do everything.
+    LastAdmin,
 }
 
 impl Refusal {
@@ -221,6 +229,7 @@ impl Refusal {
             Self::NoAnswer => "no_answer",
             Self::LookFailed(_) => "look_failed",
             Self::StillReading => "still_reading",
+            Self::LastAdmin => "last_admin",
         }
     }
 
@@ -267,6 +276,7 @@ impl Refusal {
             Self::NoAnswer => "The host did not answer in time",
             Self::LookFailed(_) => "The host could not look",
             Self::StillReading => "The snapshots are still being read",
+            Self::LastAdmin => "An administrator has to be left",
         }
     }
 
@@ -331,6 +341,10 @@ impl Refusal {
             }
             Self::NoAnswer => "Try again in a moment.".into(),
             Self::LookFailed(cause) => cause.message.clone(),
+            Self::LastAdmin => {
+                "Nobody deletes themselves, and somebody must be able to sign in and do everything. Make another user an administrator first."
+                    .into()
+            }
             Self::StillReading => "The host reads them for the first time. Try again in a moment.".into(),
         }
     }

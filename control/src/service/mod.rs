@@ -34,6 +34,7 @@ pub mod snapshots;
 pub mod state;
 pub mod tokens;
 pub mod upkeep;
+pub mod user_admin;
 pub mod users;
 pub mod vault;
 

@@ -24,6 +24,7 @@ pub mod restore;
 pub mod schedule_form;
 pub mod schedules;
 pub mod session;
+pub mod settings;
 pub mod view;
 pub mod waits;
 pub mod when;
@@ -75,6 +76,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(repositories::blank)
             .service(repositories::add)
             .configure(repository)
+            .configure(settings_tabs)
             .configure(restores)
             .service(recovery::show)
             .service(recovery::make)
@@ -102,6 +104,20 @@ fn restores(config: &mut web::ServiceConfig) {
         .service(target::aim)
         .service(target::preview)
         .service(target::run);
+}
+
+/// Settings, tab by tab.
+fn settings_tabs(config: &mut web::ServiceConfig) {
+    use self::settings::{audit, tokens, users};
+    config
+        .service(users::list)
+        .service(users::add)
+        .service(users::show)
+        .service(users::change)
+        .service(tokens::list)
+        .service(tokens::add)
+        .service(tokens::revoke)
+        .service(audit::list);
 }
 
 /// The tabs of one repository, and what is done there.
