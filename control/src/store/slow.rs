@@ -16,6 +16,7 @@ pub(super) struct Watch {
 }
 
 impl Instrumentation for Watch {
+    #[allow(clippy::disallowed_methods)] // a figure that is logged
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
             InstrumentationEvent::StartQuery { .. } => self.began = Some(Instant::now()),

@@ -333,10 +333,10 @@ mod tests {
     #[test]
     fn where_most_changed_is_told_by_bytes() {
         let sums = ChangeSums { removed: 3, removed_bytes: 500, ..ChangeSums::default() };
-        let item = |path: &str, after, below| ChangeItem {
+        let item = |path: &str, after, below: Option<ChangeSums>| ChangeItem {
             path: path.into(),
             change: Some(ChangeKind::Added),
-            folder: below != None,
+            folder: below.is_some(),
             before: None,
             after,
             below,
