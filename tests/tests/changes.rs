@@ -6,12 +6,10 @@
 use reqwest::Method;
 use restic_manager_tests::agent::Agent;
 use restic_manager_tests::browser::Browser;
-use restic_manager_tests::control::program;
 use restic_manager_tests::fleet::Fleet;
 use serde_json::Value;
 use std::path::PathBuf;
 
-const LOGIN: &str = "correct horse battery";
 /// More than any page, and more than a job's outcome holds.
 const MANY: usize = 2_500;
 
@@ -85,18 +83,9 @@ impl Bench {
     }
 
     async fn signed_in(&self, script: bool) -> Browser {
-        let mut add = program();
-        add.args(["user", "add", "anna", "--role", "operator", "--data-dir"]).arg(self.fleet.control.dir.path());
-        assert!(add.env("RESTIC_MANAGER_PASSWORD", LOGIN).status().unwrap().success());
         let browser = Browser::start(script).await;
-        browser
-            .page
-            .goto(&format!("{}/repositories/{}/snapshots", self.fleet.control.url, self.fleet.repository))
-            .await
-            .unwrap();
-        browser.fill("name", "anna").await;
-        browser.fill("password", LOGIN).await;
-        browser.press("Sign in").await;
+        let path = format!("/repositories/{}/snapshots", self.fleet.repository);
+        browser.sign_in_as(&self.fleet.control, ("anna", "operator"), &path).await;
         browser
     }
 }

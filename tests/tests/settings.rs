@@ -4,17 +4,8 @@
 
 use reqwest::Method;
 use restic_manager_tests::browser::Browser;
-use restic_manager_tests::control::{ControlPlane, program};
+use restic_manager_tests::control::ControlPlane;
 use serde_json::json;
-
-const LOGIN: &str = "correct horse battery";
-
-async fn sign_in(control: &ControlPlane, browser: &Browser, name: &str, password: &str, path: &str) {
-    browser.page.goto(&format!("{}{path}", control.url)).await.unwrap();
-    browser.fill("name", name).await;
-    browser.fill("password", password).await;
-    browser.press("Sign in").await;
-}
 
 async fn choose(browser: &Browser, role: &str) {
     browser.wait(&format!("input[name=role][value={role}]")).await.click().await.unwrap();
@@ -23,11 +14,8 @@ async fn choose(browser: &Browser, role: &str) {
 #[tokio::test]
 async fn people_and_scripts_are_let_in_and_shut_out() {
     let control = ControlPlane::start();
-    let mut add = program();
-    add.args(["user", "add", "anna", "--role", "admin", "--data-dir"]).arg(control.dir.path());
-    assert!(add.env("RESTIC_MANAGER_PASSWORD", LOGIN).status().unwrap().success());
     let (anna, ben) = (Browser::start(false).await, Browser::start(false).await);
-    sign_in(&control, &anna, "anna", LOGIN, "/settings/users").await;
+    anna.sign_in_as(&control, ("anna", "admin"), "/settings/users").await;
     anna.fill("name", "ben").await;
     anna.fill("password", "short").await;
     choose(&anna, "operator").await;
@@ -36,7 +24,7 @@ async fn people_and_scripts_are_let_in_and_shut_out() {
     anna.fill("password", "paper staple river").await;
     anna.press("Add user").await;
     anna.sees("User added").await;
-    sign_in(&control, &ben, "ben", "paper staple river", "/settings/users").await;
+    ben.sign_in(&control, ("ben", "paper staple river"), "/settings/users").await;
     ben.sees("Your role does not allow this").await;
 
     // Shut out: signed out at once.

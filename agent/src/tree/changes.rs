@@ -3,14 +3,14 @@
 //!
 //! A row of blocks of records, then a table of where the blocks are, then a line that says where the table is, as a tree's file has it.
 
-use super::format::{Parts, TRAILER, put, put_text, read_block, write_block};
+use super::format::{Parts, open, put, put_text, read_block, write_block};
 use super::glob::Pattern;
 use super::{Tree, TreeError};
 use restic_manager_shared::restic::diff::{self, Said};
 use restic_manager_shared::wire::changes::{ChangeItem, ChangeKind, ChangeSums};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -184,16 +184,7 @@ impl Changes {
     /// # Errors
     /// [`TreeError::Damaged`] if it is not finished.
     pub fn open(path: &Path) -> Result<Self, TreeError> {
-        let mut file = File::open(path)?;
-        let end = file.metadata()?.len().checked_sub(TRAILER).ok_or(TreeError::Damaged)?;
-        file.seek(SeekFrom::Start(end))?;
-        let (mut at, mut magic) = ([0; 8], [0; 8]);
-        file.read_exact(&mut at)?;
-        file.read_exact(&mut magic)?;
-        if &magic != MAGIC {
-            return Err(TreeError::Damaged);
-        }
-        let payload = read_block(&mut file, u64::from_le_bytes(at))?;
+        let (file, payload) = open(path, MAGIC)?;
         let mut parts = Parts(&payload);
         let mut blocks = Vec::new();
         for _ in 0..parts.number()? {
