@@ -6,6 +6,7 @@ pub mod agents;
 pub mod alerts;
 pub mod audit;
 pub mod doctor;
+pub mod drills;
 pub mod enrollment;
 pub mod error;
 pub mod exports;

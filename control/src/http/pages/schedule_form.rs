@@ -1,6 +1,7 @@
 //! The schedule form: what it sends, and what that asks for.
 
 use super::form::{FormErrors, chosen, commas, lines, number, typed};
+use crate::domain::drill::DrillWish;
 use crate::domain::schedule::{Retention, Schedule, ScheduleInput};
 use restic_manager_shared::wire::state::{BackupOptions, Compression, Firing, Overlap, StdinSource};
 use serde::{Deserialize, Serialize};
@@ -165,6 +166,7 @@ impl ScheduleForm {
             repository_id: chosen(&self.repository, "repository", wrong),
             options: self.backup_options(old.map(|o| o.options.clone()).unwrap_or_default(), wrong),
             firing: self.fires(wrong),
+            drill: DrillWish::AsItIs,
         }
     }
 
