@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod drills;
 pub mod enrollment;
 pub mod files;
 pub mod hosts;
