@@ -4,6 +4,7 @@
 mod changes;
 
 use crate::app::Agent;
+use crate::finds::Wanted;
 use crate::perform::reading::{self, Reading};
 use crate::restic::argv::Operation;
 use crate::restic::gather::Gathered;
@@ -28,8 +29,8 @@ use tokio::time::timeout;
 
 /// So long a question waits for an index before it is told how far that is: a small one is there by then.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// Looking for versions of a file takes no longer.
-const LONGEST_FIND: Duration = Duration::from_secs(45);
+/// Looking for versions of a file takes no longer. Nobody waits so long for one answer: it goes on while they ask again.
+const LONGEST_FIND: Duration = Duration::from_secs(600);
 
 /// The questions that are not answered yet.
 #[derive(Debug, Default)]
@@ -312,8 +313,14 @@ async fn versions(agent: &Arc<Agent>, query: &Query, snapshots: &[String], path:
         let node = read(agent, &key, move || tree.entry(&wanted)).await?;
         found.extend(node.map(|n| n.entry(&parent, Some(snapshot))));
     }
-    if !unread.is_empty() {
-        found.extend(ask_restic(agent, query, &unread, &path).await?.into_iter().filter(|e| e.path == path));
+    if let Some(first) = unread.first().cloned() {
+        let snapshots_left = u32::try_from(unread.len()).unwrap_or(u32::MAX);
+        let left: HashSet<String> = unread.iter().cloned().collect();
+        let Some(entries) = find(agent, query, unread, &path).await? else {
+            return Ok(QueryAnswer::Indexing(Indexing { snapshots_left, ..indexing(&first, 0) }));
+        };
+        let is_asked = |e: &&Entry| e.path == path && e.snapshot.as_ref().is_some_and(|id| left.contains(id));
+        found.extend(entries.iter().filter(is_asked).cloned());
     }
     let place = |e: &Entry| e.snapshot.as_ref().and_then(|id| snapshots.iter().position(|s| s == id));
     found.sort_by_key(place);
@@ -323,9 +330,22 @@ async fn versions(agent: &Arc<Agent>, query: &Query, snapshots: &[String], path:
     Ok(QueryAnswer::Ready(QueryPage { entries, next: None, total }))
 }
 
-async fn ask_restic(agent: &Agent, query: &Query, snapshots: &[String], path: &str) -> Result<Vec<Entry>, Cause> {
-    let offer = as_offer(query, "");
-    let reading = Reading::open(agent, &offer).await.map_err(cause)?;
+/// What restic finds of a path; none if it still looks.
+async fn find(
+    agent: &Arc<Agent>,
+    query: &Query,
+    snapshots: Vec<String>,
+    path: &str,
+) -> Result<Option<Arc<Vec<Entry>>>, Cause> {
+    let (repository, url) = (query.repository_id, query.repository_url.clone());
+    let wanted = Wanted { repository, url, path: path.to_owned(), snapshots };
+    let (looks, offer) = (Arc::clone(agent), as_offer(query, ""));
+    let begin = |wanted: Wanted| async move { ask_restic(&looks, &offer, &wanted.snapshots, &wanted.path).await };
+    agent.finds.look(wanted, PATIENCE, begin).await
+}
+
+async fn ask_restic(agent: &Agent, offer: &Offer, snapshots: &[String], path: &str) -> Result<Vec<Entry>, Cause> {
+    let reading = Reading::open(agent, offer).await.map_err(cause)?;
     let pattern = pattern::word(path);
     let find = Operation::Find { pattern: &pattern, snapshots, ignore_case: false };
     let enough = async {

@@ -8,6 +8,7 @@ mod common;
 
 use common::AgentUnderTest;
 use common::control::Control;
+use common::gate::Gate;
 use common::tools::{RestServer, Restic, all_restics, restic, source};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::wire::changes::{ChangeKind, ChangesAsk, ChangesPage};
@@ -302,4 +303,29 @@ fn the_hosts_policy_has_the_last_word_on_looking_too() {
     std::fs::write(&policy, "operations = [\"ls\"]\n").expect("writes");
     bench.page(&ask);
     assert_eq!(bench.refused(&QueryAsk::Unknown), CauseCode::Unknown, "a question from the future is answered");
+}
+
+#[test]
+fn versions_that_take_long_are_looked_for_once_however_often_somebody_asks() {
+    let bench = Bench::new(&restic());
+    let snapshot = bench.backs_up();
+    let gate = Gate::before(bench.server.port());
+    let url = bench.server.url("r").replace(&bench.server.port().to_string(), &gate.port().to_string());
+    let repository = bench.control.repository(&url, true, &bench.server.secrets());
+    let path = text(&bench.files.path().join("file 0"));
+    let ask = QueryAsk::Versions { snapshots: vec![snapshot.clone()], path: path.clone() };
+    gate.close_after(0);
+    for _ in 0..2 {
+        let answer = bench.control.ask(repository, ask.clone());
+        let QueryAnswer::Indexing(so_far) = answer else { panic!("not looking: {answer:?}") };
+        assert_eq!((so_far.snapshot.as_str(), so_far.snapshots_left), (snapshot.as_str(), 1));
+    }
+    gate.open();
+    let QueryAnswer::Ready(page) = bench.control.asks(repository, &ask) else { panic!("no page") };
+    assert_eq!(page.entries.iter().map(|e| e.path.as_str()).collect::<Vec<_>>(), [path.as_str()]);
+    // What was found once stands: the storage is not asked again.
+    gate.close_after(0);
+    let QueryAnswer::Ready(again) = bench.control.ask(repository, ask) else { panic!("no page") };
+    assert_eq!(again, page);
+    gate.open();
 }

@@ -31,6 +31,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
         (name = "jobs", description = "One run of one operation on one host"),
         (name = "snapshots", description = "What is in the repositories, as metadata"),
         (name = "repositories", description = "Where backups go"),
+        (name = "drills", description = "What was proven restorable, when and how"),
         (name = "alerts", description = "Conditions that somebody should know of"),
         (name = "administration", description = "Users, tokens, the audit log"),
         (name = "agent", description = "What agents say and hear"),
@@ -146,6 +147,10 @@ fn work(config: &mut ServiceConfig<'_>) {
     config
         .service(api::alerts::list_alerts)
         .service(api::alerts::acknowledge_alert)
+        .service(api::drills::list_drills)
+        .service(api::drills::download_drills)
+        .service(api::drills::get_host_drills)
+        .service(api::drills::list_drilled_files)
         .service(api::jobs::list_jobs)
         .service(api::jobs::request_job)
         .service(api::jobs::list_operations)

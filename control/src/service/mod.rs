@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod audit;
 pub mod changes;
 pub mod doctor;
+pub mod drills;
 pub mod enrollment;
 pub mod error;
 pub mod exports;

@@ -8,6 +8,7 @@ mod conn;
 pub mod credentials;
 pub mod db;
 pub mod doctor;
+pub mod drills;
 pub mod enrollment;
 pub mod fires;
 pub mod hosts;

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 /// The tables that are carried, so that no row comes before one that it refers to.
-pub const TABLES: [&str; 19] = [
+pub const TABLES: [&str; 22] = [
     "settings",
     "users",
     "api_tokens",
@@ -27,6 +27,9 @@ pub const TABLES: [&str; 19] = [
     "repository_locks",
     "repository_chores",
     "restores",
+    "drill_states",
+    "drills",
+    "drilled_files",
     "alerts",
     "audit_events",
 ];

@@ -9,7 +9,7 @@ use super::words::Moment;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{Services, hosts, jobs, snapshots};
+use crate::service::{Services, drills, hosts, jobs, snapshots};
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
@@ -65,6 +65,8 @@ pub struct HostLine {
     pub host: HostRow,
     /// Its newest job.
     pub last: Option<JobRow>,
+    /// When backups of it were last proven restorable.
+    pub proven: Option<Moment>,
     /// The same press of Run now twice is one job.
     pub key: String,
 }
@@ -95,6 +97,8 @@ pub struct HostPage {
     pub jobs: Vec<JobRow>,
     /// Its newest snapshot.
     pub newest: Option<SnapshotRow>,
+    /// When backups of it were last proven restorable.
+    pub proven: Option<Moment>,
 }
 
 impl Page for HostPage {
@@ -210,12 +214,14 @@ pub async fn lines(
 ) -> Result<Vec<HostLine>, ApiError> {
     let mut names = Names::default();
     let mut lines = Vec::with_capacity(hosts.len());
+    let proven = drills::proven(s, hosts.iter().map(|h| h.id).collect()).await?;
     for host in hosts {
         names.know(host);
         let newest = newest(s, host.id).await?;
         let key = press_key(newest.as_ref());
         let last = names.rows(s, newest.as_slice(), now).await?.pop();
-        lines.push(HostLine { host: HostRow::new(host, now), last, key });
+        let proven = proven.get(&host.id).map(|at| Moment::new(*at, now));
+        lines.push(HostLine { host: HostRow::new(host, now), last, proven, key });
     }
     Ok(lines)
 }
@@ -246,6 +252,7 @@ async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPag
         schedules: schedule_rows(s, id, head.host.timezone.as_deref(), now).await?,
         jobs: Names::default().rows(s, &recent.items, now).await?,
         newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
+        proven: drills::proven(s, vec![id]).await?.get(&id).map(|at| Moment::new(*at, now)),
         head,
     })
 }

@@ -6,6 +6,7 @@ pub mod cause;
 pub mod chart;
 pub mod dashboard;
 pub mod door;
+pub mod drills;
 pub mod engine;
 pub mod form;
 pub mod freeze;
@@ -84,6 +85,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(freeze::stop)
             .service(freeze::ask_thaw)
             .service(freeze::thaw)
+            .service(drills::list)
             .service(alerts::list)
             .service(alerts::acknowledge),
     );
