@@ -105,8 +105,8 @@ async fn a_script_reads_every_change() {
     let (status, csv) = bench.download(&format!("from={first}&to={last}&kind=added")).await;
     assert_eq!(status, 200, "{csv}");
     let mut lines = csv.lines();
-    assert_eq!(lines.next(), Some("change,path,type,bytes_before,bytes_after"));
-    let paths: Vec<&str> = lines.filter(|l| l.ends_with(",file,,1")).collect();
+    assert_eq!(lines.next(), Some("\"change\",\"path\",\"type\",\"bytes_before\",\"bytes_after\""));
+    let paths: Vec<&str> = lines.filter(|l| l.ends_with(",\"file\",\"\",\"1\"")).collect();
     assert_eq!(paths.len(), MANY, "each of them");
     let (_, json) = bench.download(&format!("from={first}&to={last}&under={under}&format=json")).await;
     let all: Vec<Value> = serde_json::from_str(&json).unwrap();

@@ -1,11 +1,11 @@
 //! What differs between two snapshots, over the API: page by page, or all of it as a file.
 
 use super::Errors;
+use crate::http::csv::{Csv, KIND, attachment};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::changes::{self, Asked, Pair, Told};
 use crate::service::{ActError, Refusal, Services};
-use actix_web::http::header::{ContentDisposition, DispositionParam, DispositionType};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, get, web};
 use futures_util::stream::try_unfold;
@@ -172,7 +172,7 @@ pub async fn download(
     let Told::Page(first) = told else { return Err(Refusal::StillReading.into()) };
     let short = |id: &str| id.chars().take(8).collect::<String>();
     let (kind, end) = match query.format {
-        FileFormat::Csv => ("text/csv; charset=utf-8", "csv"),
+        FileFormat::Csv => (KIND, "csv"),
         FileFormat::Json => ("application/json", "json"),
     };
     let name = format!("changes-{}-{}.{end}", short(&pair.older.id), short(&pair.newer.id));
@@ -182,13 +182,7 @@ pub async fn download(
         let (text, next) = download.piece(page).await.map_err(ApiError::from)?;
         Ok(Some((Bytes::from(text), (download, next))))
     });
-    Ok(HttpResponse::Ok()
-        .content_type(kind)
-        .insert_header(ContentDisposition {
-            disposition: DispositionType::Attachment,
-            parameters: vec![DispositionParam::Filename(name)],
-        })
-        .streaming(stream))
+    Ok(attachment(kind, &name).streaming(stream))
 }
 
 /// A download under way.
@@ -207,10 +201,11 @@ impl Download {
         let first = !std::mem::replace(&mut self.begun, true);
         let last = page.next.is_none();
         let text = match self.format {
-            FileFormat::Csv => csv(&page.items, first),
-            FileFormat::Json => json(&page.items, first, last),
+            FileFormat::Csv => table(&page.items, first).text()?,
+            FileFormat::Json => {
+                json(&page.items, first, last).ok_or(ActError::Internal("changes cannot be written as JSON"))?
+            }
         };
-        let text = text.ok_or(ActError::Internal("changes cannot be written"))?;
         if last {
             return Ok((text, None));
         }
@@ -222,18 +217,16 @@ impl Download {
     }
 }
 
-fn csv(items: &[ChangeItem], first: bool) -> Option<Vec<u8>> {
-    let mut out = csv::Writer::from_writer(Vec::new());
-    if first {
-        out.write_record(["change", "path", "type", "bytes_before", "bytes_after"]).ok()?;
-    }
+fn table(items: &[ChangeItem], first: bool) -> Csv {
+    let head = ["change", "path", "type", "bytes_before", "bytes_after"];
+    let mut csv = if first { Csv::new(&head) } else { Csv::continued() };
     let size = |size: Option<u64>| size.map_or_else(String::new, |n| n.to_string());
     for item in items {
-        let change = item.change.map_or("", ChangeKind::as_str);
-        let kind = if item.folder { "folder" } else { "file" };
-        out.write_record([change, &item.path, kind, &size(item.before), &size(item.after)]).ok()?;
+        let change = item.change.map_or("", ChangeKind::as_str).to_owned();
+        let kind = if item.folder { "folder" } else { "file" }.to_owned();
+        csv.line([change, item.path.clone(), kind, size(item.before), size(item.after)]);
     }
-    out.into_inner().ok()
+    csv
 }
 
 fn json(items: &[ChangeItem], first: bool, last: bool) -> Option<Vec<u8>> {
@@ -261,14 +254,16 @@ mod tests {
         let pages = [vec![item("/a,\"b\"\n", ChangeKind::Added)], vec![], vec![item("/c", ChangeKind::Changed)]];
         let (mut as_csv, mut as_json) = (Vec::new(), Vec::new());
         for (n, page) in pages.iter().enumerate() {
-            as_csv.extend(csv(page, n == 0).expect("writes"));
+            as_csv.extend(table(page, n == 0).text().expect("writes"));
             as_json.extend(json(page, n == 0, n == 2).expect("writes"));
         }
         let text = String::from_utf8(as_csv).expect("text");
-        assert_eq!(
-            text,
-            "change,path,type,bytes_before,bytes_after\nadded,\"/a,\"\"b\"\"\n\",file,,7\nchanged,/c,file,,7\n"
-        );
+        let want = [
+            "\"change\",\"path\",\"type\",\"bytes_before\",\"bytes_after\"\r\n",
+            "\"added\",\"/a,\"\"b\"\"\n\",\"file\",\"\",\"7\"\r\n",
+            "\"changed\",\"/c\",\"file\",\"\",\"7\"\r\n",
+        ];
+        assert_eq!(text, want.concat());
         let read: Vec<ChangeItem> = serde_json::from_slice(&as_json).expect("one array");
         assert_eq!(read, pages.concat());
         assert_eq!(json(&[], true, true).expect("writes"), b"[\n]\n");

@@ -2,7 +2,7 @@
 
 use super::Errors;
 use crate::domain::drill::{Drill, DrillStanding, DrilledEvidence};
-use crate::http::csv::Csv;
+use crate::http::csv::{Csv, KIND, attachment};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::params::Paging;
 use crate::http::problem::ApiError;
@@ -121,7 +121,8 @@ pub async fn download_drills(
     }
     let filter = Filter { host: host_id, schedule: schedule_id, since, until };
     let page = drills::list(&s, filter.clone(), cursor, limit.into()).await?;
-    let mut answer = csv(&s, &page.items).await?.download("drills.csv");
+    let text = csv(&s, &page.items).await?.text()?;
+    let mut answer = attachment(KIND, "drills.csv").body(text);
     if let Some(next) = page.next {
         let link = format!("</api/v1/drills.csv?{}&cursor={next}>; rel=\"next\"", narrowed(&filter, limit));
         let value = header::HeaderValue::from_str(&link).map_err(|_| ActError::Internal("a link that is no header"))?;
