@@ -86,6 +86,8 @@ impl Noun {
     }
 }
 
+const DUPLICATE: &str = "A cloned machine, or an agent started twice: each needs its own state folder and enrolment.";
+const UNKNOWN: &str = "It was removed here, or enrolled with another server. Enrol it again with a new token.";
 const APPEND_ONLY: &str = "On it this would half-succeed and leave litter. Give the repository a maintenance host with a full \
     credential, or name a host that has one.";
 const LAST_ADMIN: &str = "Nobody deletes themselves, and somebody must be able to sign in and do everything. Make another user an \
@@ -307,13 +309,9 @@ impl Refusal {
             }
             Self::BadProof => "The request was altered on its way, or the agent is not genuine.".into(),
             Self::AgentTooOld => "Install the agent version that this server offers.".into(),
-            Self::AgentUnknown => {
-                "It was removed here, or enrolled with another server. Enrol it again with a new token.".into()
-            }
+            Self::AgentUnknown => UNKNOWN.into(),
             Self::ClockSkew(now) => format!("The server's time is {now}."),
-            Self::DuplicateAgent => {
-                "A cloned machine, or an agent started twice: each needs its own state folder and enrolment.".into()
-            }
+            Self::DuplicateAgent => DUPLICATE.into(),
             Self::NameTaken(what) => format!("Another {what} is called that. Choose another name."),
             Self::PickSchedule(why) => format!("{why} Open the host's Schedules tab and press Run now on one of them."),
             Self::ScheduleDisabled => "Enable it first.".into(),
