@@ -14,6 +14,8 @@ pub mod hosts;
 mod job_steps;
 pub mod jobs;
 pub mod migrate;
+pub mod past;
+pub mod protection;
 pub mod recovery;
 pub mod relay;
 pub mod repositories;
