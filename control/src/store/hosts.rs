@@ -108,7 +108,7 @@ pub struct Seen {
     pub hooks: Option<Vec<String>>,
 }
 
-const fn os_text(os: Os) -> &'static str {
+pub(super) const fn os_text(os: Os) -> &'static str {
     match os {
         Os::Linux => "linux",
         Os::Windows => "windows",
@@ -125,7 +125,7 @@ fn os_of(text: &str) -> StoreResult<Os> {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = hosts)]
-struct Row {
+pub(super) struct Row {
     id: String,
     name: String,
     lifecycle: String,

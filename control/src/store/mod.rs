@@ -10,6 +10,7 @@ pub mod db;
 pub mod doctor;
 pub mod enrollment;
 pub mod fires;
+pub mod host_search;
 pub mod hosts;
 mod job_steps;
 pub mod jobs;
