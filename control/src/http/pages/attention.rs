@@ -2,14 +2,16 @@
 //! protected come grouped by what their newest run said.
 
 use super::alerts::alert_rows;
-use super::hosts::newest;
 use super::names::Names;
 use super::view::Link;
 use crate::domain::fleet::{Host, HostState};
+use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::protection::Protection;
 use crate::http::problem::ApiError;
+use crate::service::jobs::list as list_jobs;
 use crate::service::{Services, hosts};
 use crate::store::host_search::{Filter, Order};
+use crate::store::jobs;
 use restic_manager_shared::id::{JobId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::CauseCode;
@@ -37,6 +39,15 @@ pub struct Item {
     pub about: Vec<Link>,
     /// What there is to do, the first of it first.
     pub acts: Vec<Link>,
+}
+
+const LOCK: &str = "lock";
+
+impl Item {
+    /// Whether it leads there.
+    fn is_about(&self, href: Option<&str>) -> bool {
+        self.acts.iter().any(|act| Some(act.href.as_str()) == href)
+    }
 }
 
 /// A cause that hosts have in common.
@@ -71,11 +82,22 @@ const fn words(code: Option<CauseCode>) -> &'static str {
     }
 }
 
+/// The newest backup of a host that failed.
+async fn newest_failed(s: &Services, host: &Host) -> Result<Option<Job>, ApiError> {
+    let filter = jobs::Filter {
+        host: Some(host.id),
+        kinds: vec![JobKind::Backup],
+        states: vec![JobState::Failed, JobState::Lost],
+        ..jobs::Filter::default()
+    };
+    Ok(list_jobs(s, filter, None, 1).await?.items.pop())
+}
+
 async fn failing(s: &Services, names: &mut Names) -> Result<Vec<Item>, ApiError> {
     let mut causes: Vec<(Cause, Vec<Host>, JobId)> = vec![];
     let filter = Filter { states: vec![Protection::Failing], ..Filter::default() };
     for host in hosts::search(s, filter, Order::Name(None), LOOKED_AT).await?.0.items {
-        let Some(job) = newest(s, host.id).await? else { continue };
+        let Some(job) = newest_failed(s, &host).await? else { continue };
         let code = job.result.as_ref().and_then(|r| r.cause.as_ref()).map(|c| c.code);
         let cause = Cause { code, repository: job.repository_id };
         match causes.iter_mut().find(|(known, ..)| *known == cause) {
@@ -96,7 +118,7 @@ async fn failing(s: &Services, names: &mut Names) -> Result<Vec<Item>, ApiError>
         acts.push(Link { href: format!("/jobs/{job}"), text: "Why".into() });
         let n = i64::try_from(hosts.len()).unwrap_or(0);
         items.push(Item {
-            icon: if cause.code == Some(CauseCode::RepositoryLocked) { "lock" } else { "bad" },
+            icon: if cause.code == Some(CauseCode::RepositoryLocked) { LOCK } else { "bad" },
             class: "bad",
             what: format!("{name} {}", words(cause.code)),
             why: format!("{n} host{} cannot back up there, and the newest backups are too old:", plural(n)),
@@ -158,6 +180,10 @@ pub async fn items(s: &Services, names: &mut Names, now: Timestamp) -> Result<Ve
         items.extend(silent(s, state, now).await?);
     }
     for alert in alert_rows(s, names, now).await? {
+        // The lock is why hosts fail: they are one item.
+        if alert.icon == LOCK && items.iter().any(|i| i.icon == LOCK && i.is_about(alert.href.as_deref())) {
+            continue;
+        }
         let acts = alert.href.map(|href| Link { href, text: "Open".into() });
         items.push(Item {
             icon: alert.icon,

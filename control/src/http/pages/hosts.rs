@@ -205,7 +205,7 @@ impl SnapshotRow {
 }
 
 /// The newest job of a host.
-pub(super) async fn newest(s: &Services, id: HostId) -> Result<Option<crate::domain::job::Job>, ApiError> {
+async fn newest(s: &Services, id: HostId) -> Result<Option<crate::domain::job::Job>, ApiError> {
     let filter = Filter { host: Some(id), ..Filter::default() };
     Ok(jobs::list(s, filter, None, 1).await?.items.pop())
 }
