@@ -46,9 +46,9 @@ async fn a_host_is_protected_once_it_was_backed_up_and_as_long_as_something_is_p
 
     let schedules = server.get(&admin, &format!("/api/v1/hosts/{}/schedules", agent.host)).await;
     let (id, repository) = (schedules["items"][0]["id"].as_str().unwrap(), &schedules["items"][0]["repository_id"]);
-    let change = |enabled: bool| {
+    let change = async |enabled: bool| {
         let body = json!({"name": "initial", "paths": ["/etc"], "manual": true, "enabled": enabled, "repository_id": repository});
-        server.call(&admin, reqwest::Method::PUT, &format!("/api/v1/schedules/{id}"), body)
+        server.call(&admin, reqwest::Method::PUT, &format!("/api/v1/schedules/{id}"), body).await
     };
     assert_eq!(change(false).await.0, 200);
     assert_eq!(protection(&server, &admin, &agent).await["state"], "unplanned");
