@@ -3,6 +3,7 @@
 use crate::client::{Client, ClientError, setup};
 use crate::config::{Config, Inherited};
 use crate::desired::Desired;
+use crate::finds::Finds;
 use crate::fires::Fires;
 use crate::identity::Identity;
 use crate::journal::{Journal, JournalError};
@@ -71,6 +72,8 @@ pub struct Agent {
     pub trees: Trees,
     /// Questions that are not answered yet.
     pub queries: Queries,
+    /// Files that restic looks for.
+    pub finds: Finds,
     /// Where restores write now.
     pub places: Places,
     /// Told when the control plane answers after it was away: those who wait try at once.
@@ -109,6 +112,7 @@ impl Agent {
             places: Places::default(),
             trees: Trees::open(dir.file("trees"))?,
             queries: Queries::default(),
+            finds: Finds::default(),
             contact: Notify::new(),
             instance: InstanceId::new(),
             status: Mutex::default(),

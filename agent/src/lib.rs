@@ -13,6 +13,7 @@ pub mod desired;
 pub mod due;
 pub mod enroll;
 pub mod facts;
+pub mod finds;
 pub mod fires;
 pub mod hooks;
 pub mod identity;

@@ -175,7 +175,7 @@ impl<'a> Work<'a> {
     async fn reach(&self, repository: &Repository) -> Result<bool, Verdict> {
         let around = &self.around;
         if let Some((spec, secrets)) = &repository.source {
-            match preflight::ask(&spec.url, secrets, around).await {
+            match preflight::ask(&spec.url, secrets, around, &repository.vars).await {
                 Answer::Hopeless(code, why) => return Err(Verdict::failed(code, format!("the source: {why}"))),
                 Answer::Missing => {
                     return Err(Verdict::failed(CauseCode::RepositoryMissing, "the source: there is no repository"));
@@ -183,7 +183,7 @@ impl<'a> Work<'a> {
                 Answer::Ready | Answer::Unknown => {}
             }
         }
-        match preflight::ask(&repository.spec.url, &repository.secrets, around).await {
+        match preflight::ask(&repository.spec.url, &repository.secrets, around, &repository.vars).await {
             Answer::Hopeless(code, why) => Err(Verdict::failed(code, why)),
             Answer::Missing => Ok(false),
             Answer::Ready | Answer::Unknown => Ok(true),

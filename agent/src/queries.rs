@@ -1,14 +1,17 @@
 //! Queries: questions about snapshots that people wait for, answered beside the jobs. What is asked twice is answered once; what takes
 //! long is answered with how far it is.
 
+mod changes;
+
 use crate::app::Agent;
+use crate::finds::Wanted;
 use crate::perform::reading::{self, Reading};
 use crate::restic::argv::Operation;
 use crate::restic::gather::Gathered;
 use crate::restic::judge::Verdict;
 use crate::restic::pattern;
 use crate::restic::process::StopReason;
-use crate::tree::cache::{Key, Making};
+use crate::tree::cache::{Kept, Key, Making};
 use crate::tree::glob::Pattern;
 use crate::tree::make::{self, Look};
 use crate::tree::{Node, Tree, TreeError};
@@ -26,8 +29,8 @@ use tokio::time::timeout;
 
 /// So long a question waits for an index before it is told how far that is: a small one is there by then.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// Looking for versions of a file takes no longer.
-const LONGEST_FIND: Duration = Duration::from_secs(45);
+/// Looking for versions of a file takes no longer. Nobody waits so long for one answer: it goes on while they ask again.
+const LONGEST_FIND: Duration = Duration::from_secs(600);
 
 /// The questions that are not answered yet.
 #[derive(Debug, Default)]
@@ -91,6 +94,7 @@ async fn answer(agent: &Arc<Agent>, query: &Query) -> Result<QueryAnswer, Cause>
     let snapshots = match &query.ask {
         QueryAsk::Folder { snapshot, .. } => std::slice::from_ref(snapshot),
         QueryAsk::Search { snapshots, .. } | QueryAsk::Versions { snapshots, .. } => snapshots,
+        QueryAsk::Changes(ask) => &[ask.from.clone(), ask.to.clone()],
         QueryAsk::Unknown => {
             return Err(refused(CauseCode::Unknown, "the agent on this host is too old for the question"));
         }
@@ -107,21 +111,22 @@ async fn answer(agent: &Arc<Agent>, query: &Query) -> Result<QueryAnswer, Cause>
             search.run(agent, query, snapshots, after.as_deref()).await
         }
         QueryAsk::Versions { path, .. } => versions(agent, query, snapshots, path).await,
+        QueryAsk::Changes(ask) => changes::answer(agent, query, ask).await,
         QueryAsk::Unknown => Err(refused(CauseCode::Unknown, "the agent on this host is too old for the question")),
     }
 }
 
-/// A tree, or how far it is.
-enum Ready {
-    Tree(Tree),
+/// What is asked for, or how far it is.
+enum Ready<T> {
+    There(T),
     Not(Indexing),
 }
 
-async fn ready(agent: &Arc<Agent>, query: &Query, snapshot: &str) -> Result<Ready, Cause> {
-    let key = Key { repository: query.repository_id, snapshot: snapshot.to_owned() };
+async fn ready<T: Kept>(agent: &Arc<Agent>, query: &Query, key: &Key) -> Result<Ready<T>, Cause> {
+    let snapshot = &key.snapshot;
     let offer = as_offer(query, snapshot);
-    let work = match make::look(agent, &key, &offer) {
-        Look::There(tree) => return Ok(Ready::Tree(tree)),
+    let work = match make::look(agent, key, &offer) {
+        Look::There(kept) => return Ok(Ready::There(kept)),
         Look::Making(work) => work,
     };
     let mut state = work.watch();
@@ -131,13 +136,13 @@ async fn ready(agent: &Arc<Agent>, query: &Query, snapshot: &str) -> Result<Read
         Ok(Err(_)) | Err(_) => Making::On,
     };
     match ended {
-        Making::Done => match make::look(agent, &key, &offer) {
-            Look::There(tree) => Ok(Ready::Tree(tree)),
+        Making::Done => match make::look(agent, key, &offer) {
+            Look::There(kept) => Ok(Ready::There(kept)),
             Look::Making(work) => Ok(Ready::Not(indexing(snapshot, work.so_far()))),
         },
         Making::On => Ok(Ready::Not(indexing(snapshot, work.so_far()))),
         Making::Failed(cause) => {
-            agent.trees.forget_work(&key);
+            agent.trees.forget_work(key);
             Err(cause)
         }
     }
@@ -150,8 +155,7 @@ fn indexing(snapshot: &str, entries: u64) -> Indexing {
 /// Reads a tree where it may take its time. A tree that turns out damaged is forgotten, and made anew for who asks again.
 async fn read<T: Send + 'static>(
     agent: &Arc<Agent>,
-    query: &Query,
-    snapshot: &str,
+    key: &Key,
     act: impl FnOnce() -> Result<T, TreeError> + Send + 'static,
 ) -> Result<T, Cause> {
     let read = tokio::task::spawn_blocking(act).await;
@@ -159,7 +163,7 @@ async fn read<T: Send + 'static>(
         Ok(Ok(read)) => Ok(read),
         Ok(Err(e)) => {
             if matches!(e, TreeError::Damaged) {
-                agent.trees.remove(&Key { repository: query.repository_id, snapshot: snapshot.to_owned() });
+                agent.trees.remove(key);
             }
             Err(refused(CauseCode::AgentDisk, format!("{e}; ask again")))
         }
@@ -205,13 +209,14 @@ async fn folder(
     after: Option<&str>,
     limit: u32,
 ) -> Result<QueryAnswer, Cause> {
-    let tree = match ready(agent, query, snapshot).await? {
-        Ready::Tree(tree) => tree,
+    let key = Key::tree(query.repository_id, snapshot);
+    let tree: Tree = match ready(agent, query, &key).await? {
+        Ready::There(tree) => tree,
         Ready::Not(indexing) => return Ok(QueryAnswer::Indexing(indexing)),
     };
     let from: u64 = after.map_or(Ok(0), str::parse).map_err(|_| bad_cursor())?;
     let folder = path.trim_end_matches('/').to_owned();
-    let listed = read(agent, query, snapshot, move || {
+    let listed = read(agent, &key, move || {
         let mut page = Page::new(limit);
         let found = tree.list(&folder, from, |node: &Node| page.take(&format!("{folder}/{}", node.name)))?;
         Ok(found.map(|(nodes, total)| {
@@ -249,8 +254,9 @@ impl Search<'_> {
         let mut page = Page::new(self.limit);
         let mut entries: Vec<Entry> = Vec::new();
         for (n, snapshot) in snapshots.iter().enumerate().skip(first) {
-            let tree = match ready(agent, query, snapshot).await? {
-                Ready::Tree(tree) => tree,
+            let key = Key::tree(query.repository_id, snapshot);
+            let tree: Tree = match ready(agent, query, &key).await? {
+                Ready::There(tree) => tree,
                 Ready::Not(_) if n > first => {
                     return Ok(QueryAnswer::Ready(QueryPage { entries, next: Some(n.to_string()), total: None }));
                 }
@@ -260,7 +266,7 @@ impl Search<'_> {
                 }
             };
             let (pattern, under, from) = (self.pattern.clone(), self.under.to_owned(), std::mem::take(&mut trail));
-            let found = read(agent, query, snapshot, move || {
+            let found = read(agent, &key, move || {
                 let found = tree.search(&under, &pattern, &from, |path| {
                     page.take(path);
                     page.is_full()
@@ -298,17 +304,23 @@ async fn versions(agent: &Arc<Agent>, query: &Query, snapshots: &[String], path:
     let mut found: Vec<Entry> = Vec::new();
     let mut unread = Vec::new();
     for snapshot in snapshots {
-        let key = Key { repository: query.repository_id, snapshot: snapshot.clone() };
-        let Some(tree) = agent.trees.get(&key) else {
+        let key = Key::tree(query.repository_id, snapshot);
+        let Some(tree) = agent.trees.get::<Tree>(&key) else {
             unread.push(snapshot.clone());
             continue;
         };
         let wanted = path.clone();
-        let node = read(agent, query, snapshot, move || tree.entry(&wanted)).await?;
+        let node = read(agent, &key, move || tree.entry(&wanted)).await?;
         found.extend(node.map(|n| n.entry(&parent, Some(snapshot))));
     }
-    if !unread.is_empty() {
-        found.extend(ask_restic(agent, query, &unread, &path).await?.into_iter().filter(|e| e.path == path));
+    if let Some(first) = unread.first().cloned() {
+        let snapshots_left = u32::try_from(unread.len()).unwrap_or(u32::MAX);
+        let left: HashSet<String> = unread.iter().cloned().collect();
+        let Some(entries) = find(agent, query, unread, &path).await? else {
+            return Ok(QueryAnswer::Indexing(Indexing { snapshots_left, ..indexing(&first, 0) }));
+        };
+        let is_asked = |e: &&Entry| e.path == path && e.snapshot.as_ref().is_some_and(|id| left.contains(id));
+        found.extend(entries.iter().filter(is_asked).cloned());
     }
     let place = |e: &Entry| e.snapshot.as_ref().and_then(|id| snapshots.iter().position(|s| s == id));
     found.sort_by_key(place);
@@ -318,9 +330,22 @@ async fn versions(agent: &Arc<Agent>, query: &Query, snapshots: &[String], path:
     Ok(QueryAnswer::Ready(QueryPage { entries, next: None, total }))
 }
 
-async fn ask_restic(agent: &Agent, query: &Query, snapshots: &[String], path: &str) -> Result<Vec<Entry>, Cause> {
-    let offer = as_offer(query, "");
-    let reading = Reading::open(agent, &offer).await.map_err(cause)?;
+/// What restic finds of a path; none if it still looks.
+async fn find(
+    agent: &Arc<Agent>,
+    query: &Query,
+    snapshots: Vec<String>,
+    path: &str,
+) -> Result<Option<Arc<Vec<Entry>>>, Cause> {
+    let (repository, url) = (query.repository_id, query.repository_url.clone());
+    let wanted = Wanted { repository, url, path: path.to_owned(), snapshots };
+    let (looks, offer) = (Arc::clone(agent), as_offer(query, ""));
+    let begin = |wanted: Wanted| async move { ask_restic(&looks, &offer, &wanted.snapshots, &wanted.path).await };
+    agent.finds.look(wanted, PATIENCE, begin).await
+}
+
+async fn ask_restic(agent: &Agent, offer: &Offer, snapshots: &[String], path: &str) -> Result<Vec<Entry>, Cause> {
+    let reading = Reading::open(agent, offer).await.map_err(cause)?;
     let pattern = pattern::word(path);
     let find = Operation::Find { pattern: &pattern, snapshots, ignore_case: false };
     let enough = async {

@@ -8,8 +8,10 @@ mod common;
 
 use common::AgentUnderTest;
 use common::control::Control;
+use common::gate::Gate;
 use common::tools::{RestServer, Restic, all_restics, restic, source};
 use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::wire::changes::{ChangeKind, ChangesAsk, ChangesPage};
 use restic_manager_shared::wire::job::{CauseCode, End, Task};
 use restic_manager_shared::wire::query::{MAX_PAGE, QueryAnswer, QueryAsk, QueryPage};
 use restic_manager_shared::wire::state::BackupSpec;
@@ -59,6 +61,16 @@ impl Bench {
         match self.asks(ask) {
             QueryAnswer::Refused(cause) => cause.code,
             other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    fn changes(&self, ask: &ChangesAsk) -> ChangesPage {
+        loop {
+            match self.asks(&ask.clone().into()) {
+                QueryAnswer::Changes(page) => return page,
+                QueryAnswer::Indexing(_) => {}
+                other => panic!("no changes: {other:?}"),
+            }
         }
     }
 
@@ -211,10 +223,70 @@ fn fifty_thousand_entries_page_and_an_index_outlives_what_happens_to_it() {
                 refusals += 1;
             }
             QueryAnswer::Indexing(_) => {}
+            QueryAnswer::Changes(_) => panic!("nobody asked for changes"),
         }
     }
     assert_eq!(refusals, 1, "it is told once, and asking again makes it anew");
     assert_eq!(everything(&bench), 50_000);
+}
+
+#[test]
+fn what_changed_with_every_restic() {
+    for restic in all_restics() {
+        let bench = Bench::new(&restic);
+        let at = |name: &str| bench.files.path().join(name);
+        std::fs::create_dir_all(at("docs/old")).expect("makes");
+        for name in ["stays", "grows", "docs/goes", "docs/old/goes too", "mode"] {
+            std::fs::write(at(name), "123").expect("writes");
+        }
+        let older = bench.backs_up();
+        std::fs::write(at("grows"), "123456").expect("writes");
+        std::fs::remove_file(at("docs/goes")).expect("removes");
+        std::fs::remove_dir_all(at("docs/old")).expect("removes");
+        let odd = at("docs").join(OsStr::from_bytes(b"-new\n*"));
+        std::fs::write(&odd, "12345678").expect("writes");
+        std::fs::set_permissions(at("mode"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("sets");
+        let newer = bench.backs_up();
+        let top = text(bench.files.path());
+        let ask = ChangesAsk {
+            from: older.clone(),
+            to: newer.clone(),
+            under: top.clone(),
+            flat: false,
+            pattern: String::new(),
+            kinds: vec![],
+            after: None,
+            limit: 100,
+        };
+        let page = bench.changes(&ask);
+        let told = |page: &ChangesPage| -> Vec<_> {
+            let name = |path: &str| path.strip_prefix(&top).expect("below").to_owned();
+            page.items.iter().map(|i| (name(&i.path), i.change, i.before, i.after)).collect()
+        };
+        use ChangeKind::{Added, Changed, Metadata, Removed};
+        let version = &restic.version;
+        let want = [
+            ("/docs".to_owned(), Some(Metadata), None, None),
+            ("/grows".to_owned(), Some(Changed), Some(3), Some(6)),
+            ("/mode".to_owned(), Some(Metadata), Some(3), Some(3)),
+        ];
+        assert_eq!(told(&page), want, "{version:?}");
+        let docs = page.items[0].below.expect("sums");
+        assert_eq!((docs.added, docs.removed, docs.added_bytes, docs.removed_bytes), (1, 3, 8, 6), "{version:?}");
+        assert_eq!((page.sums.added, page.sums.removed, page.sums.changed), (1, 3, 1), "{version:?}");
+        let removed = ChangesAsk { flat: true, kinds: vec![Removed], limit: 2, ..ask.clone() };
+        let first = bench.changes(&removed);
+        let second = bench.changes(&ChangesAsk { after: first.next.clone(), ..removed });
+        let all: Vec<_> = [told(&first), told(&second)].concat().into_iter().map(|(path, ..)| path).collect();
+        assert_eq!(all, ["/docs/goes", "/docs/old", "/docs/old/goes too"], "{version:?}");
+        assert_eq!(second.next, None, "{version:?}");
+        let odd = bench.changes(&ChangesAsk { flat: true, pattern: "-NEW".into(), ..ask.clone() });
+        assert_eq!(told(&odd), [("/docs/-new\n*".to_owned(), Some(Added), None, Some(8))], "{version:?}");
+        let same = bench.changes(&ChangesAsk { to: older.clone(), ..ask.clone() });
+        assert_eq!((same.items.len(), same.sums.total()), (0, 0), "{version:?}");
+        let gone = ChangesAsk { to: "0".repeat(64), ..ask };
+        assert_eq!(bench.refused(&gone.into()), CauseCode::SnapshotMissing, "{version:?}");
+    }
 }
 
 #[test]
@@ -231,4 +303,29 @@ fn the_hosts_policy_has_the_last_word_on_looking_too() {
     std::fs::write(&policy, "operations = [\"ls\"]\n").expect("writes");
     bench.page(&ask);
     assert_eq!(bench.refused(&QueryAsk::Unknown), CauseCode::Unknown, "a question from the future is answered");
+}
+
+#[test]
+fn versions_that_take_long_are_looked_for_once_however_often_somebody_asks() {
+    let bench = Bench::new(&restic());
+    let snapshot = bench.backs_up();
+    let gate = Gate::before(bench.server.port());
+    let url = bench.server.url("r").replace(&bench.server.port().to_string(), &gate.port().to_string());
+    let repository = bench.control.repository(&url, true, &bench.server.secrets());
+    let path = text(&bench.files.path().join("file 0"));
+    let ask = QueryAsk::Versions { snapshots: vec![snapshot.clone()], path: path.clone() };
+    gate.close_after(0);
+    for _ in 0..2 {
+        let answer = bench.control.ask(repository, ask.clone());
+        let QueryAnswer::Indexing(so_far) = answer else { panic!("not looking: {answer:?}") };
+        assert_eq!((so_far.snapshot.as_str(), so_far.snapshots_left), (snapshot.as_str(), 1));
+    }
+    gate.open();
+    let QueryAnswer::Ready(page) = bench.control.asks(repository, &ask) else { panic!("no page") };
+    assert_eq!(page.entries.iter().map(|e| e.path.as_str()).collect::<Vec<_>>(), [path.as_str()]);
+    // What was found once stands: the storage is not asked again.
+    gate.close_after(0);
+    let QueryAnswer::Ready(again) = bench.control.ask(repository, ask) else { panic!("no page") };
+    assert_eq!(again, page);
+    gate.open();
 }

@@ -81,7 +81,7 @@ pub struct Serve {
     /// does not wait.
     #[arg(long)]
     pub max_running_jobs: Option<u32>,
-    /// Seconds between looks at what repositories need (maintenance, proofs, changes of passwords); 0 for never.
+    /// Seconds between looks at what repositories need (maintenance, drills, proofs, changes of passwords); 0 for never.
     #[arg(long, default_value_t = 20)]
     pub upkeep_seconds: u64,
     /// How many exports of the last days to keep in the data folder, one a day; 0 makes none. They hold the master key, as the folder does.

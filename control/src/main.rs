@@ -67,7 +67,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Token(TokenCommand::Add { name, role, data }) => {
             let services = open(&data).await?;
-            let token = tokens::add(&services, &Actor::system("command line"), name, role).await.map_err(said)?;
+            let token = tokens::add(&services, &Actor::system("command line"), name, role, None).await.map_err(said)?;
             println!("{}", token.reveal());
         }
     }

@@ -28,6 +28,23 @@ async fn filled(database: &Database, dir: &Path) -> PathBuf {
         let odd = "INSERT INTO users (id, name, password_hash, role, disabled, created_at) \
              VALUES ('u', 'Zoë \"q\" ''s\\ 👩‍🚒', 'h', 'admin', TRUE, -9007199254740993)";
         diesel::sql_query(odd).execute(conn).unwrap();
+        for proven in [
+            format!(
+                "INSERT INTO schedules (id, host_id, name, enabled, manual, backup, retention, firing, created_at, updated_at, drill) \
+                 VALUES ('s', '{host}', 's', TRUE, TRUE, '{{}}', '{{}}', '{{}}', 1, 1, '{{\"cron\": \"@weekly\"}}')"
+            ),
+            "INSERT INTO drill_states (schedule_id, followed_until, proven_at) VALUES ('s', 1, 2)".into(),
+            format!(
+                "INSERT INTO drills (job_id, host_id, schedule_id, at, verdict, record) \
+                 VALUES ('{job}', '{host}', 's', 2, 'proven', '{{\"snapshot\": \"a\"}}')"
+            ),
+            format!(
+                "INSERT INTO drilled_files (schedule_id, path_key, file, snapshot_id, job_id, failed, drilled_at, proven_at) \
+                 VALUES ('s', 'k', '{{\"path\": \"/\\u0000\"}}', 'a', '{job}', FALSE, 2, 2)"
+            ),
+        ] {
+            diesel::sql_query(proven).execute(conn).unwrap();
+        }
         Ok::<_, control::store::StoreError>(())
     })
     .await

@@ -16,6 +16,7 @@ use restic_manager_shared::id::{HostId, JobId, ScheduleId};
 use restic_manager_shared::wire::job::Task;
 use restic_manager_shared::wire::state::{BackupOptions, Firing};
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use support::{at, databases, line, open, origin, record, seed, seeded};
 
 #[tokio::test]
@@ -316,6 +317,7 @@ async fn a_fire_is_known_by_when_it_was_due_whatever_the_clock_said_when_it_came
                 cron: Some("* * * * *".into()),
                 timezone: None,
                 firing: Firing::default(),
+                drill: None,
                 paths: vec!["/srv".into()],
                 excludes: vec![],
                 tags: vec![],
@@ -350,5 +352,54 @@ async fn a_fire_is_known_by_when_it_was_due_whatever_the_clock_said_when_it_came
         })
         .await
         .unwrap();
+    }
+}
+
+/// Seven of the eight readers are held; the rest of the reads go through the last one, one after the other, as they came.
+#[tokio::test]
+async fn reads_that_wait_are_answered_in_the_order_they_came() {
+    for database in databases() {
+        let db = open(&database);
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+        let holders: Vec<_> = (0..7)
+            .map(|_| {
+                let (db, held, begun) = (db.clone(), Arc::clone(&held), begun.clone());
+                tokio::spawn(async move {
+                    db.read(move |_| {
+                        begun.send(()).unwrap();
+                        Ok::<_, StoreError>(held.lock().unwrap().recv().is_ok())
+                    })
+                    .await
+                })
+            })
+            .collect();
+        for _ in 0..7 {
+            has_begun.recv().await.unwrap();
+        }
+        let order = Arc::new(Mutex::new(Vec::new()));
+        // Tasks of a runtime of one thread begin in the order in which they were made.
+        let read = |n| {
+            let (db, order) = (db.clone(), Arc::clone(&order));
+            tokio::spawn(async move {
+                db.read(move |conn| {
+                    settings::get(conn, "nothing")?;
+                    order.lock().unwrap().push(n);
+                    Ok::<_, StoreError>(())
+                })
+                .await
+            })
+        };
+        for read in (0..50).map(read).collect::<Vec<_>>() {
+            read.await.unwrap().unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), (0..50).collect::<Vec<_>>(), "{}", database.name);
+        for _ in 0..7 {
+            let_go.send(()).unwrap();
+        }
+        for holder in holders {
+            assert!(holder.await.unwrap().unwrap(), "{}", database.name);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A real Chromium, driven by WebDriver.
 
+use crate::control::{ControlPlane, program};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -9,6 +10,9 @@ use tempfile::TempDir;
 
 /// How long a page may take to show what is waited for. A limit against hanging, not a measure.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The password of those who are signed in.
+const PASSWORD: &str = "correct horse battery";
 
 pub struct Browser {
     driver: Child,
@@ -62,6 +66,22 @@ impl Browser {
             .await
             .expect("Chromium starts");
         Self { driver, page, _profile: profile }
+    }
+
+    /// Adds a user of that name and role at the server's command line, and signs them in on the way to a page.
+    pub async fn sign_in_as(&self, control: &ControlPlane, (name, role): (&str, &str), path: &str) {
+        let mut add = program();
+        add.args(["user", "add", name, "--role", role, "--data-dir"]).arg(control.dir.path());
+        assert!(add.env("RESTIC_MANAGER_PASSWORD", PASSWORD).status().unwrap().success());
+        self.sign_in(control, (name, PASSWORD), path).await;
+    }
+
+    /// Signs a user in on the way to a page.
+    pub async fn sign_in(&self, control: &ControlPlane, (name, password): (&str, &str), path: &str) {
+        self.page.goto(&format!("{}{path}", control.url)).await.unwrap();
+        self.fill("name", name).await;
+        self.fill("password", password).await;
+        self.press("Sign in").await;
     }
 
     pub async fn fill(&self, name: &str, value: &str) {

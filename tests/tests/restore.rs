@@ -4,23 +4,14 @@
 
 use restic_manager_tests::agent::Agent;
 use restic_manager_tests::browser::Browser;
-use restic_manager_tests::control::program;
 use restic_manager_tests::fleet::Fleet;
 use restic_manager_tests::tools::output;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const LOGIN: &str = "correct horse battery";
-
 async fn sign_in(fleet: &Fleet, browser: &Browser) {
-    let mut add = program();
-    add.args(["user", "add", "anna", "--role", "operator", "--data-dir"]).arg(fleet.control.dir.path());
-    assert!(add.env("RESTIC_MANAGER_PASSWORD", LOGIN).status().unwrap().success());
-    browser.page.goto(&format!("{}/restore", fleet.control.url)).await.unwrap();
-    browser.fill("name", "anna").await;
-    browser.fill("password", LOGIN).await;
-    browser.press("Sign in").await;
+    browser.sign_in_as(&fleet.control, ("anna", "operator"), "/restore").await;
 }
 
 /// A host with a snapshot of a folder that has names of all kinds; then a file of it is gone.

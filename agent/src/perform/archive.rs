@@ -5,6 +5,7 @@ use crate::place::{self, Claim, Unusable};
 use crate::report::Done;
 use crate::restic::argv::Operation;
 use crate::restic::judge::Verdict;
+use crate::tree::Tree;
 use crate::tree::cache::Key;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::wire::job::CauseCode;
@@ -70,8 +71,8 @@ impl Work<'_> {
 
     /// Where the index of the snapshot is there it says how much will come.
     fn has_room(&self, r: &Repository, wanted: &Wanted<'_>, folder: &Path) -> Result<(), Verdict> {
-        let key = Key { repository: r.spec.id, snapshot: wanted.snapshot.to_owned() };
-        let node = self.agent.trees.get(&key).and_then(|tree| tree.entry(wanted.path).ok().flatten());
+        let key = Key::tree(r.spec.id, wanted.snapshot);
+        let node = self.agent.trees.get::<Tree>(&key).and_then(|tree| tree.entry(wanted.path).ok().flatten());
         match (node.and_then(|n| n.size), place::free_bytes(folder)) {
             (Some(size), Some(free)) if wanted.format == ArchiveFormat::Tar && size > free => {
                 let message = format!("the archive needs {size} bytes, and {} has {free} free", folder.display());

@@ -60,7 +60,7 @@ impl Work<'_> {
 
     async fn choose(&self, r: &Repository, wanted: &Wanted<'_>) -> Result<Chosen, Verdict> {
         self.say(LogLevel::Info, "looking what is in the snapshot");
-        let key = Key { repository: r.spec.id, snapshot: wanted.snapshot.to_owned() };
+        let key = Key::tree(r.spec.id, wanted.snapshot);
         // Its secrets go into a folder of its own.
         let offer = Offer { id: JobId::new(), secrets: None, ..self.offer.clone() };
         let mut stop = self.stop.clone();

@@ -28,7 +28,7 @@ impl Work<'_> {
 
     async fn ask_all(&self, repository: &Repository, report: &mut ProbeReport) -> Done {
         let around = &self.around;
-        match preflight::ask(&repository.spec.url, &repository.secrets, around).await {
+        match preflight::ask(&repository.spec.url, &repository.secrets, around, &repository.vars).await {
             Answer::Hopeless(code, why) => {
                 report.evidence.push(why.clone());
                 return self.failed(Verdict::failed(code, why));

@@ -50,7 +50,7 @@ impl<'a> Reading<'a> {
         let vars = env::surroundings(&agent.dir, &around);
         let repository = Repository::open(agent, offer, (&state, &own), id, &dir, &vars, &restic)?;
         let redactor = Redactor::new(repository.secrets.values());
-        match preflight::ask(&repository.spec.url, &repository.secrets, &around).await {
+        match preflight::ask(&repository.spec.url, &repository.secrets, &around, &repository.vars).await {
             Answer::Hopeless(code, why) => return Err(Verdict::failed(code, why)),
             Answer::Missing => {
                 return Err(Verdict::failed(CauseCode::RepositoryMissing, "there is no repository at the address"));

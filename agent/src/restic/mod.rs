@@ -13,3 +13,4 @@ pub mod pattern;
 pub mod preflight;
 pub mod process;
 pub mod signal;
+mod ssh;

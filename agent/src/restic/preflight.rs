@@ -1,7 +1,10 @@
-//! One HTTP request before restic starts: does the storage answer, is there a repository, are the HTTP credentials good. restic itself
-//! would retry in silence for a quarter of an hour. Only for rest-servers; other backends are left to restic and a watchdog.
+//! One question before restic starts: does the storage answer, is there a repository, are the credentials good. A rest-server is asked by
+//! HTTP, because restic would retry in silence for a quarter of an hour; an sftp server by ssh, because restic may lose what ssh says.
+//! Other backends are left to restic and a watchdog.
 
-use super::env::Surroundings;
+use super::env::{Surroundings, Variables};
+use super::judge::by_words;
+use super::ssh;
 use crate::client::ClientError;
 use crate::client::storage::Storage;
 use restic_manager_shared::wire::job::CauseCode;
@@ -20,8 +23,12 @@ pub enum Answer {
     Unknown,
 }
 
-/// Asks.
-pub async fn ask(url: &str, secrets: &RepositorySecrets, around: &Surroundings) -> Answer {
+/// Asks. `vars` is what restic will be given.
+pub async fn ask(url: &str, secrets: &RepositorySecrets, around: &Surroundings, vars: &Variables) -> Answer {
+    if let Some(words) = ssh::refuses(url, vars).await {
+        let last = words.lines().next_back().unwrap_or_default().to_owned();
+        return Answer::Hopeless(by_words(&words).unwrap_or(CauseCode::RepositoryUnreachable), last);
+    }
     let storage = match Storage::rest(url, secrets, around.proxy.as_deref(), around.ca.as_deref()) {
         Ok(Some(storage)) => storage,
         Ok(None) => return Answer::Unknown,
@@ -95,7 +102,7 @@ mod tests {
 
     async fn asked(url: &str) -> Option<CauseCode> {
         let around = Surroundings { proxy: Some("http://127.0.0.1:1".into()), ..Surroundings::default() };
-        match ask(url, &RepositorySecrets::default(), &around).await {
+        match ask(url, &RepositorySecrets::default(), &around, &Variables::new()).await {
             Answer::Hopeless(code, _) => Some(code),
             Answer::Ready | Answer::Missing | Answer::Unknown => None,
         }
@@ -105,9 +112,9 @@ mod tests {
     async fn answers_become_causes_in_seconds() {
         let around = Surroundings::default();
         let secrets = RepositorySecrets::default();
-        assert_eq!(ask(&server("HTTP/1.1 200 OK\r\n\r\n"), &secrets, &around).await, Answer::Ready);
+        assert_eq!(ask(&server("HTTP/1.1 200 OK\r\n\r\n"), &secrets, &around, &Variables::new()).await, Answer::Ready);
         assert_eq!(
-            ask(&server("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"), &secrets, &around).await,
+            ask(&server("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"), &secrets, &around, &Variables::new()).await,
             Answer::Missing
         );
         assert_eq!(asked(&server("HTTP/1.1 401 No\r\n\r\n")).await, Some(CauseCode::StorageUnauthorized));

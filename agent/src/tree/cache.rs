@@ -1,5 +1,6 @@
 //! Which trees there are on disk: by repository and snapshot, least recently used out, and which are being made.
 
+use super::changes::Changes;
 use super::{Tree, TreeError};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::wire::job::Cause;
@@ -19,13 +20,50 @@ const STALE: Duration = Duration::from_secs(30);
 /// The end of a finished file's name.
 const FINISHED: &str = "tree";
 
-/// Which tree.
+/// Which tree, or which changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The repository.
     pub repository: RepositoryId,
     /// The whole snapshot id, which was looked at to be one.
     pub snapshot: String,
+    /// For changes: the older snapshot's.
+    pub since: Option<String>,
+}
+
+impl Key {
+    /// A snapshot's tree.
+    #[must_use]
+    pub fn tree(repository: RepositoryId, snapshot: &str) -> Self {
+        Self { repository, snapshot: snapshot.to_owned(), since: None }
+    }
+
+    /// What differs between two snapshots.
+    #[must_use]
+    pub fn changes(repository: RepositoryId, since: &str, snapshot: &str) -> Self {
+        Self { since: Some(since.to_owned()), ..Self::tree(repository, snapshot) }
+    }
+}
+
+/// What is kept: a tree, or changes.
+pub trait Kept: Sized {
+    /// Opens a finished file.
+    ///
+    /// # Errors
+    /// [`TreeError::Damaged`] if it is none.
+    fn open(path: &Path) -> Result<Self, TreeError>;
+}
+
+impl Kept for Tree {
+    fn open(path: &Path) -> Result<Self, TreeError> {
+        Self::open(path)
+    }
+}
+
+impl Kept for Changes {
+    fn open(path: &Path) -> Result<Self, TreeError> {
+        Self::open(path)
+    }
 }
 
 /// How far a tree is that is being made.
@@ -98,7 +136,8 @@ impl Trees {
     }
 
     fn file(&self, key: &Key) -> PathBuf {
-        self.dir.join(format!("{}-{}.{FINISHED}", key.repository, key.snapshot))
+        let since = key.since.as_ref().map_or_else(String::new, |since| format!("{since}-"));
+        self.dir.join(format!("{}-{since}{}.{FINISHED}", key.repository, key.snapshot))
     }
 
     /// Where a tree is written before it is finished.
@@ -107,11 +146,11 @@ impl Trees {
         self.file(key).with_extension("new")
     }
 
-    /// Opens a tree that is there. One that is damaged is removed, and counts as not there.
+    /// Opens what is there. What is damaged is removed, and counts as not there.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<Tree> {
+    pub fn get<T: Kept>(&self, key: &Key) -> Option<T> {
         let path = self.file(key);
-        match Tree::open(&path) {
+        match T::open(&path) {
             Ok(tree) => {
                 touch(&path);
                 Some(tree)
@@ -218,7 +257,7 @@ mod tests {
     use super::*;
 
     fn key(n: u8) -> Key {
-        Key { repository: RepositoryId(uuid::Uuid::nil()), snapshot: format!("{n:064x}") }
+        Key::tree(RepositoryId(uuid::Uuid::nil()), &format!("{n:064x}"))
     }
 
     fn grow(trees: &Trees, key: &Key) {
@@ -245,14 +284,18 @@ mod tests {
         };
         old(1, 10);
         old(2, 20);
-        assert!(trees.get(&key(1)).is_some(), "used now, so it stays");
+        assert!(trees.get::<Tree>(&key(1)).is_some(), "used now, so it stays");
         grow(&trees, &key(3));
-        assert!(trees.get(&key(1)).is_some() && trees.get(&key(2)).is_none() && trees.get(&key(3)).is_some());
+        assert!(
+            trees.get::<Tree>(&key(1)).is_some()
+                && trees.get::<Tree>(&key(2)).is_none()
+                && trees.get::<Tree>(&key(3)).is_some()
+        );
         fs::write(trees.unfinished(&key(4)), "half").expect("writes");
         fs::write(trees.file(&key(3)), "damaged").expect("writes");
         let trees = Trees::with_room(tmp.path().into(), u64::MAX).expect("opens");
         assert!(!trees.unfinished(&key(4)).exists());
-        assert!(trees.get(&key(3)).is_none() && !trees.file(&key(3)).exists(), "what is damaged is removed");
-        assert!(trees.get(&key(1)).is_some(), "and the others outlive a restart");
+        assert!(trees.get::<Tree>(&key(3)).is_none() && !trees.file(&key(3)).exists(), "what is damaged is removed");
+        assert!(trees.get::<Tree>(&key(1)).is_some(), "and the others outlive a restart");
     }
 }

@@ -2,13 +2,15 @@
 
 use super::{Attr, Node, TreeError};
 use ring::digest::{SHA256, digest};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 /// At the very end of a finished file.
 pub(super) const MAGIC: &[u8; 8] = b"rm-tree1";
 /// Where the table of contents is, and the magic.
-pub(super) const TRAILER: u64 = 16;
+const TRAILER: u64 = 16;
 /// A block's length and checksum.
 const HEAD: usize = 12;
 /// No block is longer; what says so is damaged.
@@ -135,6 +137,21 @@ pub(super) fn read_block(file: &mut (impl Read + Seek), at: u64) -> Result<Vec<u
     let mut payload = Vec::new();
     let read = file.take(u64::from(length)).read_to_end(&mut payload)?;
     if read == length as usize && sum(&payload) == want { Ok(payload) } else { Err(TreeError::Damaged) }
+}
+
+/// Opens a finished file of that kind and reads its table of contents, which the last line points to.
+pub(super) fn open(path: &Path, kind: &[u8; 8]) -> Result<(File, Vec<u8>), TreeError> {
+    let mut file = File::open(path)?;
+    let end = file.metadata()?.len().checked_sub(TRAILER).ok_or(TreeError::Damaged)?;
+    file.seek(SeekFrom::Start(end))?;
+    let (mut at, mut magic) = ([0; 8], [0; 8]);
+    file.read_exact(&mut at)?;
+    file.read_exact(&mut magic)?;
+    if &magic != kind {
+        return Err(TreeError::Damaged);
+    }
+    let contents = read_block(&mut file, u64::from_le_bytes(at))?;
+    Ok((file, contents))
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Reading a tree: a page of a folder, one entry, a search that can be gone on with.
 
-use super::format::{MAGIC, Parts, TRAILER, read_block, take_item};
+use super::format::{MAGIC, Parts, open, read_block, take_item};
 use super::glob::Pattern;
 use super::{Attr, Node, TreeError};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -46,17 +45,7 @@ impl Tree {
     /// # Errors
     /// [`TreeError::Damaged`] if it is not a finished tree.
     pub fn open(path: &Path) -> Result<Self, TreeError> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let end = length.checked_sub(TRAILER).ok_or(TreeError::Damaged)?;
-        file.seek(SeekFrom::Start(end))?;
-        let (mut at, mut magic) = ([0; 8], [0; 8]);
-        file.read_exact(&mut at)?;
-        file.read_exact(&mut magic)?;
-        if &magic != MAGIC {
-            return Err(TreeError::Damaged);
-        }
-        let payload = read_block(&mut file, u64::from_le_bytes(at))?;
+        let (file, payload) = open(path, MAGIC)?;
         let mut parts = Parts(&payload);
         let (root, entries, files, count) = (parts.number()?, parts.number()?, parts.number()?, parts.number()?);
         let mut attrs = Vec::new();
@@ -272,4 +261,4 @@ impl<F: FnMut(&str) -> bool> Walk<'_, F> {
 
 #[cfg(test)]
 #[path = "look_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -3,14 +3,14 @@
 use super::super::grow::Growing;
 use super::*;
 
-fn node(path: &str, kind: &str, size: Option<u64>) -> String {
+pub(in crate::tree) fn node(path: &str, kind: &str, size: Option<u64>) -> String {
     let name = path.rsplit('/').next().expect("a name");
     serde_json::json!({"name": name, "type": kind, "path": path, "size": size, "permissions": "-rw-r--r--",
         "mtime": "2026-11-04T02:00:00.5Z", "message_type": "node", "struct_type": "node"})
     .to_string()
 }
 
-fn tree_of(lines: impl IntoIterator<Item = String>) -> (tempfile::TempDir, Tree) {
+pub(in crate::tree) fn tree_of(lines: impl IntoIterator<Item = String>) -> (tempfile::TempDir, Tree) {
     let dir = tempfile::tempdir().expect("dir");
     let path = dir.path().join("t");
     let mut growing = Growing::new(std::io::BufWriter::new(File::create(&path).expect("creates")));

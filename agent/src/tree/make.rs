@@ -1,6 +1,7 @@
-//! Making the tree of a snapshot with restic, for as long as somebody asks for it.
+//! Making the tree of a snapshot with restic, or the changes between two, for as long as somebody asks for it.
 
-use super::cache::{Key, Making, Work};
+use super::cache::{Kept, Key, Making, Work};
+use super::changes::Noting;
 use super::grow::Growing;
 use super::{Tree, TreeError};
 use crate::app::Agent;
@@ -11,7 +12,7 @@ use crate::restic::process::StopReason;
 use crate::state_dir::write_private;
 use restic_manager_shared::wire::job::{Cause, CauseCode, Offer};
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,17 +21,17 @@ use tokio::time::sleep_until;
 /// Nobody has asked for so long: whoever waited is gone.
 const ABANDONED: Duration = Duration::from_secs(60);
 
-/// The tree if it is there, or its making, which begins with this if need be.
-pub enum Look {
+/// What is asked for if it is there, or its making, which begins with this if need be.
+pub enum Look<T> {
     /// It is there.
-    There(Tree),
+    There(T),
     /// It is being made.
     Making(Arc<Work>),
 }
 
-/// Looks for a tree. The offer says what a job that lists the snapshot would be.
+/// Looks for a tree, or for changes. The offer says what a job that lists the snapshot would be.
 #[must_use]
-pub fn look(agent: &Arc<Agent>, key: &Key, offer: &Offer) -> Look {
+pub fn look<T: Kept>(agent: &Arc<Agent>, key: &Key, offer: &Offer) -> Look<T> {
     if let Some(tree) = agent.trees.get(key) {
         agent.trees.forget_work(key);
         return Look::There(tree);
@@ -80,36 +81,111 @@ fn cause(verdict: Verdict) -> Cause {
     verdict.cause.unwrap_or_else(unknown)
 }
 
+/// What takes down restic's lines.
+trait Taking {
+    /// Takes a line of JSON; false if it is for others.
+    fn line(&mut self, line: &str) -> Result<bool, TreeError>;
+    /// How much there is so far.
+    fn count(&self) -> u64;
+    /// Whether restic said what it was asked for.
+    fn is_told(&self) -> bool;
+    /// Ends it.
+    fn finish(self) -> Result<(), TreeError>;
+}
+
+impl<W: Write + Seek> Taking for Growing<W> {
+    fn line(&mut self, line: &str) -> Result<bool, TreeError> {
+        Self::line(self, line).map(|()| true)
+    }
+
+    fn count(&self) -> u64 {
+        self.entries
+    }
+
+    fn is_told(&self) -> bool {
+        self.begun
+    }
+
+    fn finish(self) -> Result<(), TreeError> {
+        Self::finish(self).map(drop)
+    }
+}
+
+impl<W: Write> Taking for Noting<W> {
+    fn line(&mut self, line: &str) -> Result<bool, TreeError> {
+        Self::line(self, line)
+    }
+
+    fn count(&self) -> u64 {
+        self.changes
+    }
+
+    fn is_told(&self) -> bool {
+        self.ended
+    }
+
+    fn finish(self) -> Result<(), TreeError> {
+        Self::finish(self)
+    }
+}
+
 async fn make(agent: &Arc<Agent>, key: &Key, offer: &Offer, work: &Work) -> Result<(), Verdict> {
-    let disk = |e: TreeError| Verdict::failed(CauseCode::AgentDisk, e.to_string());
     let _turn = agent.trees.turn.acquire().await;
     let reading = Reading::open(agent, offer).await?;
     let path = agent.trees.unfinished(key);
     let file = write_private(&path, b"").map_err(|e| Verdict::failed(CauseCode::AgentDisk, e.to_string()));
     let file = file.and_then(|()| File::create(&path).map_err(|e| disk(e.into())))?;
-    let mut growing = Growing::new(BufWriter::with_capacity(256 * 1024, file));
+    let out = BufWriter::with_capacity(256 * 1024, file);
+    let taken = match &key.since {
+        None => take(&reading, Operation::Tree { snapshot: &key.snapshot }, Growing::new(out), work).await,
+        Some(since) => {
+            let tree = |snapshot: &str| {
+                let gone = || Verdict::failed(CauseCode::AgentDisk, "the index of a snapshot is gone again; ask again");
+                agent.trees.get::<Tree>(&Key::tree(key.repository, snapshot)).ok_or_else(gone)
+            };
+            let operation = Operation::Diff { from: since, to: &key.snapshot, metadata: true };
+            match (tree(since), tree(&key.snapshot)) {
+                (Ok(older), Ok(newer)) => take(&reading, operation, Noting::new(out, older, newer), work).await,
+                (Err(gone), _) | (_, Err(gone)) => Err(gone),
+            }
+        }
+    };
+    let finished = taken.and_then(|()| agent.trees.keep(key).map_err(disk));
+    if finished.is_err() {
+        let _ = std::fs::remove_file(&path);
+    }
+    finished
+}
+
+fn disk(e: TreeError) -> Verdict {
+    Verdict::failed(CauseCode::AgentDisk, e.to_string())
+}
+
+/// Runs restic and takes down what it tells, to the end.
+async fn take(
+    reading: &Reading<'_>,
+    operation: Operation<'_>,
+    mut taking: impl Taking,
+    work: &Work,
+) -> Result<(), Verdict> {
     let mut refused = None;
     let took = |line: &str| {
         if !line.starts_with('{') || refused.is_some() {
             return refused.is_some();
         }
-        refused = growing.line(line).err();
-        work.entries.store(growing.entries, Ordering::Relaxed);
-        true
+        let taken = taking.line(line);
+        work.entries.store(taking.count(), Ordering::Relaxed);
+        taken.unwrap_or_else(|e| {
+            refused = Some(e);
+            true
+        })
     };
-    let ran = reading.run(Operation::Tree { snapshot: &key.snapshot }, took, abandoned(work)).await;
-    let finished = match (ran, refused) {
-        (Err(verdict), _) => Err(verdict),
-        (Ok(_), Some(e)) => Err(disk(e)),
-        (Ok(_), None) if !growing.begun => {
-            Err(Verdict::failed(CauseCode::SnapshotMissing, "restic did not list the snapshot"))
-        }
-        (Ok(_), None) => growing.finish().map(drop).and_then(|()| agent.trees.keep(key)).map_err(disk),
-    };
-    if finished.is_err() {
-        let _ = std::fs::remove_file(&path);
+    reading.run(operation, took, abandoned(work)).await?;
+    match refused {
+        Some(e) => Err(disk(e)),
+        None if taking.is_told() => taking.finish().map_err(disk),
+        None => Err(Verdict::failed(CauseCode::SnapshotMissing, "restic did not tell what is in the snapshot")),
     }
-    finished
 }
 
 async fn abandoned(work: &Work) -> StopReason {

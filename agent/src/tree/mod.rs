@@ -4,9 +4,11 @@
 //!
 //! A file is a row of blocks. Entries of a folder stand together, folders before files, each in restic's order; a folder's own block says
 //! where they are, and comes after them, because restic lists a folder before what is in it and the sizes are known only then. The last
-//! block is the table of contents, and a line at the very end says where it is: without that the file was never finished.
+//! block is the table of contents, and a line at the very end says where it is: without that the file was never finished. What differs
+//! between two snapshots is kept beside them in the same way.
 
 pub mod cache;
+pub mod changes;
 mod format;
 pub mod glob;
 pub mod grow;

@@ -1,7 +1,7 @@
 //! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
 
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, exports, ingest, rotation};
+use crate::service::{ActError, Services, drills, exports, ingest, rotation};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -33,6 +33,7 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
             |s| async move { service_upkeep::start_due(&s, Timestamp::now()).await },
         ));
         tasks.push(every("proofs", upkeep, s, |s| async move { service_upkeep::prove(&s, Timestamp::now()).await }));
+        tasks.push(every("drills", upkeep, s, |s| async move { drills::start_due(&s, Timestamp::now()).await }));
         tasks.push(every("rotation", upkeep, s, |s| async move { rotation::advance(&s, Timestamp::now()).await }));
     }
     tasks

@@ -25,6 +25,8 @@ text_enum! {
         ForeignLock = "foreign_lock",
         /// A change of the repository's password does not go on.
         RotationStuck = "rotation_stuck",
+        /// A restore drill failed, or found files that are not what was backed up.
+        DrillFailed = "drill_failed",
     }
 }
 

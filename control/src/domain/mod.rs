@@ -7,6 +7,7 @@ pub mod backend;
 pub mod backup_options;
 pub mod delivery;
 pub mod doctor;
+pub mod drill;
 pub mod fires;
 pub mod fleet;
 pub mod forget;

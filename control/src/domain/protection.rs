@@ -249,6 +249,7 @@ mod tests {
             tags: vec![],
             options: BackupOptions::default(),
             firing: Firing::default(),
+            drill: None,
             retention: Retention::default(),
             created_at: Timestamp::from_seconds(0),
             updated_at: Timestamp::from_seconds(0),

@@ -4,7 +4,7 @@
 use restic_manager_shared::restic::address::Location;
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 /// One way into one restic repository.
@@ -29,7 +29,7 @@ pub struct Way {
 }
 
 /// Writes the kit. The blocks of each way stand for themselves: a shell that runs one way's blocks in order ends with the newest snapshot of each
-/// of its hosts in a folder `restored`.
+/// of its hosts in a folder `restored`, whichever other ways' blocks it ran before.
 ///
 /// # Errors
 /// Never, but for what a formatter may answer.
@@ -41,10 +41,11 @@ pub fn kit(ways: &[Way], made: Timestamp) -> Result<String, fmt::Error> {
          machines that it is about, on paper or on a medium in a safe.\n\nIt is good until a password or an address changes. Nothing but restic \
          is needed to use it.\n\n## 1. Get restic\n\nVersion 0.14 or newer: `apt install restic`, `dnf install restic`, `brew install restic`, \
          `winget install restic.restic`, or a single file from https://github.com/restic/restic/releases. The commands below are for a shell on \
-         Linux or macOS; in PowerShell write `$env:NAME = 'value'` for `export NAME='value'`, and `''` for a `'` in a value.\n"
+         Linux or macOS; in PowerShell write `$env:NAME = 'value'` for `export NAME='value'`, `Remove-Item env:NAME` for `unset NAME`, and `''` for a `'` in a value.\n"
     )?;
+    let names: BTreeSet<&str> = ways.iter().flat_map(|way| way.env.keys()).map(String::as_str).collect();
     for (n, way) in ways.iter().enumerate() {
-        section(&mut text, n + 2, way)?;
+        section(&mut text, n + 2, way, &names)?;
     }
     if ways.is_empty() {
         text.push_str("\nThere is no repository yet that a host has a credential for.\n");
@@ -52,13 +53,13 @@ pub fn kit(ways: &[Way], made: Timestamp) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-fn section(text: &mut String, n: usize, way: &Way) -> fmt::Result {
+fn section(text: &mut String, n: usize, way: &Way, names: &BTreeSet<&str>) -> fmt::Result {
     write!(text, "\n## {n}. Repository {}", way.name)?;
     if let Some(host) = &way.of_host {
         write!(text, ", the one of {host}")?;
     }
     text.push_str("\n\nSay where it is and how it opens:\n\n");
-    block(text, &opening(way))?;
+    block(text, &opening(way, names))?;
     text.push_str("\nSee what is there:\n\n");
     block(text, &[format!("{} snapshots", restic(way))])?;
     text.push_str("\nGet the newest snapshot of a host back, into the folder `restored`:\n\n");
@@ -94,14 +95,17 @@ fn restic(way: &Way) -> &'static str {
     if way.ca_pem.is_some() { "restic --cacert ca.pem" } else { "restic" }
 }
 
-fn opening(way: &Way) -> Vec<String> {
+/// What opens the repository. Names that only other ways of the kit set are taken away first: a shell that ran their blocks would hand their
+/// storage's keys to this one.
+fn opening(way: &Way, names: &BTreeSet<&str>) -> Vec<String> {
     let location = Location::parse(&way.url);
     // In the address, because old versions know no variables for them.
     let address = match &way.http {
         Some((user, password)) => location.with_credentials(user, password.reveal()),
         None => location.plain(),
     };
-    let mut lines = Vec::new();
+    let of_others = names.iter().filter(|name| !way.env.contains_key(**name));
+    let mut lines: Vec<String> = of_others.map(|name| format!("unset {name}")).collect();
     let mut say = |name: &str, value: &str| lines.push(format!("export {name}={}", quoted(value)));
     say("RESTIC_REPOSITORY", &address);
     say("RESTIC_PASSWORD", way.password.reveal());
@@ -166,6 +170,32 @@ mod tests {
                 r"restic restore latest --host 'o'\''neil' --target restored/'o'\''neil'",
             ]
         );
+    }
+
+    /// What a shell has of a variable at the end of all blocks; nothing if it is not set.
+    #[cfg(unix)]
+    fn left_of(text: &str, name: &str) -> String {
+        let steps: Vec<&str> = commands(text).into_iter().filter(|line| !line.starts_with("restic")).collect();
+        let script = format!("{}\nprintf '%s' \"${{{name}-unset}}\"", steps.join("\n"));
+        let out = std::process::Command::new("sh").args(["-euc", &script]).output().expect("a shell runs");
+        assert!(out.status.success(), "{script}");
+        String::from_utf8(out.stdout).expect("text")
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn one_shell_runs_all_blocks_and_no_repository_gets_the_keys_of_another() {
+        let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), Secret::new(*v))).collect();
+        let with = |pairs| Way { http: None, env: env(pairs), ..way() };
+        let (one, two) =
+            (with(&[("AWS_ACCESS_KEY_ID", "1"), ("AWS_SESSION_TOKEN", "s")]), with(&[("AWS_ACCESS_KEY_ID", "2")]));
+        let text = |ways: &[Way]| kit(ways, Timestamp::from_seconds(0)).expect("writes");
+        let (both, turned) = (text(&[one.clone(), two.clone()]), text(&[two, one]));
+        assert_eq!(left_of(&both, "AWS_ACCESS_KEY_ID"), "2");
+        assert_eq!(left_of(&both, "AWS_SESSION_TOKEN"), "unset");
+        assert_eq!(left_of(&turned, "AWS_ACCESS_KEY_ID"), "1");
+        assert_eq!(left_of(&turned, "AWS_SESSION_TOKEN"), "s");
+        assert!(!text(&[way()]).contains("\nunset"), "nothing to take away");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use super::retention::Retention;
 
 use super::backup_options::check_options;
+use super::drill::{self, DrillPlan, DrillWish};
 use super::repository::check_name;
 
 /// A schedule.
@@ -45,6 +46,8 @@ pub struct Schedule {
     pub retention: Retention,
     /// How its fires are treated.
     pub firing: Firing,
+    /// When and how its backups are drilled; none if they are not drilled by themselves.
+    pub drill: Option<DrillPlan>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -106,6 +109,11 @@ pub struct ScheduleInput {
     /// How its fires are treated.
     #[serde(default)]
     pub firing: Firing,
+    /// When and how its backups are drilled: some files are restored and compared. Left out, a new schedule gets a weekly drill at a time
+    /// of its own, and a known one keeps its plan; null means no drills.
+    #[serde(default)]
+    #[schema(value_type = Option<DrillPlan>)]
+    pub drill: DrillWish,
 }
 
 const fn enabled() -> bool {
@@ -140,6 +148,7 @@ pub fn check(input: &ScheduleInput, os: Option<Os>) -> Vec<FieldError> {
     wrong.extend(check_tags(&input.tags));
     wrong.extend(check_when(input));
     wrong.extend(check_firing(input.firing));
+    wrong.extend(drill::check_plan(&input.drill));
     wrong.extend(input.retention.check("/retention"));
     wrong.extend(check_options(&input.options));
     wrong

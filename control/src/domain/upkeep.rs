@@ -284,19 +284,19 @@ pub fn due(plan: &Plan, states: &[ChoreState], open: &[Chore], since: Timestamp,
     }
     Chore::ALL.iter().find_map(|chore| {
         let followed = state(*chore).and_then(|s| s.followed_until).unwrap_or(since);
-        let fire = newest_fire(plan, *chore, followed, now)?;
+        let fire = newest_fire(&plan.line(*chore)?.parse().ok()?, plan.zone(), followed, now)?;
         Some(Due { chore: *chore, fire, asked_by: None })
     })
 }
 
-/// The newest fire after `after` and up to `now`.
-fn newest_fire(plan: &Plan, chore: Chore, after: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    let first = plan.next(chore, after).filter(|t| *t <= now)?;
+/// The newest fire of a line after `after` and up to `now`.
+pub(super) fn newest_fire(cron: &Crontab, zone: Tz, after: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let next = |after: Timestamp| cron.next_after(after.to_utc(), zone).map(Timestamp::from).filter(|t| *t <= now);
     // However long it was, the newest lies in the last year of it, or the first is it.
-    let mut newest = first;
+    let mut newest = next(after)?;
     let mut steps = 0;
-    while let Some(next) = plan.next(chore, newest).filter(|t| *t <= now) {
-        newest = next;
+    while let Some(later) = next(newest) {
+        newest = later;
         steps += 1;
         if steps > 1_000 {
             return Some(now);

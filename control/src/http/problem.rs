@@ -124,8 +124,10 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::NoKeepRule
         | Refusal::RetentionFrozen(_)
         | Refusal::HostOffline(_)
-        | Refusal::LookFailed(_) => StatusCode::CONFLICT,
+        | Refusal::LookFailed(_)
+        | Refusal::LastAdmin => StatusCode::CONFLICT,
         Refusal::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
+        Refusal::StillReading => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -191,8 +193,13 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = answer(&self.problem());
-        if let Self::Act(ActError::Refused(Refusal::RateLimited(wait))) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(wait.as_secs().max(1)));
+        let wait = match self {
+            Self::Act(ActError::Refused(Refusal::RateLimited(wait))) => Some(wait.as_secs().max(1)),
+            Self::Act(ActError::Refused(Refusal::StillReading)) => Some(2),
+            _ => None,
+        };
+        if let Some(seconds) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
         }
         response
     }

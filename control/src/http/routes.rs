@@ -31,6 +31,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
         (name = "jobs", description = "One run of one operation on one host"),
         (name = "snapshots", description = "What is in the repositories, as metadata"),
         (name = "repositories", description = "Where backups go"),
+        (name = "drills", description = "What was proven restorable, when and how"),
         (name = "alerts", description = "Conditions that somebody should know of"),
         (name = "administration", description = "Users, tokens, the audit log"),
         (name = "agent", description = "What agents say and hear"),
@@ -135,6 +136,8 @@ fn repositories(config: &mut ServiceConfig<'_>) {
         .service(api::files::list_folder)
         .service(api::files::search_files)
         .service(api::files::list_versions)
+        .service(api::changes::list_changes)
+        .service(api::changes::download_changes)
         .service(api::recovery::list_recovery_kits)
         .service(api::recovery::make_recovery_kit);
 }
@@ -144,14 +147,24 @@ fn work(config: &mut ServiceConfig<'_>) {
     config
         .service(api::alerts::list_alerts)
         .service(api::alerts::acknowledge_alert)
+        .service(api::drills::list_drills)
+        .service(api::drills::download_drills)
+        .service(api::drills::get_host_drills)
+        .service(api::drills::list_drilled_files)
         .service(api::jobs::list_jobs)
         .service(api::jobs::request_job)
         .service(api::jobs::list_operations)
         .service(api::jobs::get_job)
         .service(api::jobs::cancel_job)
         .service(api::jobs::watch_job)
+        .service(api::admin::list_users)
         .service(api::admin::create_user)
+        .service(api::admin::update_user)
+        .service(api::admin::sign_out_user)
+        .service(api::admin::delete_user)
+        .service(api::admin::list_api_tokens)
         .service(api::admin::create_api_token)
+        .service(api::admin::revoke_api_token)
         .service(api::admin::list_audit_events);
 }
 

@@ -30,6 +30,15 @@ pub fn record(
     )
 }
 
+/// Whether each of these entries, newest first, follows from the one before it. The oldest stands for itself.
+#[must_use]
+pub fn is_unbroken(entries: &[audit::Chained]) -> bool {
+    entries.windows(2).all(|pair| {
+        let [later, before] = pair else { return true };
+        later.seq == before.seq + 1 && later.hash == audit::chain(&before.hash, later.seq, &later.entry)
+    })
+}
+
 /// Entries, newest first. The cursor is the number of the last one seen.
 ///
 /// # Errors

@@ -4,7 +4,8 @@
 use super::hosts::load as load_host;
 use super::random::{PlainToken, TokenHash};
 use super::repositories::{CredentialInput, check_credential, seal_credential};
-use super::{ActError, Refusal, Services, audit, state};
+use super::{ActError, Refusal, Services, audit, drills, state};
+use crate::domain::drill::DrillPlan;
 use crate::domain::fleet::{Lifecycle, check_host_name, tidy_host_name};
 use crate::domain::permission::Actor;
 use crate::domain::schedule::{Retention, Schedule, check_paths};
@@ -355,8 +356,9 @@ fn equip(conn: &mut Conn, token: &TokenRecord, now: Timestamp) -> Result<(), Act
     if token.initial_paths.is_empty() {
         return Ok(());
     }
+    let id = ScheduleId::new();
     let schedule = Schedule {
-        id: ScheduleId::new(),
+        id,
         host_id,
         repository_id: token.repository_id,
         name: INITIAL_SCHEDULE.into(),
@@ -369,9 +371,11 @@ fn equip(conn: &mut Conn, token: &TokenRecord, now: Timestamp) -> Result<(), Act
         tags: vec![],
         options: BackupOptions::default(),
         firing: Firing::default(),
+        drill: Some(DrillPlan::usual(id)),
         retention: Retention::default(),
         created_at: now,
         updated_at: now,
     };
-    Ok(schedules::insert(conn, &schedule)?)
+    schedules::insert(conn, &schedule)?;
+    drills::plan_changed(conn, None, &schedule, now)
 }

@@ -61,6 +61,10 @@ pub enum Noun {
     Query,
     /// A restore.
     Restore,
+    /// A user.
+    User,
+    /// An API token.
+    ApiToken,
 }
 
 impl Noun {
@@ -76,6 +80,8 @@ impl Noun {
             Self::Snapshot => "snapshot",
             Self::Query => "query",
             Self::Restore => "restore",
+            Self::User => "user",
+            Self::ApiToken => "api_token",
         }
     }
 }
@@ -164,9 +170,22 @@ pub enum Refusal {
     NoAnswer,
     /// The host could not look.
     LookFailed(Cause),
+    /// The host reads the snapshots for the first time.
+    StillReading,
+    /// Nobody would be left who may do everything.
+    LastAdmin,
 }
 
 impl Refusal {
+    /// Whether no host could look into a snapshot now: a page shows that where the files would be.
+    #[must_use]
+    pub const fn is_of_looking(&self) -> bool {
+        matches!(
+            self,
+            Self::HostOffline(_) | Self::NoAnswer | Self::NoHostCan | Self::AgentTooOld | Self::LookFailed(_)
+        )
+    }
+
     /// The stable code for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -209,6 +228,8 @@ impl Refusal {
             Self::HostOffline(_) => "host_offline",
             Self::NoAnswer => "no_answer",
             Self::LookFailed(_) => "look_failed",
+            Self::StillReading => "still_reading",
+            Self::LastAdmin => "last_admin",
         }
     }
 
@@ -254,6 +275,8 @@ impl Refusal {
             Self::HostOffline(_) => "The host is offline",
             Self::NoAnswer => "The host did not answer in time",
             Self::LookFailed(_) => "The host could not look",
+            Self::StillReading => "The snapshots are still being read",
+            Self::LastAdmin => "An administrator has to be left",
         }
     }
 
@@ -318,6 +341,11 @@ impl Refusal {
             }
             Self::NoAnswer => "Try again in a moment.".into(),
             Self::LookFailed(cause) => cause.message.clone(),
+            Self::LastAdmin => {
+                "Nobody deletes themselves, and somebody must be able to sign in and do everything. Make another user an administrator first."
+                    .into()
+            }
+            Self::StillReading => "The host reads them for the first time. Try again in a moment.".into(),
         }
     }
 }

@@ -72,6 +72,16 @@ pub async fn get(s: &Services, id: HostId) -> Result<Host, ActError> {
     Ok(view(s, record, Timestamp::now()))
 }
 
+/// The host of that name, if there is one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_name(s: &Services, name: &str) -> Result<Option<Host>, ActError> {
+    let name = name.to_owned();
+    let record = s.db.read(move |conn| Ok::<_, ActError>(hosts::by_name(conn, &name)?)).await?;
+    Ok(record.map(|record| view(s, record, Timestamp::now())))
+}
+
 fn view(s: &Services, record: hosts::HostRecord, now: Timestamp) -> Host {
     let seen = s.presence.get(record.id);
     record.view(seen.as_ref(), now)

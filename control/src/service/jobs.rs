@@ -271,7 +271,7 @@ fn parse(cursor: &str) -> Option<jobs::Before> {
 /// # Errors
 /// When the database fails.
 pub async fn running(s: &Services) -> Result<i64, ActError> {
-    s.db.read(|conn| Ok(jobs::count(conn, &[JobState::Running])?)).await
+    s.db.read(|conn| Ok(jobs::count_open(conn, &[JobState::Running])?)).await
 }
 
 /// What happened to a job after an event; waits up to `wait` for something to happen.

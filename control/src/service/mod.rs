@@ -5,7 +5,9 @@ pub mod accounts;
 pub mod agents;
 pub mod alerts;
 pub mod audit;
+pub mod changes;
 pub mod doctor;
+pub mod drills;
 pub mod enrollment;
 pub mod error;
 pub mod exports;
@@ -35,6 +37,7 @@ pub mod snapshots;
 pub mod state;
 pub mod tokens;
 pub mod upkeep;
+pub mod user_admin;
 pub mod users;
 pub mod vault;
 

@@ -1,7 +1,7 @@
 //! What follows from the end of a job, in the same transaction: locks of dead processes go, chores are noted, figures are kept, proofs are
 //! written down, alerts opened or resolved, and whoever waited for the repository is woken.
 
-use super::{ActError, locks, upkeep};
+use super::{ActError, drills, locks, upkeep};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::job::JobState;
 use crate::domain::operation::Sharing;
@@ -88,6 +88,8 @@ fn keep(
         (Some(Outcome::Probe(probe)), Task::Probe { .. }) => {
             proven(conn, record.job.host_id, repository, probe, now)?;
         }
+        // Also one that found nothing out is told of.
+        (_, Task::Drill { snapshot, paths, .. }) => drills::ended(conn, record, (snapshot, paths), report, now)?,
         (None, Task::Probe { .. }) => {
             // It could not even be asked: that is known now, and asked again tomorrow.
             let why = report.cause.as_ref().map(|c| c.message.clone()).unwrap_or_default();

@@ -136,7 +136,7 @@ fn look_at(conn: &mut Conn, host: HostId, held: i64, limit: Option<u32>) -> Resu
     let fleet = match limit {
         // Nothing waits: there is nothing to count for.
         Some(limit) if !open.is_empty() => {
-            let running = jobs::count(conn, &[JobState::Dispatched, JobState::Running])?;
+            let running = jobs::count_open(conn, &[JobState::Dispatched, JobState::Running])?;
             usize::try_from(i64::from(limit) - running).unwrap_or(0)
         }
         _ => usize::MAX,

@@ -11,7 +11,7 @@ use crate::store::snapshots::Filter;
 use crate::store::{Conn, credentials, hosts, repositories, snapshots};
 use restic_manager_shared::id::{HostId, QueryId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::query::{MAX_QUERY_SNAPSHOTS, Query, QueryAnswer, QueryAsk};
+use restic_manager_shared::wire::query::{Indexing, MAX_QUERY_SNAPSHOTS, Query, QueryAnswer, QueryAsk, QueryPage};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -146,6 +146,29 @@ pub async fn ask(s: &Services, looked: Looked, ask: QueryAsk) -> Result<Told, Ac
     match answered {
         Ok(Ok(answer)) => Ok(Told { host, answer: answer? }),
         Ok(Err(_)) | Err(_) => Err(Refusal::NoAnswer.into()),
+    }
+}
+
+/// Entries of snapshots, or how far the reading of one is.
+#[derive(Clone, Debug)]
+pub enum Files {
+    /// Here they are.
+    Page(QueryPage),
+    /// A snapshot is being read for the first time.
+    Indexing(Indexing),
+}
+
+/// Asks for entries: what is in a folder, what a search finds, versions. Answers who looked, too.
+///
+/// # Errors
+/// No host can look, none answers in time, or the one that does says why not.
+pub async fn files(s: &Services, looked: Looked, asked: QueryAsk) -> Result<(HostId, Files), ActError> {
+    let told = ask(s, looked, asked).await?;
+    match told.answer {
+        QueryAnswer::Ready(page) => Ok((told.host, Files::Page(page))),
+        QueryAnswer::Indexing(far) => Ok((told.host, Files::Indexing(far))),
+        QueryAnswer::Refused(cause) => Err(Refusal::LookFailed(cause).into()),
+        QueryAnswer::Changes(_) => Err(Refusal::NoAnswer.into()),
     }
 }
 

@@ -1,9 +1,7 @@
 //! Restores: put together step by step, looked at before, and started. What a page chooses here, a script says in one request for a job.
 
 use super::jobs::{Ask, Queued, Request, queue, queued};
-use super::operations::online_now;
 use super::{ActError, Noun, Refusal, Services, state};
-use crate::domain::fleet::Lifecycle;
 use crate::domain::operation::JobKind;
 use crate::domain::permission::Actor;
 use crate::domain::place::is_per_host;
@@ -11,7 +9,7 @@ use crate::domain::restore::Draft;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::task_input::check_task;
 use crate::store::restores::RestoreRecord;
-use crate::store::{Conn, credentials, hosts, repositories, restores, snapshots};
+use crate::store::{Conn, credentials, repositories, restores, snapshots};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, RestoreId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Task;
@@ -42,12 +40,14 @@ pub async fn begin(
     actor: &Actor,
     repository: RepositoryId,
     snapshot: String,
+    paths: Vec<String>,
 ) -> Result<RestoreId, ActError> {
     let (by, now) = (actor.label(), Timestamp::now());
     s.db.write(move |conn| {
         restores::delete_before(conn, now - KEPT)?;
         let snapshot = snapshots::get(conn, repository, &snapshot)?.ok_or(ActError::NotFound(Noun::Snapshot))?;
-        let draft = Draft { host: snapshot.of_host_id.or(snapshot.host_id), ..Draft::default() };
+        let mut draft = Draft { host: snapshot.of_host_id.or(snapshot.host_id), ..Draft::default() };
+        draft.tick(&[], &paths);
         let restore = RestoreRecord {
             id: RestoreId::new(),
             repository_id: repository,
@@ -293,29 +293,4 @@ fn lender(
     let all = credentials::of_repository(conn, repository)?;
     let rank = |c: &credentials::CredentialRecord| (of != Some(c.host_id), c.mode != CredentialMode::AppendOnly, c.id);
     all.into_iter().min_by_key(rank).ok_or_else(|| Refusal::NoHostCan.into())
-}
-
-/// A host that a restore may go to.
-#[derive(Clone, Debug)]
-pub struct Goal {
-    /// Which.
-    pub id: HostId,
-    /// Its name.
-    pub name: String,
-    /// Whether it is online.
-    pub online: bool,
-}
-
-/// The hosts that a restore may go to, by name.
-///
-/// # Errors
-/// When the database fails.
-pub async fn goals(s: &Services) -> Result<Vec<Goal>, ActError> {
-    let online = online_now(s);
-    s.db.read(move |conn| {
-        let all = hosts::list(conn, None, 20_000)?;
-        let enrolled = all.into_iter().filter(|h| h.lifecycle == Lifecycle::Enrolled);
-        Ok(enrolled.map(|h| Goal { id: h.id, online: online(&h), name: h.name }).collect())
-    })
-    .await
 }

@@ -1,6 +1,7 @@
 //! Schedules: seeing, adding, changing, deleting. Each change raises the host's version in the same transaction and wakes its poll.
 
-use super::{ActError, Noun, Refusal, Services, audit, hosts::load as load_host, protection};
+use super::{ActError, Noun, Refusal, Services, audit, drills, hosts::load as load_host, protection};
+use crate::domain::drill::DrillPlan;
 use crate::domain::permission::Actor;
 use crate::domain::schedule::{Schedule, ScheduleInput, check};
 use crate::store::{Conn, StoreError, credentials, hosts, repositories, schedules};
@@ -31,7 +32,9 @@ pub(super) fn load(conn: &mut Conn, id: ScheduleId) -> Result<Schedule, ActError
     schedules::get(conn, id)?.ok_or(ActError::NotFound(Noun::Schedule))
 }
 
-fn build(id: ScheduleId, host_id: HostId, input: ScheduleInput, created_at: Timestamp, now: Timestamp) -> Schedule {
+/// The schedule that an input asks for; `old` is what it was.
+fn build(id: ScheduleId, host_id: HostId, input: ScheduleInput, old: Option<&Schedule>, now: Timestamp) -> Schedule {
+    let as_it_is = old.map_or_else(|| Some(DrillPlan::usual(id)), |old| old.drill.clone());
     Schedule {
         id,
         host_id,
@@ -47,7 +50,8 @@ fn build(id: ScheduleId, host_id: HostId, input: ScheduleInput, created_at: Time
         options: input.options,
         retention: input.retention,
         firing: input.firing,
-        created_at,
+        drill: input.drill.or(as_it_is),
+        created_at: old.map_or(now, |old| old.created_at),
         updated_at: now,
     }
 }
@@ -78,7 +82,7 @@ fn changed(conn: &mut Conn, actor: &Actor, now: Timestamp, action: &str, schedul
     protection::judge(conn, schedule.host_id, now)?;
     let detail = serde_json::json!({
         "host": schedule.host_id, "name": schedule.name, "paths": schedule.paths, "manual": schedule.manual,
-        "cron": schedule.cron, "enabled": schedule.enabled,
+        "cron": schedule.cron, "enabled": schedule.enabled, "drill": schedule.drill,
     });
     Ok(audit::record(conn, actor, now, action, &format!("schedule:{}", schedule.id), &detail)?)
 }
@@ -97,8 +101,9 @@ pub async fn add(s: &Services, actor: &Actor, host: HostId, input: ScheduleInput
                 return Err(ActError::Invalid(wrong));
             }
             check_repository(conn, host, input.repository_id)?;
-            let schedule = build(ScheduleId::new(), host, input, now, now);
+            let schedule = build(ScheduleId::new(), host, input, None, now);
             schedules::insert(conn, &schedule).map_err(name_taken)?;
+            drills::plan_changed(conn, None, &schedule, now)?;
             changed(conn, &actor, now, "schedule.add", &schedule)?;
             Ok(schedule)
         })
@@ -121,8 +126,9 @@ pub async fn update(s: &Services, actor: &Actor, id: ScheduleId, input: Schedule
                 return Err(ActError::Invalid(wrong));
             }
             check_repository(conn, old.host_id, input.repository_id)?;
-            let schedule = build(id, old.host_id, input, old.created_at, now);
+            let schedule = build(id, old.host_id, input, Some(&old), now);
             schedules::update(conn, &schedule).map_err(name_taken)?;
+            drills::plan_changed(conn, Some(&old), &schedule, now)?;
             changed(conn, &actor, now, "schedule.update", &schedule)?;
             Ok(schedule)
         })
@@ -140,6 +146,7 @@ pub async fn delete(s: &Services, actor: &Actor, id: ScheduleId) -> Result<HostI
     let host =
         s.db.write(move |conn| {
             let schedule = load(conn, id)?;
+            drills::schedule_gone(conn, &schedule, now)?;
             schedules::delete(conn, id)?;
             changed(conn, &actor, now, "schedule.delete", &schedule)?;
             Ok::<_, ActError>(schedule.host_id)

@@ -74,6 +74,14 @@ fn parse(cursor: &str) -> Option<snapshots::Before> {
     Some((Timestamp::from_micros(at.parse().ok()?), id.to_owned()))
 }
 
+/// The repositories that hold snapshots of a host, the one with the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn repositories_of_host(s: &Services, host: HostId) -> Result<Vec<RepositoryId>, ActError> {
+    Ok(s.db.read(move |conn| snapshots::repositories_of_host(conn, host)).await?)
+}
+
 /// How many snapshots a host has.
 ///
 /// # Errors

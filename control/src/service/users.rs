@@ -65,13 +65,16 @@ impl Gate {
             .map_err(|until| Refusal::RateLimited(until.wait_time_from(DefaultClock::default().now())).into())
     }
 
-    async fn blocking<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> Result<T, ActError> {
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ActError> {
         let _permit = self.checks.acquire().await.map_err(|_| ActError::Internal("the server is stopping"))?;
         tokio::task::spawn_blocking(f).await.map_err(|_| ActError::Internal("a password check panicked"))
     }
 }
 
-fn hash(password: &Secret) -> Result<String, ActError> {
+pub(super) fn hash(password: &Secret) -> Result<String, ActError> {
     Argon2::default()
         .hash_password(password.reveal().as_bytes())
         .map(|h| h.to_string())
@@ -80,13 +83,27 @@ fn hash(password: &Secret) -> Result<String, ActError> {
 
 fn check_new(name: &str, password: &Secret) -> Result<(), ActError> {
     let mut wrong: Vec<_> = check_name(name, "/name").into_iter().collect();
+    wrong.extend(weakness(name, password));
+    if wrong.is_empty() { Ok(()) } else { Err(ActError::Invalid(wrong)) }
+}
+
+/// Whether a password is good enough for the user of that name.
+///
+/// # Errors
+/// It is too short or too easy to guess.
+pub(super) fn check_password(name: &str, password: &Secret) -> Result<(), ActError> {
+    weakness(name, password).map_or(Ok(()), |wrong| Err(ActError::Invalid(vec![wrong])))
+}
+
+fn weakness(name: &str, password: &Secret) -> Option<restic_manager_shared::wire::problem::FieldError> {
     let text = password.reveal();
     if text.chars().count() < MIN_PASSWORD || text.len() > 1000 {
-        wrong.extend(field("/password", format!("at least {MIN_PASSWORD} characters")));
+        field("/password", format!("at least {MIN_PASSWORD} characters"))
     } else if COMMON.contains(&text.to_lowercase().as_str()) || text.to_lowercase().contains(&name.to_lowercase()) {
-        wrong.extend(field("/password", "too easy to guess: it is among the commonest, or holds the name"));
+        field("/password", "too easy to guess: it is among the commonest, or holds the name")
+    } else {
+        None
     }
-    if wrong.is_empty() { Ok(()) } else { Err(ActError::Invalid(wrong)) }
 }
 
 fn field(pointer: &str, detail: impl Into<String>) -> Option<restic_manager_shared::wire::problem::FieldError> {

@@ -2,12 +2,14 @@
 
 use super::conn::Conn;
 use super::writer::Writer;
-use super::{StoreError, migrate};
-use diesel::connection::SimpleConnection;
+use super::{StoreError, migrate, slow};
+use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, R2D2Connection};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -48,6 +50,7 @@ impl Manager {
         match &self.target {
             Target::Postgres(url) => {
                 let mut c = PgConnection::establish(url).map_err(|e| failed(&e))?;
+                c.set_instrumentation(slow::Watch::default());
                 if self.read_only {
                     c.batch_execute("SET default_transaction_read_only = on").map_err(|e| failed(&e))?;
                 }
@@ -55,6 +58,7 @@ impl Manager {
             }
             Target::Sqlite(path) => {
                 let mut c = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| failed(&e))?;
+                c.set_instrumentation(slow::Watch::default());
                 // busy_timeout first: the switch to WAL itself may meet a lock.
                 c.batch_execute(
                     "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -93,11 +97,16 @@ impl ManageConnection for Manager {
 
 /// Readers at once. SQLite reads from the page cache, PostgreSQL waits for the network; both are well served by a few.
 const READERS: u32 = 8;
+/// How long a read waits for its turn. A client has given up before.
+const TURN: Duration = Duration::from_secs(60);
 
 /// The database.
 #[derive(Clone)]
 pub struct Db {
     readers: Pool<Manager>,
+    /// Who may take a reader, first come, first served. The pool itself would let whoever wakes first go first, and each that waits in it
+    /// holds a thread.
+    turns: Arc<Semaphore>,
     writer: Writer,
 }
 
@@ -117,7 +126,8 @@ impl Db {
             .test_on_check_out(true)
             .build(Manager { read_only: true, ..manager.clone() })
             .map_err(|e| OpenError::Connect(e.to_string()))?;
-        Ok(Self { readers, writer: Writer::start(manager, conn) })
+        let turns = Arc::new(Semaphore::new(READERS as usize));
+        Ok(Self { readers, turns, writer: Writer::start(manager, conn) })
     }
 
     /// Runs a read on a reader's connection, off the async threads.
@@ -131,7 +141,12 @@ impl Db {
         F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
     {
         let readers = self.readers.clone();
+        let busy = || StoreError::Unavailable("every reader is busy".into());
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned());
+        let turn = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
         tokio::task::spawn_blocking(move || {
+            // Kept to the end of the read, even if nobody waits for its answer any more.
+            let _turn = turn;
             let mut conn = readers.get().map_err(|e| StoreError::Unavailable(e.to_string()))?;
             f(&mut conn)
         })

@@ -2,7 +2,7 @@
 //! told so.
 
 use super::bridge::{parse, to_json};
-use super::jobs::append_log;
+use super::jobs::{append_log, running};
 use super::schema::jobs;
 use super::{Conn, StoreResult};
 use crate::domain::job::{JobResult, JobState};
@@ -208,7 +208,7 @@ pub fn request_cancel(conn: &mut Conn, id: JobId, now: Timestamp, line: &LogLine
 /// When the database fails.
 pub fn lease_ended(conn: &mut Conn, until: Timestamp, limit: i64) -> StoreResult<Vec<(JobId, i32)>> {
     let rows = jobs::table
-        .filter(jobs::state.eq(JobState::Running.as_str()))
+        .filter(running())
         .filter(jobs::lease_until.lt(until.micros()))
         .select((jobs::id, jobs::attempt))
         .limit(limit)

@@ -9,7 +9,10 @@ use super::schema::{job_log, jobs};
 use super::{Conn, StoreError, StoreResult};
 use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::place::Place;
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Task;
@@ -18,7 +21,18 @@ use restic_manager_shared::wire::progress::LogLine;
 /// Who asked for what a host tells again.
 const BY_RECALL: &str = "system:recall";
 
-pub(super) const OPEN: [&str; 3] = ["queued", "dispatched", "running"];
+const OPEN: [&str; 3] = ["queued", "dispatched", "running"];
+
+/// A job that is not over. Word for word the condition of the indexes of open jobs: with the states as parameters neither database could
+/// tell that such an index has all that is asked for, and would look through every job that ever was.
+pub(super) fn open() -> SqlLiteral<Bool> {
+    sql("jobs.state IN ('queued', 'dispatched', 'running')")
+}
+
+/// A job that runs: the condition of the index of leases.
+pub(super) fn running() -> SqlLiteral<Bool> {
+    sql("jobs.state = 'running'")
+}
 
 /// A job with what only the server needs of it.
 #[derive(Clone, Debug)]
@@ -252,7 +266,7 @@ pub fn by_key(conn: &mut Conn, key: &str) -> StoreResult<Option<JobRecord>> {
 pub fn open_of_schedule(conn: &mut Conn, schedule: ScheduleId) -> StoreResult<Option<JobId>> {
     let id = jobs::table
         .filter(jobs::schedule_id.eq(schedule.to_string()))
-        .filter(jobs::state.eq_any(OPEN))
+        .filter(open())
         .select(jobs::id)
         .first::<String>(conn)
         .optional()?;
@@ -266,7 +280,7 @@ pub fn open_of_schedule(conn: &mut Conn, schedule: ScheduleId) -> StoreResult<Op
 pub fn open_of_host(conn: &mut Conn, host: HostId) -> StoreResult<Vec<JobRecord>> {
     let rows = jobs::table
         .filter(jobs::host_id.eq(host.to_string()))
-        .filter(jobs::state.eq_any(OPEN))
+        .filter(open())
         .order((jobs::queued_at, jobs::id))
         .select(Row::as_select())
         .load(conn)?;
@@ -281,7 +295,7 @@ pub fn open_of_repositories(conn: &mut Conn, ids: &[RepositoryId]) -> StoreResul
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let rows = jobs::table
         .filter(jobs::repository_id.eq_any(ids))
-        .filter(jobs::state.eq_any(OPEN))
+        .filter(open())
         .order((jobs::queued_at, jobs::id))
         .select(Row::as_select())
         .load(conn)?;
@@ -309,6 +323,7 @@ pub fn places_worked_in(conn: &mut Conn, repository: RepositoryId) -> StoreResul
 pub fn waiting_hosts(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<HostId>> {
     let rows = jobs::table
         .filter(jobs::repository_id.eq(repository.to_string()))
+        .filter(open())
         .filter(jobs::state.eq(JobState::Queued.as_str()))
         .select(jobs::host_id)
         .distinct()
@@ -408,6 +423,9 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64
     }
     if !filter.states.is_empty() {
         let states: Vec<&'static str> = filter.states.iter().map(|s| s.as_str()).collect();
+        if states.iter().all(|state| OPEN.contains(state)) {
+            query = query.filter(open());
+        }
         query = query.filter(jobs::state.eq_any(states));
     }
     if let Some((at, id)) = before {
@@ -421,13 +439,13 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64
     rows.into_iter().map(|row| Ok(JobRecord::try_from(row)?.job)).collect()
 }
 
-/// How many jobs are in each of these states.
+/// How many jobs that are not over are in one of these states.
 ///
 /// # Errors
 /// When the database fails.
-pub fn count(conn: &mut Conn, states: &[JobState]) -> StoreResult<i64> {
+pub fn count_open(conn: &mut Conn, states: &[JobState]) -> StoreResult<i64> {
     let states: Vec<&'static str> = states.iter().map(|s| s.as_str()).collect();
-    Ok(jobs::table.filter(jobs::state.eq_any(states)).count().get_result(conn)?)
+    Ok(jobs::table.filter(open()).filter(jobs::state.eq_any(states)).count().get_result(conn)?)
 }
 
 pub(super) fn append_log(conn: &mut Conn, id: JobId, seq: i64, lines: &[LogLine]) -> StoreResult<()> {

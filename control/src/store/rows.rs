@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 /// The tables that are carried, so that no row comes before one that it refers to.
-pub const TABLES: [&str; 20] = [
+pub const TABLES: [&str; 23] = [
     "settings",
     "users",
     "api_tokens",
@@ -28,6 +28,9 @@ pub const TABLES: [&str; 20] = [
     "repository_locks",
     "repository_chores",
     "restores",
+    "drill_states",
+    "drills",
+    "drilled_files",
     "alerts",
     "audit_events",
 ];

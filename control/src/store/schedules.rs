@@ -3,11 +3,17 @@
 use super::bridge::{from_json, parse, parse_opt, to_json};
 use super::schema::schedules;
 use super::{Conn, StoreResult};
+use crate::domain::drill::DrillPlan;
 use crate::domain::schedule::Schedule;
 use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::state::BackupSpec;
+
+/// The plan of a schedule's drills.
+pub(super) fn drill(text: Option<&str>) -> StoreResult<Option<DrillPlan>> {
+    text.map(|text| from_json("schedules.drill", text)).transpose()
+}
 
 type Row = (
     String,
@@ -23,6 +29,7 @@ type Row = (
     String,
     i64,
     i64,
+    Option<String>,
 );
 
 fn schedule(row: Row) -> StoreResult<Schedule> {
@@ -42,6 +49,7 @@ fn schedule(row: Row) -> StoreResult<Schedule> {
         options: backup.options,
         retention: from_json("schedules.retention", &row.9)?,
         firing: from_json("schedules.firing", &row.10)?,
+        drill: drill(row.13.as_deref())?,
         created_at: Timestamp::from_micros(row.11),
         updated_at: Timestamp::from_micros(row.12),
     })
@@ -65,6 +73,7 @@ pub fn insert(conn: &mut Conn, s: &Schedule) -> StoreResult<()> {
             schedules::backup.eq(to_json("schedules.backup", &s.backup())?),
             schedules::retention.eq(to_json("schedules.retention", &s.retention)?),
             schedules::firing.eq(to_json("schedules.firing", &s.firing)?),
+            schedules::drill.eq(s.drill.as_ref().map(|d| to_json("schedules.drill", d)).transpose()?),
             schedules::created_at.eq(s.created_at.micros()),
             schedules::updated_at.eq(s.updated_at.micros()),
         ))
@@ -88,6 +97,7 @@ pub fn update(conn: &mut Conn, s: &Schedule) -> StoreResult<bool> {
             schedules::backup.eq(to_json("schedules.backup", &s.backup())?),
             schedules::retention.eq(to_json("schedules.retention", &s.retention)?),
             schedules::firing.eq(to_json("schedules.firing", &s.firing)?),
+            schedules::drill.eq(s.drill.as_ref().map(|d| to_json("schedules.drill", d)).transpose()?),
             schedules::updated_at.eq(s.updated_at.micros()),
         ))
         .execute(conn)?;

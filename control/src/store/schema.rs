@@ -56,7 +56,7 @@ diesel::table! {
     schedules (id) {
         id -> Text, host_id -> Text, repository_id -> Nullable<Text>, name -> Text, enabled -> Bool, manual -> Bool,
         cron -> Nullable<Text>, timezone -> Nullable<Text>, backup -> Text, retention -> Text,
-        firing -> Text, created_at -> BigInt, updated_at -> BigInt,
+        firing -> Text, created_at -> BigInt, updated_at -> BigInt, drill -> Nullable<Text>,
     }
 }
 diesel::table! {
@@ -113,6 +113,24 @@ diesel::table! {
     }
 }
 diesel::table! {
+    drill_states (schedule_id) {
+        schedule_id -> Text, followed_until -> BigInt, proven_at -> Nullable<BigInt>, proven_snapshot_id -> Nullable<Text>,
+        last_job_id -> Nullable<Text>, note -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    drills (job_id) {
+        job_id -> Text, host_id -> Text, schedule_id -> Nullable<Text>, repository_id -> Nullable<Text>, at -> BigInt,
+        verdict -> Text, record -> Text,
+    }
+}
+diesel::table! {
+    drilled_files (schedule_id, path_key) {
+        schedule_id -> Text, path_key -> Text, file -> Text, snapshot_id -> Text, job_id -> Text, failed -> Bool,
+        drilled_at -> BigInt, proven_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
     alerts (id) {
         id -> Text, kind -> Text, subject -> Text, severity -> Text, detail -> Text, opened_at -> BigInt,
         updated_at -> BigInt, acknowledged_at -> Nullable<BigInt>, acknowledged_by -> Nullable<Text>,
@@ -144,5 +162,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     repository_locks,
     recovery_kits,
     repository_chores,
+    drill_states,
 );
+diesel::joinable!(drill_states -> schedules (schedule_id));
 diesel::joinable!(sessions -> users (user_id));

@@ -243,6 +243,25 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i6
     rows.into_iter().map(snapshot).collect()
 }
 
+/// The repositories that hold snapshots of a host, the one with the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn repositories_of_host(conn: &mut Conn, host: HostId) -> StoreResult<Vec<RepositoryId>> {
+    let rows = snapshots::table
+        .filter(snapshots::host_id.eq(host.to_string()))
+        .filter(snapshots::gone_at.is_null())
+        .group_by(snapshots::repository_id)
+        .select((snapshots::repository_id, diesel::dsl::max(snapshots::time)))
+        .load::<(String, Option<i64>)>(conn)?;
+    let mut found = Vec::new();
+    for (id, newest) in rows {
+        found.push((std::cmp::Reverse(newest), parse("snapshots.repository_id", &id)?));
+    }
+    found.sort_by_key(|(newest, _)| *newest);
+    Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
 /// All snapshots of a repository that some schedule made or, by their tag, is said to have made, and that are still there.
 ///
 /// # Errors

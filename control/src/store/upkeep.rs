@@ -1,7 +1,7 @@
 //! What is known of each repository's chores, its sizes over time, and its locks.
 
 use super::bridge::{from_json, parse, parse_opt, place_host, time, to_json};
-use super::jobs::OPEN;
+use super::jobs::open;
 use super::schema::{jobs, repository_chores, repository_locks, repository_samples};
 use super::{Conn, StoreResult};
 use crate::domain::health::Sample;
@@ -115,7 +115,7 @@ pub fn put_chore(conn: &mut Conn, place: Place, s: &ChoreState) -> StoreResult<(
 pub fn open_chores(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(Place, Chore)>> {
     let rows: Vec<(String, Option<String>)> = jobs::table
         .filter(jobs::repository_id.eq(repository.to_string()))
-        .filter(jobs::state.eq_any(OPEN))
+        .filter(open())
         .filter(jobs::chore.is_not_null())
         .select((jobs::place, jobs::chore))
         .load(conn)?;
@@ -138,7 +138,7 @@ pub fn is_open(conn: &mut Conn, place: Place, chore: &str) -> StoreResult<bool> 
             .filter(jobs::repository_id.eq(place.repository.to_string()))
             .filter(jobs::place.eq(place.text()))
             .filter(jobs::chore.eq(chore))
-            .filter(jobs::state.eq_any(OPEN)),
+            .filter(open()),
     ))
     .get_result(conn)?)
 }

@@ -67,6 +67,55 @@ pub fn by_name(conn: &mut Conn, name: &str) -> StoreResult<Option<UserRecord>> {
     users::table.filter(users::name.eq(name)).first::<UserRow>(conn).optional()?.map(user).transpose()
 }
 
+/// All users, by name.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(conn: &mut Conn) -> StoreResult<Vec<UserRecord>> {
+    users::table.order(users::name).load::<UserRow>(conn)?.into_iter().map(user).collect()
+}
+
+/// One of them.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &mut Conn, id: UserId) -> StoreResult<Option<UserRecord>> {
+    users::table.find(id.to_string()).first::<UserRow>(conn).optional()?.map(user).transpose()
+}
+
+/// Keeps a user's role, password and whether they are shut out.
+///
+/// # Errors
+/// When the database fails.
+pub fn update(conn: &mut Conn, u: &UserRecord) -> StoreResult<()> {
+    diesel::update(users::table.find(u.id.to_string()))
+        .set((
+            users::role.eq(u.role.as_str()),
+            users::disabled.eq(u.disabled),
+            users::password_hash.eq(&u.password_hash),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Removes a user and their sessions.
+///
+/// # Errors
+/// When the database fails.
+pub fn delete(conn: &mut Conn, id: UserId) -> StoreResult<()> {
+    diesel::delete(users::table.find(id.to_string())).execute(conn)?;
+    Ok(())
+}
+
+/// Ends all sessions of a user.
+///
+/// # Errors
+/// When the database fails.
+pub fn end_sessions_of(conn: &mut Conn, id: UserId) -> StoreResult<()> {
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(id.to_string()))).execute(conn)?;
+    Ok(())
+}
+
 /// How many users there are.
 ///
 /// # Errors

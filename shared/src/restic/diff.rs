@@ -41,26 +41,41 @@ pub struct Figures {
     pub removed: DiffSide,
 }
 
+/// What a line of a comparison says.
+#[derive(Debug)]
+pub enum Said {
+    /// One change.
+    Change(Change),
+    /// The figures: all was told.
+    Figures(Figures),
+}
+
+/// Reads a line; none if it is none of a comparison.
+#[must_use]
+pub fn read(line: &str) -> Option<Said> {
+    if !line.starts_with('{') {
+        return None;
+    }
+    let read = serde_json::from_str::<Line>(line).ok()?;
+    match read.message_type.as_str() {
+        "change" => Some(Said::Change(Change { path: read.path, modifier: read.modifier })),
+        "statistics" => Some(Said::Figures(Figures {
+            changed_files: read.changed_files,
+            added: read.added.unwrap_or_default(),
+            removed: read.removed.unwrap_or_default(),
+        })),
+        _ => None,
+    }
+}
+
 impl Diff {
     /// Takes a line; false if it is none of a comparison.
     pub fn line(&mut self, line: &str) -> bool {
-        if !line.starts_with('{') {
-            return false;
-        }
-        let Ok(read) = serde_json::from_str::<Line>(line) else { return false };
-        match read.message_type.as_str() {
-            "change" if self.changes.len() < MAX_ENTRIES => {
-                self.changes.push(Change { path: read.path, modifier: read.modifier });
-            }
-            "change" => self.omitted += 1,
-            "statistics" => {
-                self.figures = Some(Figures {
-                    changed_files: read.changed_files,
-                    added: read.added.unwrap_or_default(),
-                    removed: read.removed.unwrap_or_default(),
-                });
-            }
-            _ => return false,
+        match read(line) {
+            Some(Said::Change(change)) if self.changes.len() < MAX_ENTRIES => self.changes.push(change),
+            Some(Said::Change(_)) => self.omitted += 1,
+            Some(Said::Figures(figures)) => self.figures = Some(figures),
+            None => return false,
         }
         true
     }

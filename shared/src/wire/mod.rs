@@ -2,6 +2,7 @@
 //! default, never renamed or removed, because agents of older versions are out there.
 
 pub mod cause;
+pub mod changes;
 pub mod enroll;
 pub mod fire;
 pub mod job;

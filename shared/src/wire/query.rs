@@ -4,6 +4,7 @@
 //! Names are as restic gives them: a byte that is not UTF-8 is U+FFFD, and everything else may be in them, new lines too.
 
 use super::cause::Cause;
+use super::changes::{ChangesAsk, ChangesPage};
 use super::operation::Entry;
 use crate::id::{QueryId, RepositoryId};
 use crate::time::Timestamp;
@@ -75,6 +76,8 @@ pub enum QueryAsk {
         /// The path.
         path: String,
     },
+    /// What differs between two snapshots.
+    Changes(ChangesAsk),
     /// A kind that this version does not know; it answers so.
     #[serde(other)]
     Unknown,
@@ -91,6 +94,8 @@ fn top() -> String {
 pub enum QueryAnswer {
     /// Here it is.
     Ready(QueryPage),
+    /// The answer to [`QueryAsk::Changes`].
+    Changes(ChangesPage),
     /// The snapshot is being read for the first time; ask again in a moment. As long as somebody asks it goes on.
     Indexing(Indexing),
     /// It cannot be answered.

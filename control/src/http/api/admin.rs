@@ -5,9 +5,11 @@ use crate::domain::permission::Role;
 use crate::http::guard::{Admin, Guarded};
 use crate::http::params::{Input, Paging};
 use crate::http::problem::ApiError;
-use crate::service::{Services, audit, tokens, users};
-use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::UserId;
+use crate::service::tokens::ApiTokenView;
+use crate::service::user_admin::{UserChange, UserView};
+use crate::service::{Services, audit, tokens, user_admin, users};
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use restic_manager_shared::id::{ApiTokenId, UserId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,106 @@ pub async fn create_user(
     Ok(HttpResponse::Created().json(NewUser { id }))
 }
 
+/// The users.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct UserList {
+    /// All of them, by name.
+    pub items: Vec<UserView>,
+    /// Always none: there is one page.
+    pub next: Option<String>,
+}
+
+/// List users
+#[utoipa::path(operation_id = "listUsers", tag = "administration", responses((status = 200, body = UserList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[get("/users")]
+pub async fn list_users(_: Guarded<Admin>, s: web::Data<Services>) -> Result<web::Json<UserList>, ApiError> {
+    Ok(web::Json(UserList { items: user_admin::list(&s).await?, next: None }))
+}
+
+/// What is changed of a user; what is left out stays as it is.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserPatch {
+    /// What they may do.
+    pub role: Option<Role>,
+    /// Refused at sign-in, and signed out.
+    pub disabled: Option<bool>,
+    /// A new password.
+    pub password: Option<Secret>,
+}
+
+/// Change a user
+///
+/// Whoever is shut out, may do less than before or gets another password is signed out everywhere.
+#[utoipa::path(operation_id = "updateUser", tag = "administration", params(("id" = UserId, Path)), request_body = UserPatch, responses((status = 200, body = UserView), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[patch("/users/{id}")]
+pub async fn update_user(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<UserId>,
+    input: Input<UserPatch>,
+) -> Result<web::Json<UserView>, ApiError> {
+    let UserPatch { role, disabled, password } = input.read()?;
+    let change = UserChange { role, disabled, password };
+    Ok(web::Json(user_admin::change(&s, &who.actor, *id, change).await?))
+}
+
+/// Sign a user out everywhere
+#[utoipa::path(operation_id = "signOutUser", tag = "administration", params(("id" = UserId, Path)), responses((status = 204, description = "Signed out"), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[post("/users/{id}/sign-out")]
+pub async fn sign_out_user(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<UserId>,
+) -> Result<HttpResponse, ApiError> {
+    user_admin::sign_out(&s, &who.actor, *id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Delete a user
+///
+/// What they did stays in the audit log under their name.
+#[utoipa::path(operation_id = "deleteUser", tag = "administration", params(("id" = UserId, Path)), responses((status = 204, description = "Deleted"), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[delete("/users/{id}")]
+pub async fn delete_user(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<UserId>,
+) -> Result<HttpResponse, ApiError> {
+    user_admin::delete(&s, &who.actor, *id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The API tokens.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ApiTokenList {
+    /// All that were not revoked, by name.
+    pub items: Vec<ApiTokenView>,
+    /// Always none: there is one page.
+    pub next: Option<String>,
+}
+
+/// List API tokens
+#[utoipa::path(operation_id = "listApiTokens", tag = "administration", responses((status = 200, body = ApiTokenList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[get("/api-tokens")]
+pub async fn list_api_tokens(_: Guarded<Admin>, s: web::Data<Services>) -> Result<web::Json<ApiTokenList>, ApiError> {
+    Ok(web::Json(ApiTokenList { items: tokens::list(&s).await?, next: None }))
+}
+
+/// Revoke an API token
+///
+/// The next request with it is refused.
+#[utoipa::path(operation_id = "revokeApiToken", tag = "administration", params(("id" = ApiTokenId, Path)), responses((status = 204, description = "Revoked"), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[delete("/api-tokens/{id}")]
+pub async fn revoke_api_token(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<ApiTokenId>,
+) -> Result<HttpResponse, ApiError> {
+    tokens::revoke(&s, &who.actor, *id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
 /// An API token to be.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +156,9 @@ pub struct ApiTokenInput {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// After how many days it ends; left out for a token that does not end.
+    #[schema(minimum = 1, maximum = 3650)]
+    pub expires_in_days: Option<u32>,
 }
 
 /// An API token, shown once.
@@ -71,8 +176,8 @@ pub async fn create_api_token(
     s: web::Data<Services>,
     input: Input<ApiTokenInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let ApiTokenInput { name, role } = input.read()?;
-    let token = tokens::add(&s, &who.actor, name, role).await?;
+    let ApiTokenInput { name, role, expires_in_days } = input.read()?;
+    let token = tokens::add(&s, &who.actor, name, role, expires_in_days).await?;
     Ok(HttpResponse::Created().json(NewApiToken { token: token.reveal().to_owned() }))
 }
 

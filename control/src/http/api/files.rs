@@ -4,12 +4,12 @@ use super::Errors;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::queries::{Among, Looked, Told};
-use crate::service::{ActError, Refusal, Services, queries};
+use crate::service::queries::{Among, Files, Looked};
+use crate::service::{ActError, Services, queries};
 use actix_web::{get, web};
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::wire::operation::Entry;
-use restic_manager_shared::wire::query::{Indexing, MAX_PAGE, QueryAnswer, QueryAsk};
+use restic_manager_shared::wire::query::{Indexing, MAX_PAGE, QueryAsk, QueryPage};
 use serde::{Deserialize, Serialize};
 
 /// A page of files.
@@ -28,22 +28,17 @@ pub struct FileList {
 }
 
 impl FileList {
-    fn of(told: Told) -> Result<Self, ActError> {
-        let host_id = told.host;
-        match told.answer {
-            QueryAnswer::Ready(page) => {
-                Ok(Self { items: page.entries, next: page.next, total: page.total, indexing: None, host_id })
-            }
-            QueryAnswer::Indexing(far) => {
-                Ok(Self { items: vec![], next: None, total: None, indexing: Some(far), host_id })
-            }
-            QueryAnswer::Refused(cause) => Err(Refusal::LookFailed(cause).into()),
-        }
+    fn of((host_id, files): (HostId, Files)) -> Self {
+        let (page, indexing) = match files {
+            Files::Page(page) => (page, None),
+            Files::Indexing(far) => (QueryPage::default(), Some(far)),
+        };
+        Self { items: page.entries, next: page.next, total: page.total, indexing, host_id }
     }
 }
 
 /// How much, and from where on.
-fn limit(limit: Option<u32>) -> Result<u32, ActError> {
+pub(super) fn limit(limit: Option<u32>) -> Result<u32, ActError> {
     match limit.unwrap_or(200) {
         limit @ 1..=MAX_PAGE => Ok(limit),
         _ => Err(ActError::field("/limit", format!("1 to {MAX_PAGE}"))),
@@ -91,7 +86,7 @@ pub async fn list_folder(
     }
     let looked = in_snapshot(&found, query.host_id);
     let ask = QueryAsk::Folder { snapshot: found.id, path, after: query.cursor, limit };
-    Ok(web::Json(FileList::of(queries::ask(&s, looked, ask).await?)?))
+    Ok(web::Json(FileList::of(queries::files(&s, looked, ask).await?)))
 }
 
 /// What is looked for.
@@ -151,7 +146,7 @@ pub async fn search_files(
         after: query.cursor,
         limit,
     };
-    Ok(web::Json(FileList::of(queries::ask(&s, looked, ask).await?)?))
+    Ok(web::Json(FileList::of(queries::files(&s, looked, ask).await?)))
 }
 
 async fn snapshots(
@@ -202,5 +197,5 @@ pub async fn list_versions(
     let Some(first) = found.first() else { return Err(ActError::NotFound(crate::service::Noun::Snapshot).into()) };
     let looked = in_snapshot(first, query.host_id);
     let ask = QueryAsk::Versions { snapshots: found.into_iter().map(|f| f.id).collect(), path: query.path };
-    Ok(web::Json(FileList::of(queries::ask(&s, looked, ask).await?)?))
+    Ok(web::Json(FileList::of(queries::files(&s, looked, ask).await?)))
 }

@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod changes;
+pub mod drills;
 pub mod enrollment;
 pub mod files;
 pub mod hosts;

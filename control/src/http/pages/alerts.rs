@@ -74,6 +74,7 @@ const fn title(kind: AlertKind) -> &'static str {
         AlertKind::MaintenanceFailed => "Maintenance failed",
         AlertKind::ForeignLock => "A lock that nothing known explains",
         AlertKind::RotationStuck => "The change of a password does not go on",
+        AlertKind::DrillFailed => "A restore drill failed",
     }
 }
 
@@ -86,6 +87,7 @@ const fn icon(kind: AlertKind) -> &'static str {
         AlertKind::MaintenanceFailed => "wrench",
         AlertKind::ForeignLock => "lock",
         AlertKind::RotationStuck => "key",
+        AlertKind::DrillFailed => "restore",
     }
 }
 
@@ -97,7 +99,9 @@ const fn tab(kind: AlertKind) -> &'static str {
         AlertKind::MaintenanceFailed => "/maintenance",
         AlertKind::CredentialCanDelete => "/hosts",
         AlertKind::RotationStuck => "/settings",
-        AlertKind::RetentionFrozen | AlertKind::RepositoryDamaged | AlertKind::ForeignLock => "",
+        AlertKind::RetentionFrozen | AlertKind::RepositoryDamaged | AlertKind::ForeignLock | AlertKind::DrillFailed => {
+            ""
+        }
     }
 }
 
@@ -130,7 +134,8 @@ async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> 
     }
     if let Some(id) = host {
         words.push(format!("Host {}", names.host(s, id).await?));
-        href = href.or_else(|| Some(format!("/hosts/{id}")));
+        let drills = if alert.kind == AlertKind::DrillFailed { "/drills?host=" } else { "/hosts/" };
+        href = href.or_else(|| Some(format!("{drills}{id}")));
     }
     let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
     Ok(AlertRow {

@@ -159,6 +159,11 @@ fn said(query: &str) -> &'static str {
         "frozen" => "Nothing of this host is forgotten until somebody lets retention run again.",
         "thawed" => "Retention runs again for this host.",
         "acknowledged" => "Acknowledged. It stays open until its cause is gone.",
+        "user-added" => "User added.",
+        "user-deleted" => "User deleted.",
+        "signed-out" => "Signed out everywhere.",
+        "saved" => "Saved.",
+        "token-revoked" => "The token is refused from now on.",
         _ => "",
     }
 }

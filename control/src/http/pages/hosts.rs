@@ -11,7 +11,7 @@ use crate::domain::protection::Protection;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{MAX_PAGE, Services, hosts, jobs, repositories, snapshots};
+use crate::service::{MAX_PAGE, Services, drills, hosts, jobs, repositories, snapshots};
 use crate::store::host_search;
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
@@ -85,6 +85,8 @@ pub struct HostLine {
     pub last: Option<JobRow>,
     /// Its last 30 days, where they are shown.
     pub strip: Option<Strip>,
+    /// When backups of it were last proven restorable.
+    pub proven: Option<Moment>,
     /// The same press of Run now twice is one job.
     pub key: String,
 }
@@ -115,6 +117,8 @@ pub struct HostPage {
     pub jobs: Vec<JobRow>,
     /// Its newest snapshot.
     pub newest: Option<SnapshotRow>,
+    /// When backups of it were last proven restorable.
+    pub proven: Option<Moment>,
 }
 
 impl Page for HostPage {
@@ -169,6 +173,8 @@ pub struct SnapshotRow {
     pub short: String,
     /// Its id.
     pub id: String,
+    /// The repository that holds it.
+    pub repository: String,
     /// When it was taken.
     pub at: Moment,
     /// What it covers.
@@ -193,6 +199,7 @@ impl SnapshotRow {
         Self {
             short: snapshot.id.chars().take(8).collect(),
             id: snapshot.id.clone(),
+            repository: snapshot.repository_id.to_string(),
             at: Moment::new(snapshot.time, now),
             paths: snapshot.paths.clone(),
             tags: snapshot.tags.clone(),
@@ -227,12 +234,14 @@ pub async fn lines(
 ) -> Result<Vec<HostLine>, ApiError> {
     let mut names = Names::default();
     let mut lines = Vec::with_capacity(hosts.len());
+    let proven = drills::proven(s, hosts.iter().map(|h| h.id).collect()).await?;
     for host in hosts {
         names.know(host);
         let newest = newest(s, host.id).await?;
         let key = press_key(newest.as_ref());
         let last = names.rows(s, newest.as_slice(), now).await?.pop();
-        lines.push(HostLine { host: HostRow::new(host, now), last, strip: None, key });
+        let proven = proven.get(&host.id).map(|at| Moment::new(*at, now));
+        lines.push(HostLine { host: HostRow::new(host, now), last, strip: None, proven, key });
     }
     Ok(lines)
 }
@@ -263,6 +272,7 @@ async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPag
         schedules: schedule_rows(s, id, head.host.timezone.as_deref(), now).await?,
         jobs: Names::default().rows(s, &recent.items, now).await?,
         newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
+        proven: drills::proven(s, vec![id]).await?.get(&id).map(|at| Moment::new(*at, now)),
         head,
     })
 }

@@ -7,14 +7,17 @@ pub mod cause;
 pub mod chart;
 pub mod dashboard;
 pub mod door;
+pub mod drills;
 pub mod engine;
 pub mod form;
 pub mod freeze;
 pub mod host_add;
+pub mod host_choice;
 pub mod hosts;
 pub mod jobs;
 pub mod names;
 pub mod outcome;
+pub mod paths;
 pub mod progress;
 pub mod recovery;
 pub mod repositories;
@@ -23,6 +26,7 @@ pub mod restore;
 pub mod schedule_form;
 pub mod schedules;
 pub mod session;
+pub mod settings;
 pub mod strip;
 pub mod view;
 pub mod waits;
@@ -75,6 +79,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(repositories::blank)
             .service(repositories::add)
             .configure(repository)
+            .configure(settings_tabs)
             .configure(restores)
             .service(recovery::show)
             .service(recovery::make)
@@ -82,6 +87,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(freeze::stop)
             .service(freeze::ask_thaw)
             .service(freeze::thaw)
+            .service(drills::list)
             .service(alerts::list)
             .service(alerts::acknowledge),
     );
@@ -89,10 +95,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
 
 /// The restore wizard.
 fn restores(config: &mut web::ServiceConfig) {
-    use self::restore::{files, start, target};
+    use self::restore::{files, find, start, target};
     config
         .service(start::show)
         .service(start::begin)
+        .service(find::search)
+        .service(find::versions)
         .service(start::leave)
         .service(files::show)
         .service(files::tick)
@@ -102,9 +110,23 @@ fn restores(config: &mut web::ServiceConfig) {
         .service(target::run);
 }
 
+/// Settings, tab by tab.
+fn settings_tabs(config: &mut web::ServiceConfig) {
+    use self::settings::{audit, tokens, users};
+    config
+        .service(users::list)
+        .service(users::add)
+        .service(users::show)
+        .service(users::change)
+        .service(tokens::list)
+        .service(tokens::add)
+        .service(tokens::revoke)
+        .service(audit::list);
+}
+
 /// The tabs of one repository, and what is done there.
 fn repository(config: &mut web::ServiceConfig) {
-    use self::repository::{access, maintenance, operations, overview, retention, settings, snapshots};
+    use self::repository::{access, changes, maintenance, operations, overview, retention, settings, snapshots};
     config
         .service(overview::show)
         .service(overview::look_at_locks)
@@ -117,6 +139,8 @@ fn repository(config: &mut web::ServiceConfig) {
         .service(snapshots::list)
         .service(snapshots::pick)
         .service(snapshots::vouch)
+        .service(changes::show)
+        .service(changes::file)
         .service(operations::show)
         .service(operations::ask)
         .service(operations::confirm)

@@ -1,11 +1,15 @@
 //! The schedule form: what it sends, and what that asks for.
 
-use super::form::{FormErrors, chosen, commas, lines, number, typed};
+use super::form::{FormErrors, capital, chosen, commas, lines, number, typed};
+use crate::domain::drill::{DrillPlan, DrillWish, check_plan};
 use crate::domain::schedule::{Retention, Schedule, ScheduleInput};
+use restic_manager_shared::id::ScheduleId;
 use restic_manager_shared::wire::state::{BackupOptions, Compression, Firing, Overlap, StdinSource};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::str::FromStr;
+
+const MIB: u64 = 1 << 20;
 
 /// What the form sends. A box that is not ticked sends nothing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -46,6 +50,12 @@ pub struct ScheduleForm {
     pub(super) jitter: String,
     pub(super) overlap: String,
     pub(super) retries: String,
+    pub(super) drill: Option<String>,
+    pub(super) drill_cron: String,
+    pub(super) random_files: String,
+    pub(super) oldest_files: String,
+    /// In MiB; empty for no limit.
+    pub(super) drill_size: String,
     /// Pressed to see the next runs; nothing is saved then.
     #[serde(skip_serializing)]
     pub(super) show_runs: Option<String>,
@@ -114,7 +124,7 @@ impl ScheduleForm {
             keep_yearly: text(keep.keep_yearly),
             keep_within: text(keep.keep_within),
             keep_tags: keep.keep_tags.iter().map(|list| list.join(", ")).collect::<Vec<_>>().join("\n"),
-            ..Self::options(options, Self::firing(schedule.firing))
+            ..Self::options(options, Self::drill(schedule.drill.as_ref(), Self::firing(schedule.firing)))
         }
     }
 
@@ -148,6 +158,47 @@ impl ScheduleForm {
         }
     }
 
+    /// The part of the form that says how it is drilled. Without a plan it offers the usual one, not ticked.
+    pub(super) fn drill(plan: Option<&DrillPlan>, rest: Self) -> Self {
+        let shown = plan.cloned().unwrap_or_else(|| DrillPlan::usual(ScheduleId::new()));
+        Self {
+            drill: ticked(plan.is_some()),
+            drill_cron: shown.cron,
+            random_files: shown.random_files.to_string(),
+            oldest_files: shown.oldest_files.to_string(),
+            drill_size: text((shown.max_bytes > 0).then(|| shown.max_bytes.div_ceil(MIB))),
+            ..rest
+        }
+    }
+
+    /// The form of a new schedule.
+    pub(super) fn blank() -> Self {
+        let usual = DrillPlan::usual(ScheduleId::new());
+        Self::drill(Some(&usual), Self::firing(Firing::default()))
+    }
+
+    /// The plan that is asked for. What is wrong with it is said here: its fields are called otherwise than those of the schedule.
+    fn drills(&self, old: Option<&DrillPlan>, wrong: &mut FormErrors) -> DrillWish {
+        if self.drill.is_none() {
+            return DrillWish::No;
+        }
+        let usual = DrillPlan::at(self.drill_cron.trim());
+        let mib = number(&self.drill_size, "drill_size", wrong).map_or(0, u64::from);
+        let wish = DrillWish::By(DrillPlan {
+            random_files: number(&self.random_files, "random_files", wrong).unwrap_or(usual.random_files),
+            oldest_files: number(&self.oldest_files, "oldest_files", wrong).unwrap_or(usual.oldest_files),
+            // The form shows whole MiB; a limit that was not touched stays to the byte.
+            max_bytes: old.map(|o| o.max_bytes).filter(|max| max.div_ceil(MIB) == mib).unwrap_or(mib * MIB),
+            ..usual
+        });
+        for error in check_plan(&wish) {
+            let field = error.pointer.trim_start_matches("/drill/");
+            let field = if field == "cron" { "drill_cron" } else { field };
+            wrong.add(if field == "max_bytes" { "drill_size" } else { field }, capital(&error.detail));
+        }
+        wish
+    }
+
     /// What the form asks for; what it does not show stays as it is. While Manual is ticked the page hides the cron line and says that it
     /// is not kept, so it is not sent on.
     pub(super) fn input(&self, old: Option<&Schedule>, wrong: &mut FormErrors) -> ScheduleInput {
@@ -165,6 +216,7 @@ impl ScheduleForm {
             repository_id: chosen(&self.repository, "repository", wrong),
             options: self.backup_options(old.map(|o| o.options.clone()).unwrap_or_default(), wrong),
             firing: self.fires(wrong),
+            drill: self.drills(old.and_then(|o| o.drill.as_ref()), wrong),
         }
     }
 

@@ -9,16 +9,16 @@ use super::names::Names;
 use super::schedule_form::{FIELDS, ScheduleForm, named, ticked};
 use super::view::JobRow;
 use super::when::{self, NextRun, Runs};
+use super::words::Moment;
 use crate::domain::fleet::Host;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{Services, hosts, jobs, schedules};
+use crate::service::{Services, drills, hosts, jobs, schedules};
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
-use restic_manager_shared::wire::state::Firing;
 use serde::{Deserialize, Serialize};
 
 /// A schedule in a list.
@@ -52,6 +52,10 @@ pub struct ScheduleRow {
     pub repository: Option<String>,
     /// Its newest job.
     pub last: Option<JobRow>,
+    /// When its backups were last proven restorable.
+    pub proven: Option<Moment>,
+    /// When they are drilled, in words.
+    pub drilled: Option<String>,
     /// The same press of Run now twice is one job.
     pub key: String,
 }
@@ -68,6 +72,7 @@ pub async fn schedule_rows(
 ) -> Result<Vec<ScheduleRow>, ApiError> {
     let mut names = Names::default();
     let mut rows = vec![];
+    let standing = drills::standing(s, host, now).await?;
     for schedule in schedules::of_host(s, host).await? {
         let filter = Filter { schedule: Some(schedule.id), ..Filter::default() };
         let newest = jobs::list(s, filter, None, 1).await?.items.pop();
@@ -82,6 +87,11 @@ pub async fn schedule_rows(
             next: when::next_run(&schedule, zone, now),
             keeps: when::keeps(&schedule),
             repository,
+            proven: standing
+                .iter()
+                .find(|d| d.schedule_id == schedule.id)
+                .and_then(|d| Some(Moment::new(d.proven_at?, now))),
+            drilled: schedule.drill.as_ref().map(|d| when::words(&d.cron).unwrap_or_else(|| d.cron.clone())),
             key: press_key(newest.as_ref()),
             last: names.rows(s, newest.as_slice(), now).await?.pop(),
             name: schedule.name,
@@ -133,6 +143,8 @@ pub struct SchedulePage {
     pub zones: Vec<&'static str>,
     /// What the cron line does.
     pub runs: Runs,
+    /// What the line of its drills does.
+    pub drill: Runs,
     /// What is wrong.
     pub errors: FormErrors,
 }
@@ -177,6 +189,7 @@ async fn page(
         repositories: choices(s).await?,
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
         runs: Runs::typed(&form.cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
+        drill: Runs::typed(&form.drill_cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
         hooks: host.hooks.clone(),
         is_windows: host.os == Some(Os::Windows),
         form,
@@ -211,7 +224,7 @@ pub async fn new(
     let form = ScheduleForm {
         repository: used.map(|id| id.to_string()).unwrap_or_default(),
         enabled: ticked(true),
-        ..ScheduleForm::firing(Firing::default())
+        ..ScheduleForm::blank()
     };
     view.show(&who, &page(&s, &host, None, form, FormErrors::default()).await?).await
 }
@@ -288,6 +301,8 @@ pub async fn save(
 pub struct RunsFragment {
     /// What the cron line does.
     pub runs: Runs,
+    /// What the line of its drills does.
+    pub drill: Runs,
 }
 
 impl Page for RunsFragment {
@@ -301,6 +316,8 @@ pub struct TypedLine {
     cron: String,
     #[serde(default)]
     timezone: String,
+    #[serde(default)]
+    drill_cron: String,
 }
 
 /// What a cron line would do on a host.
@@ -313,8 +330,8 @@ pub async fn runs(
     line: web::Query<TypedLine>,
 ) -> Result<HttpResponse, ApiError> {
     let host = hosts::get(&s, *id).await?;
-    let runs = Runs::typed(&line.cron, &line.timezone, host.timezone.as_deref(), Timestamp::now());
-    view.piece(&who, &RunsFragment { runs }).await
+    let read = |cron: &str| Runs::typed(cron, &line.timezone, host.timezone.as_deref(), Timestamp::now());
+    view.piece(&who, &RunsFragment { runs: read(&line.cron), drill: read(&line.drill_cron) }).await
 }
 
 /// Asks before deleting.

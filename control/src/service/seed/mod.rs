@@ -8,6 +8,7 @@ mod past;
 use super::repositories::{self as repository_acts, CredentialInput, RepositoryInput};
 use super::{ActError, Services, protection as standing};
 use crate::domain::alert::{AlertKind, Severity};
+use crate::domain::drill::DrillPlan;
 use crate::domain::permission::Actor;
 use crate::domain::schedule::{Retention, Schedule};
 use crate::store::credentials::CredentialRecord;
@@ -184,8 +185,10 @@ fn enroll(conn: &mut Conn, plan: Plan, member: &mut Member, at: Timestamp) -> Re
 }
 
 fn schedule(member: &mut Member, (name, cron, path): (&str, Option<&str>, &str), at: Timestamp) -> Schedule {
+    let id = ScheduleId(member.dice.uuid());
     Schedule {
-        id: ScheduleId(member.dice.uuid()),
+        id,
+        drill: Some(DrillPlan::usual(id)),
         host_id: member.id,
         repository_id: Some(member.repository),
         name: name.into(),

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod ask;
+pub mod changes;
 pub mod fields;
 pub mod maintenance;
 pub mod operations;

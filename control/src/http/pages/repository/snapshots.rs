@@ -116,13 +116,16 @@ pub async fn pick(
     }
     let kind: JobKind = value("kind").parse().map_err(|_| ActError::field("/kind", "not an operation"))?;
     let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if kind == JobKind::Diff {
+        // The list is newest first: the older is what is compared with. One alone is compared with the one before it.
+        if picked.len() > 1 {
+            query.append_pair("from", picked.last().copied().unwrap_or_default());
+        }
+        query.append_pair("to", picked.first().copied().unwrap_or_default());
+        return Ok(go(&format!("/repositories/{id}/changes?{}", query.finish())));
+    }
     query.append_pair("kind", kind.as_str());
     match kind {
-        // The list is newest first: the older is what is compared with.
-        JobKind::Diff => {
-            query.append_pair("from", picked.last().copied().unwrap_or_default());
-            query.append_pair("to", picked.first().copied().unwrap_or_default());
-        }
         JobKind::Ls => drop(query.append_pair("snapshot", picked[0])),
         _ => drop(query.append_pair("snapshots", &picked.join("\n"))),
     }

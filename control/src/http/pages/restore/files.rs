@@ -5,19 +5,20 @@ use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::one_line;
 use super::super::names::Names;
+use super::super::paths::{above, last, visible};
 use super::super::words::Moment;
 use super::{Head, there};
 use crate::domain::restore::{Draft, Ticked};
 use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
-use crate::service::queries::{self, Looked, Told};
+use crate::service::queries::{self, Files, Looked};
 use crate::service::restores::Opened;
-use crate::service::{ActError, Refusal, Services, restores};
+use crate::service::{ActError, Services, restores};
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::RestoreId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::Entry;
-use restic_manager_shared::wire::query::{QueryAnswer, QueryAsk};
+use restic_manager_shared::wire::query::QueryAsk;
 use serde::{Deserialize, Serialize};
 
 /// Entries of a page.
@@ -98,37 +99,6 @@ impl Row {
     }
 }
 
-/// The last part of a path.
-fn last(path: &str) -> &str {
-    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
-}
-
-/// A name without what would hide or turn around what stands beside it.
-fn visible(name: &str) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}');
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_control() || turns(c) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// The folders above one, from the top.
-fn above(path: &str) -> Vec<(String, String)> {
-    let mut all = vec![("/".to_owned(), "/".to_owned())];
-    let mut so_far = String::new();
-    for part in path.split('/').filter(|p| !p.is_empty()) {
-        so_far = format!("{so_far}/{part}");
-        all.push((so_far.clone(), visible(part)));
-    }
-    all
-}
-
 /// Where in the snapshot.
 #[derive(Debug, Default, Deserialize)]
 pub struct Where {
@@ -172,19 +142,16 @@ async fn page(s: &Services, opened: &Opened, at: Where) -> Result<RestoreFilesPa
         trouble: String::new(),
         find,
     };
-    Ok(match queries::ask(s, looked, ask).await {
-        Ok(Told { answer: QueryAnswer::Ready(found), .. }) => {
+    Ok(match queries::files(s, looked, ask).await {
+        Ok((_, Files::Page(found))) => {
             let is_search = !page.find.is_empty();
             let entries = found.entries.into_iter().map(|e| Row::new(e, draft, is_search, now)).collect();
             RestoreFilesPage { entries, next: found.next, total: found.total, ..page }
         }
-        Ok(Told { answer: QueryAnswer::Indexing(far), .. }) => RestoreFilesPage { indexing: Some(far.entries), ..page },
-        Ok(Told { answer: QueryAnswer::Refused(cause), .. }) => RestoreFilesPage { trouble: cause.message, ..page },
-        Err(
-            error @ ActError::Refused(
-                Refusal::HostOffline(_) | Refusal::NoAnswer | Refusal::NoHostCan | Refusal::AgentTooOld,
-            ),
-        ) => RestoreFilesPage { trouble: one_line(&error), ..page },
+        Ok((_, Files::Indexing(far))) => RestoreFilesPage { indexing: Some(far.entries), ..page },
+        Err(ActError::Refused(refusal)) if refusal.is_of_looking() => {
+            RestoreFilesPage { trouble: one_line(&ActError::Refused(refusal)), ..page }
+        }
         Err(error) => return Err(error.into()),
     })
 }
@@ -238,22 +205,4 @@ pub async fn tick(
         query.append_pair(name, value);
     }
     Ok(go(&format!("/restore/{id}/files?{}", query.finish())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_shown_so_that_they_cannot_deceive() {
-        for (name, want) in
-            [("a b", "a b"), ("a\nb", "a\\u{a}b"), ("gpj.\u{202e}exe", "gpj.\\u{202e}exe"), ("👩‍🚒 -ü", "👩‍🚒 -ü")]
-        {
-            assert_eq!(visible(name), want);
-        }
-        assert_eq!(
-            above("/srv/a"),
-            [("/".into(), "/".into()), ("/srv".into(), "srv".into()), ("/srv/a".into(), "a".into())]
-        );
-    }
 }

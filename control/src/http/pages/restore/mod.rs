@@ -2,6 +2,7 @@
 //! kept: whoever leaves half-way finds it again.
 
 pub mod files;
+pub mod find;
 pub mod start;
 pub mod target;
 

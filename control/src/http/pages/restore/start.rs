@@ -2,25 +2,29 @@
 
 use super::super::door::{View, go};
 use super::super::engine::Page;
+use super::super::form::one_line;
+use super::super::host_choice::{self, HostChoice};
 use super::super::hosts::{PAGE, SnapshotRow};
 use super::super::names::Names;
 use super::super::words::Moment;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
-use crate::service::{ActError, Services, restores};
+use crate::service::{ActError, Listed, Services, restores};
 use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::{HostId, RepositoryId, RestoreId};
+use restic_manager_shared::id::{RepositoryId, RestoreId};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Which snapshot.
 #[derive(Debug, Serialize)]
 pub struct RestoreStartPage {
-    /// Hosts to choose from.
-    pub hosts: Vec<(String, String)>,
-    /// The host that is chosen.
+    /// Which host.
+    pub choice: HostChoice,
+    /// The identity of the one that is chosen.
     pub host: String,
+    /// Why nothing can be shown.
+    pub trouble: String,
     /// Its snapshots, or those of all, newest first.
     pub snapshots: Vec<Pick>,
     /// The next page.
@@ -80,8 +84,17 @@ pub async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let Wanted { host, cursor } = query.into_inner();
     let (now, later) = (Timestamp::now(), cursor.is_some());
-    let filter = Filter { host: host.parse::<HostId>().ok(), ..Filter::default() };
-    let listed = snapshots::list(&s, filter, cursor, PAGE).await?;
+    let choice = HostChoice::of(&s, &host).await?;
+    let (chosen, trouble) = match host_choice::read(&s, &host).await {
+        Ok(chosen) => (chosen.map(|host| host.id), String::new()),
+        Err(error @ ActError::Invalid(_)) => (None, one_line(&error)),
+        Err(error) => return Err(error.into()),
+    };
+    let listed = if trouble.is_empty() {
+        snapshots::list(&s, Filter { host: chosen, ..Filter::default() }, cursor, PAGE).await?
+    } else {
+        Listed { items: vec![], next: None }
+    };
     let mut names = Names::default();
     let mut picks = vec![];
     for snapshot in &listed.items {
@@ -96,7 +109,6 @@ pub async fn show(
             host: from,
         });
     }
-    let hosts = restores::goals(&s).await?.into_iter().map(|g| (g.id.to_string(), g.name)).collect();
     let left = restores::unfinished(&s, &who.actor).await?;
     let unfinished = left
         .iter()
@@ -107,28 +119,26 @@ pub async fn show(
             at: Moment::new(r.updated_at, now),
         })
         .collect();
-    let page = RestoreStartPage { hosts, host, snapshots: picks, next: listed.next, later, unfinished };
+    let host = chosen.map(|id| id.to_string()).unwrap_or_default();
+    let page = RestoreStartPage { choice, host, trouble, snapshots: picks, next: listed.next, later, unfinished };
     view.show(&who, &page).await
 }
 
-/// The snapshot that was chosen: repository and id.
-#[derive(Debug, Deserialize)]
-pub struct PickForm {
-    #[serde(default)]
-    pick: String,
-}
-
-/// Begins with a snapshot.
+/// Begins with a snapshot (`pick`: repository and id), and with the paths in it (`tick`) that are known to be wanted: then the next
+/// question is where to.
 #[post("/restore")]
 pub async fn begin(
     who: Guarded<Operator>,
     s: web::Data<Services>,
-    form: SafeForm<PickForm>,
+    form: SafeForm<Vec<(String, String)>>,
 ) -> Result<HttpResponse, ApiError> {
-    let picked = form.0.pick.split_once(' ').and_then(|(r, id)| Some((r.parse::<RepositoryId>().ok()?, id.to_owned())));
+    let all = |name: &str| form.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect::<Vec<_>>();
+    let (pick, paths) = (all("pick").pop().unwrap_or_default(), all("tick"));
+    let picked = pick.split_once(' ').and_then(|(r, id)| Some((r.parse::<RepositoryId>().ok()?, id.to_owned())));
     let (repository, snapshot) = picked.ok_or_else(|| ActError::field("/pick", "choose a snapshot"))?;
-    let id = restores::begin(&s, &who.actor, repository, snapshot).await?;
-    Ok(go(&format!("/restore/{id}/files")))
+    let next = if paths.is_empty() { "files" } else { "target" };
+    let id = restores::begin(&s, &who.actor, repository, snapshot, paths).await?;
+    Ok(go(&format!("/restore/{id}/{next}")))
 }
 
 /// Nothing but the token.

@@ -3,6 +3,7 @@
 use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::FormErrors;
+use super::super::host_choice::{self, HostChoice};
 use super::super::names::Names;
 use super::super::outcome::{self, Told};
 use super::super::view::JobRow;
@@ -14,7 +15,7 @@ use crate::http::problem::ApiError;
 use crate::service::restores::{Aim, Opened};
 use crate::service::{ActError, Services, jobs, restores};
 use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::RestoreId;
+use restic_manager_shared::id::{HostId, RestoreId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::restore::{Overwrite, RestoreTarget};
 use serde::{Deserialize, Serialize};
@@ -27,8 +28,8 @@ const FIELDS: [&str; 4] = ["host", "place", "folder", "overwrite"];
 pub struct RestoreTargetPage {
     /// The head.
     pub head: Head,
-    /// Hosts to choose from.
-    pub hosts: Vec<Choice>,
+    /// Which host.
+    pub choice: HostChoice,
     /// What is chosen.
     pub form: TargetForm,
     /// What is wrong.
@@ -38,17 +39,6 @@ pub struct RestoreTargetPage {
 impl Page for RestoreTargetPage {
     const TEMPLATE: &'static str = "pages/restore-target.html";
     const NAV: &'static str = "restore";
-}
-
-/// A host to choose.
-#[derive(Debug, Serialize)]
-pub struct Choice {
-    /// Its identity.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Whether it is online.
-    pub online: bool,
 }
 
 /// What is chosen.
@@ -101,10 +91,10 @@ impl TargetForm {
         }
     }
 
-    fn read(&self) -> Result<Aim, FormErrors> {
+    /// `host` is the one that the field names.
+    fn read(&self, host: Option<HostId>) -> Result<Aim, FormErrors> {
         let mut wrong = FormErrors::default();
-        let host = super::super::form::chosen(&self.host, "host", &mut wrong);
-        if self.host.is_empty() {
+        if host.is_none() {
             wrong.add("host", "Choose a host");
         }
         let target = match self.place.as_str() {
@@ -135,9 +125,8 @@ async fn target_page(
     errors: FormErrors,
 ) -> Result<RestoreTargetPage, ApiError> {
     let head = Head::of(s, opened, 3, &mut Names::default()).await?;
-    let goals = restores::goals(s).await?;
-    let hosts = goals.into_iter().map(|g| Choice { id: g.id.to_string(), name: g.name, online: g.online }).collect();
-    Ok(RestoreTargetPage { head, hosts, form, errors })
+    let choice = HostChoice::of(s, &form.host).await?;
+    Ok(RestoreTargetPage { head, choice, form, errors })
 }
 
 /// Shows where it goes.
@@ -163,7 +152,11 @@ pub async fn aim(
     form: SafeForm<TargetForm>,
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
-    let errors = match form.read() {
+    let read = match host_choice::read(&s, &form.host).await {
+        Ok(host) => form.read(host.map(|host| host.id)),
+        Err(error) => Err(FormErrors::of(error, &FIELDS)?),
+    };
+    let errors = match read {
         Err(wrong) => wrong,
         Ok(aim) => {
             restores::aim(&s, &who.actor, *id, aim).await?;

@@ -1,0 +1,61 @@
+//! A host to choose in a form: from a list where there are few, by its name where there are so many that nobody finds one in a list.
+
+use crate::domain::fleet::{Host, HostState};
+use crate::http::problem::ApiError;
+use crate::service::{ActError, Services, hosts};
+use restic_manager_shared::id::HostId;
+use serde::Serialize;
+
+/// A list of more hosts than this is no help.
+const FEW: i64 = 200;
+
+/// The field.
+#[derive(Debug, Serialize)]
+pub struct HostChoice {
+    /// The hosts to choose from: identity, name and whether it is online; none if the name is typed.
+    pub hosts: Vec<(String, String, bool)>,
+    /// There are too many for a list.
+    pub typed: bool,
+    /// What is chosen: the identity, or the name as it is typed.
+    pub value: String,
+}
+
+impl HostChoice {
+    /// The field, with what is chosen: an identity, or what somebody typed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(s: &Services, chosen: &str) -> Result<Self, ApiError> {
+        let listed = hosts::list(s, None, FEW).await?;
+        if listed.next.is_none() {
+            let enrolled = listed.items.into_iter().filter(|h| h.state != HostState::Pending);
+            let choice = |h: Host| (h.id.to_string(), h.name, h.state == HostState::Online);
+            return Ok(Self { hosts: enrolled.map(choice).collect(), typed: false, value: chosen.to_owned() });
+        }
+        let name = match chosen.parse::<HostId>() {
+            Ok(id) => hosts::get(s, id).await.map_or_else(|_| String::new(), |host| host.name),
+            Err(_) => chosen.to_owned(),
+        };
+        Ok(Self { hosts: vec![], typed: true, value: name })
+    }
+}
+
+/// The host that was chosen or typed; none if the field was left empty.
+///
+/// # Errors
+/// There is none of that name.
+pub async fn read(s: &Services, text: &str) -> Result<Option<Host>, ActError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let found = match text.parse::<HostId>() {
+        Ok(id) => hosts::get(s, id).await.map(Some),
+        Err(_) => hosts::by_name(s, text).await,
+    };
+    match found {
+        Ok(Some(host)) => Ok(Some(host)),
+        Ok(None) | Err(ActError::NotFound(_)) => Err(ActError::field("/host", format!("there is no host {text}"))),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,31 @@
+//! Settings: users, API tokens, the audit log. For administrators.
+
+pub mod audit;
+pub mod tokens;
+pub mod users;
+
+use crate::domain::permission::Role;
+use serde::Serialize;
+
+/// A role to choose, and what it may do.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoleChoice {
+    /// Its word.
+    pub word: &'static str,
+    /// What it may do.
+    pub may: &'static str,
+}
+
+/// The roles, the weakest first.
+#[must_use]
+pub fn roles() -> Vec<RoleChoice> {
+    let choice = |role: Role| RoleChoice {
+        word: role.as_str(),
+        may: match role {
+            Role::Viewer => "Sees hosts, jobs, snapshots and alerts",
+            Role::Operator => "Also runs, cancels and restores, edits schedules, adds hosts",
+            Role::Admin => "Also repositories, credentials, users, tokens and deleting",
+        },
+    };
+    vec![choice(Role::Viewer), choice(Role::Operator), choice(Role::Admin)]
+}

@@ -1,0 +1,10 @@
+DROP INDEX jobs_by_place;
+DROP INDEX jobs_by_repository;
+CREATE INDEX jobs_by_repository ON jobs (repository_id);
+DROP INDEX jobs_open_by_time;
+DROP INDEX jobs_open_of_repository;
+CREATE INDEX jobs_open_of_repository ON jobs (repository_id, state) WHERE state IN ('queued', 'dispatched', 'running');
+DROP INDEX jobs_open;
+CREATE INDEX jobs_open ON jobs (host_id, state) WHERE state IN ('queued', 'dispatched', 'running');
+DROP INDEX jobs_by_repository_and_kind;
+CREATE INDEX jobs_by_repository_and_kind ON jobs (repository_id, kind, queued_at);
