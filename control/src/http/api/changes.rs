@@ -130,6 +130,7 @@ pub struct DownloadQuery {
     pub kind: Option<ChangeKind>,
     /// `csv` or `json`.
     #[serde(default)]
+    #[param(inline)]
     pub format: FileFormat,
     /// The host that should look.
     pub host_id: Option<HostId>,
