@@ -1,3 +1,5 @@
+//! Changes as restic tells them, read back by folder and as a list.
+
 use super::super::look::tests::{node, tree_of};
 use super::*;
 

@@ -86,6 +86,11 @@ impl Noun {
     }
 }
 
+const APPEND_ONLY: &str = "On it this would half-succeed and leave litter. Give the repository a maintenance host with a full \
+    credential, or name a host that has one.";
+const LAST_ADMIN: &str = "Nobody deletes themselves, and somebody must be able to sign in and do everything. Make another user an \
+    administrator first.";
+
 /// The rules that say no.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -319,12 +324,10 @@ impl Refusal {
             Self::RepositoryInUse(n) => format!("{n} schedules back up to it. Change or delete them first."),
             Self::JobFinished => "There is nothing to stop.".into(),
             Self::StaleAttempt => "Drop this attempt.".into(),
-            Self::ConfirmationNeeded(what) => format!("It {what}. Send it again with \"confirm\": true if that is meant."),
-            Self::CredentialAppendOnly => {
-                "On it this would half-succeed and leave litter. Give the repository a maintenance host with a full credential, \
-                 or name a host that has one."
-                    .into()
+            Self::ConfirmationNeeded(what) => {
+                format!("It {what}. Send it again with \"confirm\": true if that is meant.")
             }
+            Self::CredentialAppendOnly => APPEND_ONLY.into(),
             Self::ResticTooOld { needed, has } => format!(
                 "It needs restic {}.{} or later; the host has {has}. Install a newer one there: https://restic.readthedocs.io/en/stable/020_installation.html",
                 needed.major, needed.minor
@@ -332,7 +335,9 @@ impl Refusal {
             Self::NoHostCan => {
                 "Give the repository a maintenance host with a full credential, or a host a credential for it.".into()
             }
-            Self::CredentialInUse(n) => format!("{n} schedules of the host back up with it. Change or delete them first."),
+            Self::CredentialInUse(n) => {
+                format!("{n} schedules of the host back up with it. Change or delete them first.")
+            }
             Self::RotationUnderWay => "Wait until it has ended; the repository's page says how far it is.".into(),
             Self::NoKeepRule => "It keeps everything. Give the schedule at least one keep rule to forget by.".into(),
             Self::RetentionFrozen(why) => format!("{why}. Clear it on the host's page first."),
@@ -341,10 +346,7 @@ impl Refusal {
             }
             Self::NoAnswer => "Try again in a moment.".into(),
             Self::LookFailed(cause) => cause.message.clone(),
-            Self::LastAdmin => {
-                "Nobody deletes themselves, and somebody must be able to sign in and do everything. Make another user an administrator first."
-                    .into()
-            }
+            Self::LastAdmin => LAST_ADMIN.into(),
             Self::StillReading => "The host reads them for the first time. Try again in a moment.".into(),
         }
     }
