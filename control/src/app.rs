@@ -9,7 +9,7 @@ use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::service::exports::{self, Counted, ExportError};
 use crate::service::vault::{Vault, VaultError};
-use crate::service::{ActError, Services, agents, doctor, fires, identity, ingest, queries, users};
+use crate::service::{ActError, Services, agents, doctor, fires, identity, ingest, protection, queries, users};
 use crate::store::{Db, OpenError, Target, relay};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
@@ -247,6 +247,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
         trusted_proxies: args.trusted_proxies.clone(),
         tls: tls.is_some(),
     });
+    protection::judge_new(&services).await?;
     if let Some(token) = users::offer_setup(&services).await? {
         tracing::info!("no user yet: open /setup with this one-time setup token={}", token.reveal());
     }

@@ -36,6 +36,9 @@ pub enum Command {
     /// Carry everything that the control plane knows to another machine or database, or back after a loss.
     #[command(subcommand)]
     State(StateCommand),
+    /// For work on restic-manager itself.
+    #[command(subcommand, hide = true)]
+    Dev(DevCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Print the table of operations, as Markdown.
@@ -117,6 +120,26 @@ pub enum StateCommand {
         /// The file that holds its passphrase, if it is encrypted.
         #[arg(long)]
         passphrase_file: Option<PathBuf>,
+        /// Where the data is to be.
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+/// For work on restic-manager itself.
+#[derive(Debug, Subcommand)]
+pub enum DevCommand {
+    /// Put a believable fleet with its past into an empty database.
+    Seed {
+        /// How many hosts.
+        #[arg(long, default_value_t = 24)]
+        hosts: usize,
+        /// For how many days they have been backed up.
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=400))]
+        days: u32,
+        /// The same number gives the same fleet.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
         /// Where the data is to be.
         #[command(flatten)]
         data: Data,

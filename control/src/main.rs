@@ -2,11 +2,12 @@
 
 use clap::Parser;
 use control::app::{self, StartError};
-use control::config::{Cli, Command, Data, StateCommand, TokenCommand, UserCommand};
+use control::config::{Cli, Command, Data, DevCommand, StateCommand, TokenCommand, UserCommand};
 use control::domain::permission::Actor;
 use control::http::routes;
-use control::service::{ActError, tokens, users};
+use control::service::{ActError, seed, tokens, users};
 use restic_manager_shared::secret::Secret;
+use restic_manager_shared::time::Timestamp;
 use std::io::Read;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -43,6 +44,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let passphrase = passphrase_file.map(|path| passphrase(&path)).transpose()?;
             let counted = app::import(&data, file, passphrase).await?;
             println!("{} rows as of {} are here; start the server", counted.rows, counted.at);
+        }
+        Command::Dev(DevCommand::Seed { hosts, days, seed, data }) => {
+            let services = open(&data).await?;
+            let sown = seed::sow(&services, seed::Plan { hosts, days, seed, now: Timestamp::now() }).await?;
+            println!(
+                "{} hosts, {} schedules, {} jobs and {} snapshots are here",
+                sown.hosts, sown.schedules, sown.jobs, sown.snapshots
+            );
         }
         Command::Openapi => {
             print!("{}", routes::document_text()?);

@@ -1,5 +1,6 @@
 //! Hosts: machines with an agent.
 
+use super::protection::HostProtection;
 use super::text_enum;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -90,6 +91,8 @@ pub struct Host {
     pub frozen: Option<Freeze>,
     /// Names in its folder of hooks: only these can be named in a schedule.
     pub hooks: Vec<String>,
+    /// Whether what it is to back up is backed up lately enough.
+    pub protection: HostProtection,
 }
 
 /// While a host is frozen, nothing of it is forgotten.

@@ -18,6 +18,7 @@ pub mod missed;
 pub mod operation;
 pub mod permission;
 pub mod place;
+pub mod protection;
 pub mod reading;
 pub mod recovery;
 pub mod repository;

@@ -319,6 +319,7 @@ fn accept(conn: &mut Conn, request: &EnrollRequest, address: &str, now: Timestam
         other => ActError::from(other),
     })?;
     equip(conn, &token, now)?;
+    super::protection::judge(conn, host.id, now)?;
     hosts::raise_version(conn, host.id)?;
     let actor = Actor { address: address.to_owned(), ..Actor::system("agent") };
     let detail = serde_json::json!({"name": name, "token": token.id, "made_by": token.created_by});

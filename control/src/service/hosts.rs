@@ -4,6 +4,7 @@ use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::fleet::{Freeze, Host, check_host_name};
 use crate::domain::permission::Actor;
+use crate::store::host_search::{self, DayEnd, Filter, Order, rank};
 use crate::store::{Conn, StoreError, alerts, hosts};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -17,6 +18,49 @@ pub async fn list(s: &Services, cursor: Option<String>, limit: i64) -> Result<Li
     let now = Timestamp::now();
     let items = records.into_iter().map(|r| view(s, r, now)).collect();
     Ok(page(items, limit, |h: &Host| h.name.clone()))
+}
+
+/// The cursor after a host.
+fn after(order: &Order, host: &Host) -> String {
+    match order {
+        Order::Name(_) => host.name.clone(),
+        Order::Worst(_) => format!("{} {}", rank(host.protection.state), host.name),
+    }
+}
+
+/// The order that a cursor goes on with.
+#[must_use]
+pub fn order(by_name: bool, cursor: Option<&str>) -> Order {
+    if by_name {
+        return Order::Name(cursor.map(Into::into));
+    }
+    let at = cursor.and_then(|c| c.split_once(' ')).and_then(|(rank, name)| Some((rank.parse().ok()?, name.into())));
+    Order::Worst(at)
+}
+
+/// Hosts as people look for them, and how many there are in all.
+///
+/// # Errors
+/// When the database fails.
+pub async fn search(s: &Services, filter: Filter, order: Order, limit: i64) -> Result<(Listed<Host>, i64), ActError> {
+    let now = Timestamp::now();
+    let by = order.clone();
+    let (records, all) =
+        s.db.read(move |conn| {
+            let records = host_search::list(conn, &filter, &by, limit + 1, now)?;
+            Ok::<_, ActError>((records, host_search::count(conn, &filter, now)?))
+        })
+        .await?;
+    let items = records.into_iter().map(|r| view(s, r, now)).collect();
+    Ok((page(items, limit, |h: &Host| after(&order, h)), all))
+}
+
+/// What became of these hosts' backups, by day.
+///
+/// # Errors
+/// When the database fails.
+pub async fn days(s: &Services, ids: Vec<HostId>, since: Timestamp) -> Result<Vec<DayEnd>, ActError> {
+    s.db.read(move |conn| Ok(host_search::days(conn, &ids, since)?)).await
 }
 
 /// One host.

@@ -2,7 +2,7 @@
 //! is answered like the first.
 
 use super::outcomes::Settled;
-use super::{ActError, Noun, Refusal, Services, listing, outcomes, upkeep};
+use super::{ActError, Noun, Refusal, Services, listing, outcomes, protection, upkeep};
 use crate::domain::job::{JobResult, JobState};
 use crate::store::jobs::{self, JobRecord};
 use crate::store::{Conn, hosts};
@@ -80,6 +80,7 @@ pub async fn finish(s: &Services, host: HostId, id: JobId, report: FinishReport)
             let said = LogLine { at, level: level_of(report.end), text: words_of(&report) };
             if jobs::finish(conn, (id, report.attempt), state, &result, at, &said)? {
                 jobs::keep_outcome(conn, id, report.outcome.as_ref(), &report.pids)?;
+                protection::ended(conn, &record, state, report.summary.as_ref(), now)?;
                 listing::of_report(conn, &record, &report, now)?;
                 return outcomes::settle(conn, &record, &report, now);
             }
@@ -171,7 +172,11 @@ pub async fn lose_silent(s: &Services, now: Timestamp) -> Result<usize, ActError
             let result = JobResult { cause: Some(cause), ..JobResult::default() };
             let said = LogLine { at: now, level: LogLevel::Error, text: message };
             for (id, attempt) in &silent {
-                jobs::finish(conn, (*id, *attempt), JobState::Lost, &result, now, &said)?;
+                if jobs::finish(conn, (*id, *attempt), JobState::Lost, &result, now, &said)?
+                    && let Some(record) = jobs::get(conn, *id)?
+                {
+                    protection::ended(conn, &record, JobState::Lost, None, now)?;
+                }
             }
             Ok::<_, ActError>(silent)
         })

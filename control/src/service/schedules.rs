@@ -1,6 +1,6 @@
 //! Schedules: seeing, adding, changing, deleting. Each change raises the host's version in the same transaction and wakes its poll.
 
-use super::{ActError, Noun, Refusal, Services, audit, drills, hosts::load as load_host};
+use super::{ActError, Noun, Refusal, Services, audit, drills, hosts::load as load_host, protection};
 use crate::domain::drill::DrillPlan;
 use crate::domain::permission::Actor;
 use crate::domain::schedule::{Schedule, ScheduleInput, check};
@@ -79,6 +79,7 @@ fn name_taken(error: StoreError) -> ActError {
 
 fn changed(conn: &mut Conn, actor: &Actor, now: Timestamp, action: &str, schedule: &Schedule) -> Result<(), ActError> {
     hosts::raise_version(conn, schedule.host_id)?;
+    protection::judge(conn, schedule.host_id, now)?;
     let detail = serde_json::json!({
         "host": schedule.host_id, "name": schedule.name, "paths": schedule.paths, "manual": schedule.manual,
         "cron": schedule.cron, "enabled": schedule.enabled, "drill": schedule.drill,

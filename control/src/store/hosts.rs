@@ -4,6 +4,7 @@ use super::bridge::{from_json, parse, time, to_json};
 use super::schema::hosts;
 use super::{Conn, StoreError, StoreResult};
 use crate::domain::fleet::{Freeze, Host, Lifecycle, host_state};
+use crate::domain::protection::{HostProtection, Standing};
 use diesel::prelude::*;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -52,6 +53,8 @@ pub struct HostRecord {
     pub frozen: Option<Freeze>,
     /// Names in its folder of hooks.
     pub hooks: Vec<String>,
+    /// How well it is protected.
+    pub standing: Standing,
 }
 
 impl HostRecord {
@@ -79,6 +82,12 @@ impl HostRecord {
             created_at: self.created_at,
             enrolled_at: self.enrolled_at,
             frozen: self.frozen,
+            protection: HostProtection {
+                state: self.standing.of(self.lifecycle, now),
+                last_good_at: self.standing.good_at,
+                until: self.standing.protected_until,
+                bytes: self.standing.good_bytes,
+            },
             hooks: seen.and_then(|s| s.hooks.clone()).unwrap_or(self.hooks),
         }
     }
@@ -99,7 +108,7 @@ pub struct Seen {
     pub hooks: Option<Vec<String>>,
 }
 
-const fn os_text(os: Os) -> &'static str {
+pub(super) const fn os_text(os: Os) -> &'static str {
     match os {
         Os::Linux => "linux",
         Os::Windows => "windows",
@@ -116,7 +125,7 @@ fn os_of(text: &str) -> StoreResult<Os> {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = hosts)]
-struct Row {
+pub(super) struct Row {
     id: String,
     name: String,
     lifecycle: String,
@@ -137,6 +146,11 @@ struct Row {
     enrolled_at: Option<i64>,
     frozen: Option<String>,
     hooks: String,
+    planned: bool,
+    good_at: Option<i64>,
+    good_bytes: Option<i64>,
+    protected_until: Option<i64>,
+    trouble: String,
 }
 
 impl TryFrom<Row> for HostRecord {
@@ -163,6 +177,13 @@ impl TryFrom<Row> for HostRecord {
             enrolled_at: time(row.enrolled_at),
             frozen: row.frozen.as_deref().map(|f| from_json("hosts.frozen", f)).transpose()?,
             hooks: from_json("hosts.hooks", &row.hooks)?,
+            standing: Standing {
+                planned: row.planned,
+                good_at: time(row.good_at),
+                good_bytes: row.good_bytes,
+                protected_until: time(row.protected_until),
+                trouble: parse("hosts.trouble", &row.trouble)?,
+            },
         })
     }
 }

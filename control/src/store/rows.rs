@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 /// The tables that are carried, so that no row comes before one that it refers to.
-pub const TABLES: [&str; 22] = [
+pub const TABLES: [&str; 23] = [
     "settings",
     "users",
     "api_tokens",
@@ -21,6 +21,7 @@ pub const TABLES: [&str; 22] = [
     "schedules",
     "jobs",
     "schedule_ledgers",
+    "schedule_tracks",
     "job_log",
     "snapshots",
     "repository_samples",

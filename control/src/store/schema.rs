@@ -34,6 +34,8 @@ diesel::table! {
         tags -> Text, signing_key -> Nullable<Text>, sealing_key -> Nullable<Text>, schedule_version -> BigInt,
         held_version -> BigInt, last_seen_at -> Nullable<BigInt>, created_at -> BigInt,
         enrolled_at -> Nullable<BigInt>, retired_at -> Nullable<BigInt>, frozen -> Nullable<Text>, hooks -> Text,
+        planned -> Bool, good_at -> Nullable<BigInt>, good_bytes -> Nullable<BigInt>, protected_until -> Nullable<BigInt>,
+        trouble -> Text, judged_at -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -60,6 +62,11 @@ diesel::table! {
 diesel::table! {
     schedule_ledgers (schedule_id) {
         schedule_id -> Text, cron -> Text, timezone -> Text, since -> BigInt, until -> BigInt, ended -> Bool,
+    }
+}
+diesel::table! {
+    schedule_tracks (schedule_id) {
+        schedule_id -> Text, run_at -> BigInt, last_end -> Text, good_at -> Nullable<BigInt>, good_bytes -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -147,6 +154,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     host_credentials,
     schedules,
     schedule_ledgers,
+    schedule_tracks,
     jobs,
     job_log,
     snapshots,

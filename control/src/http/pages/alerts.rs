@@ -157,6 +157,18 @@ async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> 
     })
 }
 
+/// Open alerts that nobody has acknowledged, as rows; some of them, for the dashboard.
+///
+/// # Errors
+/// When the database fails.
+pub async fn alert_rows(s: &Services, names: &mut Names, now: Timestamp) -> Result<Vec<AlertRow>, ApiError> {
+    let mut rows = vec![];
+    for alert in alerts::list(s, true, None, PAGE).await?.items.iter().filter(|a| a.acknowledged_at.is_none()) {
+        rows.push(row(s, alert, names, now).await?);
+    }
+    Ok(rows)
+}
+
 /// What the list is narrowed to.
 #[derive(Debug, Deserialize)]
 pub struct AlertsQuery {

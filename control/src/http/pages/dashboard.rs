@@ -1,28 +1,27 @@
-//! The dashboard: how many hosts are there to be backed up, what runs, what ended how. On a fresh installation it leads through the
+//! The dashboard: how many hosts are protected, what needs a person, what runs. On a fresh installation it leads through the
 //! first backup instead.
 
+use super::attention::{self, Item};
 use super::door::View;
 use super::engine::Page;
 use super::hosts::{HostLine, lines};
 use super::names::Names;
+use super::strip::{axis, strips};
 use super::view::JobRow;
-use crate::domain::fleet::{Host, HostState};
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::JobState;
+use crate::domain::protection::Protection;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
+use crate::service::protection::{self, Figures};
 use crate::service::{Services, hosts, jobs, recovery, repositories};
+use crate::store::host_search::{self, Order};
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// Hosts on the dashboard; the rest is in the list.
-const SHOWN: usize = 25;
-/// The most hosts that are counted.
-const COUNTED: i64 = 20_000;
-/// The most jobs that the last day is counted from.
-const DAY_JOBS: i64 = 1000;
+const SHOWN: i64 = 25;
 
 /// The fleet at a glance.
 #[derive(Debug, Serialize)]
@@ -61,20 +60,24 @@ impl Page for WelcomePage {
     const NAV: &'static str = "dashboard";
 }
 
-/// The fleet in figures, and its first hosts and newest jobs.
+/// The fleet in figures, what needs a person, and its worst hosts.
 #[derive(Debug, Serialize)]
 pub struct Fleet {
     /// Hosts in all.
     pub total: i64,
-    /// Online now.
-    pub online: i64,
-    /// Silent.
-    pub offline: i64,
-    /// Waiting for their agents.
-    pub pending: i64,
+    /// That count as protected.
+    pub protected: i64,
+    /// Of those, without a warning.
+    pub quiet: i64,
+    /// Of those, with one.
+    pub warned: i64,
+    /// Whose newest backups are too old.
+    pub at_risk: i64,
+    /// That were never backed up, or have no schedule.
+    pub never: i64,
     /// The same in a sentence.
     pub sentence: String,
-    /// Bars of the three, as shares of 1000.
+    /// Bars of the four, as shares of 1000.
     pub bars: Vec<Bar>,
     /// Jobs of the last 24 hours that ended.
     pub ended: i64,
@@ -82,10 +85,14 @@ pub struct Fleet {
     pub succeeded: i64,
     /// With warnings.
     pub warnings: i64,
-    /// That failed or were lost.
+    /// That failed, were lost or missed.
     pub failed: i64,
     /// Repositories.
     pub repositories: i64,
+    /// What needs a person.
+    pub attention: Vec<Item>,
+    /// The first day of the strips.
+    pub axis: String,
     /// Those that need a person first.
     pub hosts: Vec<HostLine>,
     /// Jobs that go on.
@@ -120,65 +127,63 @@ pub fn bars(counts: &[(&'static str, i64)]) -> Vec<Bar> {
     bars
 }
 
-fn sentence(online: i64, offline: i64, pending: i64) -> String {
-    let mut parts = vec![];
-    if offline > 0 {
-        parts.push(format!("{offline} {} offline", if offline == 1 { "is" } else { "are" }));
-    }
-    if pending > 0 {
-        parts.push(format!("{pending} {} for an agent", if pending == 1 { "waits" } else { "wait" }));
-    }
-    match (parts.is_empty(), online) {
-        (true, 1) => "It is online.".into(),
-        (true, _) => "All of them are online.".into(),
-        (false, _) => format!("{}.", parts.join(", ")),
-    }
-}
-
-/// Those that need a person first.
-fn rank(host: &Host) -> u8 {
-    match host.state {
-        HostState::Offline => 0,
-        HostState::Pending => 1,
-        HostState::Online => 2,
-        HostState::Retired => 3,
+fn sentence(figures: &Figures) -> String {
+    let parts: Vec<String> = [
+        (Protection::Failing, "is failing", "are failing"),
+        (Protection::TooOld, "is too old", "are too old"),
+        (Protection::Never, "was never backed up", "were never backed up"),
+        (Protection::Unplanned, "has no schedule", "have no schedule"),
+    ]
+    .into_iter()
+    .map(|(state, one, many)| (figures.stand(&[state]), one, many))
+    .filter(|(n, ..)| *n > 0)
+    .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
+    .collect();
+    let all: i64 = figures.hosts.iter().filter(|(state, _)| !state.counts()).map(|(_, n)| n).sum();
+    match all {
+        0 => "Every host has a backup that is young enough.".into(),
+        1 => format!("1 needs you: {}.", parts.join(", ")),
+        n => format!("{n} need you: {}.", parts.join(", ")),
     }
 }
 
-async fn last_day(s: &Services, now: Timestamp) -> Result<Vec<Job>, ApiError> {
-    let since = now - Duration::from_secs(24 * 3600);
-    let listed = jobs::list(s, Filter::default(), None, DAY_JOBS).await?;
-    Ok(listed.items.into_iter().filter(|job| job.finished_at.is_some_and(|at| at >= since)).collect())
+/// The worst hosts, each with its last 30 days.
+async fn worst(s: &Services, now: Timestamp) -> Result<Vec<HostLine>, ApiError> {
+    let all = hosts::search(s, host_search::Filter::default(), Order::Worst(None), SHOWN).await?.0.items;
+    let mut shown = lines(s, &all, now).await?;
+    for (line, strip) in shown.iter_mut().zip(strips(s, &all, now).await?) {
+        line.strip = Some(strip);
+    }
+    Ok(shown)
 }
 
-async fn fleet(s: &Services, mut all: Vec<Host>) -> Result<Fleet, ApiError> {
+async fn fleet(s: &Services) -> Result<Fleet, ApiError> {
     let now = Timestamp::now();
-    let count = |state: HostState| i64::try_from(all.iter().filter(|h| h.state == state).count()).unwrap_or(0);
-    let (online, offline, pending) = (count(HostState::Online), count(HostState::Offline), count(HostState::Pending));
-    all.sort_by_key(|host| (rank(host), host.name.clone()));
-    let total = online + offline + pending;
-    all.truncate(SHOWN);
-    let day = last_day(s, now).await?;
-    let ended =
-        |states: &[JobState]| i64::try_from(day.iter().filter(|j| states.contains(&j.state)).count()).unwrap_or(0);
+    let figures = protection::figures(s, now).await?;
+    let (quiet, warned) = (figures.stand(&[Protection::Protected]), figures.stand(&[Protection::Warning]));
+    let at_risk = figures.stand(&[Protection::Failing, Protection::TooOld]);
+    let never = figures.stand(&[Protection::Never, Protection::Unplanned]);
     let mut names = Names::default();
-    all.iter().for_each(|host| names.know(host));
     let open = Filter { states: vec![JobState::Queued, JobState::Dispatched, JobState::Running], ..Filter::default() };
     let open = jobs::list(s, open, None, 10).await?.items;
     let recent = jobs::list(s, Filter::default(), None, 10).await?.items;
     Ok(Fleet {
-        total,
-        online,
-        offline,
-        pending,
-        sentence: sentence(online, offline, pending),
-        bars: bars(&[("fill-ok", online), ("fill-bad", offline), ("fill-mute", pending)]),
-        ended: i64::try_from(day.len()).unwrap_or(0),
-        succeeded: ended(&[JobState::Succeeded]),
-        warnings: ended(&[JobState::Warning]),
-        failed: ended(&[JobState::Failed, JobState::Lost, JobState::Missed]),
+        total: quiet + warned + at_risk + never,
+        protected: quiet + warned,
+        quiet,
+        warned,
+        at_risk,
+        never,
+        sentence: sentence(&figures),
+        bars: bars(&[("fill-ok", quiet), ("fill-warn", warned), ("fill-bad", at_risk), ("fill-mute", never)]),
+        ended: figures.ended.values().sum(),
+        succeeded: figures.ended(&[JobState::Succeeded]),
+        warnings: figures.ended(&[JobState::Warning]),
+        failed: figures.ended(&[JobState::Failed, JobState::Lost, JobState::Missed]),
         repositories: i64::try_from(repositories::list(s, None, 1000).await?.items.len()).unwrap_or(0),
-        hosts: lines(s, &all, now).await?,
+        attention: attention::items(s, &mut names, now).await?,
+        axis: axis(now),
+        hosts: worst(s, now).await?,
         open: names.rows(s, &open, now).await?,
         recent: names.rows(s, &recent, now).await?,
     })
@@ -187,15 +192,15 @@ async fn fleet(s: &Services, mut all: Vec<Host>) -> Result<Fleet, ApiError> {
 /// The dashboard, or the first steps.
 #[get("/")]
 pub async fn show(who: Guarded<Viewer>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
-    let all = hosts::list(&s, None, COUNTED).await?.items;
+    let first = hosts::list(&s, None, 1).await?.items;
     let repository = repositories::list(&s, None, 1).await?.items.pop();
-    if all.is_empty() || repository.is_none() {
+    if first.is_empty() || repository.is_none() {
         let now = Timestamp::now();
         let repository = repository.map(|r| super::repositories::RepositoryRow::new(&r, now));
         return view.show(&who, &WelcomePage { repository }).await;
     }
     let kits_due = recovery::states(&s).await?.iter().filter(|kit| kit.due).count();
-    view.show(&who, &DashboardPage { fleet: fleet(&s, all).await?, kits_due }).await
+    view.show(&who, &DashboardPage { fleet: fleet(&s).await?, kits_due }).await
 }
 
 /// What the browser has.
@@ -213,8 +218,7 @@ pub async fn live(
     s: web::Data<Services>,
     query: web::Query<LiveQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let all = hosts::list(&s, None, COUNTED).await?.items;
-    let page = DashboardLive { fleet: fleet(&s, all).await? };
+    let page = DashboardLive { fleet: fleet(&s).await? };
     view.fragment(&who, &query.cursor, "/", &page).await
 }
 
@@ -231,7 +235,14 @@ mod tests {
 
     #[test]
     fn the_headline_says_what_needs_a_person() {
-        assert_eq!(sentence(3, 0, 0), "All of them are online.");
-        assert_eq!(sentence(1, 2, 1), "2 are offline, 1 waits for an agent.");
+        let of = |hosts: &[(Protection, i64)]| {
+            sentence(&Figures { hosts: hosts.iter().copied().collect(), ..Figures::default() })
+        };
+        assert_eq!(of(&[(Protection::Protected, 3)]), "Every host has a backup that is young enough.");
+        assert_eq!(of(&[(Protection::Warning, 1), (Protection::TooOld, 1)]), "1 needs you: 1 is too old.");
+        assert_eq!(
+            of(&[(Protection::Failing, 2), (Protection::TooOld, 1), (Protection::Never, 1)]),
+            "4 need you: 2 are failing, 1 is too old, 1 was never backed up."
+        );
     }
 }

@@ -4,16 +4,20 @@ use super::door::{View, go};
 use super::engine::Page;
 use super::names::Names;
 use super::schedules::{ScheduleRow, schedule_rows};
-use super::view::{HostRow, JobRow};
+use super::strip::Strip;
+use super::view::{HostRow, JobRow, protection_badge};
 use super::words::Moment;
+use crate::domain::protection::Protection;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{Services, drills, hosts, jobs, snapshots};
+use crate::service::{MAX_PAGE, Services, drills, hosts, jobs, repositories, snapshots};
+use crate::store::host_search;
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::enroll::Os;
 use serde::{Deserialize, Serialize};
 
 /// Entries of a list's page.
@@ -45,12 +49,26 @@ impl Pressed {
 /// All hosts.
 #[derive(Debug, Serialize)]
 pub struct HostsPage {
-    /// This page of them, by name.
+    /// This page of them.
     pub hosts: Vec<HostLine>,
+    /// How many match.
+    pub matching: i64,
+    /// What the list is narrowed to, as it was asked for.
+    pub asked: Asked,
+    /// The address of this list without its cursor.
+    pub here: String,
+    /// The same narrowing in the other order.
+    pub other_order: String,
+    /// Repositories to choose from: identity and name.
+    pub repositories: Vec<(String, String)>,
+    /// Protection states to choose from: spelling and word.
+    pub states: Vec<(&'static str, &'static str)>,
     /// The next page.
     pub next: Option<String>,
     /// Whether this is not the first page.
     pub later: bool,
+    /// Whether the list is narrowed.
+    pub narrowed: bool,
 }
 
 impl Page for HostsPage {
@@ -65,6 +83,8 @@ pub struct HostLine {
     pub host: HostRow,
     /// Its newest job.
     pub last: Option<JobRow>,
+    /// Its last 30 days, where they are shown.
+    pub strip: Option<Strip>,
     /// When backups of it were last proven restorable.
     pub proven: Option<Moment>,
     /// The same press of Run now twice is one job.
@@ -221,7 +241,7 @@ pub async fn lines(
         let key = press_key(newest.as_ref());
         let last = names.rows(s, newest.as_slice(), now).await?.pop();
         let proven = proven.get(&host.id).map(|at| Moment::new(*at, now));
-        lines.push(HostLine { host: HostRow::new(host, now), last, proven, key });
+        lines.push(HostLine { host: HostRow::new(host, now), last, strip: None, proven, key });
     }
     Ok(lines)
 }
@@ -257,19 +277,106 @@ async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPag
     })
 }
 
+/// What a list of hosts is narrowed to, and in which order it comes.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Asked {
+    /// In the name or tags.
+    pub q: String,
+    /// A protection state.
+    pub state: String,
+    /// `linux` or `windows`.
+    pub os: String,
+    /// A tag.
+    pub tag: String,
+    /// A repository's identity.
+    pub repository: String,
+    /// `name`; else the worst first.
+    pub sort: String,
+    /// `next` of the page before.
+    #[serde(skip_serializing)]
+    pub cursor: Option<String>,
+}
+
+impl Asked {
+    fn filter(&self) -> host_search::Filter {
+        let text = |t: &str| Some(t.trim().to_owned()).filter(|t| !t.is_empty());
+        host_search::Filter {
+            text: text(&self.q),
+            states: self.state.parse().into_iter().collect(),
+            os: match self.os.as_str() {
+                "linux" => Some(Os::Linux),
+                "windows" => Some(Os::Windows),
+                _ => None,
+            },
+            tag: text(&self.tag),
+            repository: self.repository.parse().ok(),
+        }
+    }
+
+    /// Whether the list is narrowed at all.
+    fn narrowed(&self) -> bool {
+        self.filter() != host_search::Filter::default()
+    }
+
+    /// The address of the list in an order.
+    fn address(&self, sort: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [
+            ("q", self.q.as_str()),
+            ("state", &self.state),
+            ("os", &self.os),
+            ("tag", &self.tag),
+            ("repository", &self.repository),
+            ("sort", sort),
+        ] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        let query = query.finish();
+        if query.is_empty() { "/hosts".into() } else { format!("/hosts?{query}") }
+    }
+}
+
+const STATES: [Protection; 6] = [
+    Protection::Failing,
+    Protection::TooOld,
+    Protection::Never,
+    Protection::Unplanned,
+    Protection::Warning,
+    Protection::Protected,
+];
+
 /// All hosts.
 #[get("/hosts")]
 pub async fn list(
     who: Guarded<Viewer>,
     view: View,
     s: web::Data<Services>,
-    page: web::Query<Cursor>,
+    asked: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
-    let now = Timestamp::now();
-    let later = page.cursor.is_some();
-    let listed = hosts::list(&s, page.into_inner().cursor, PAGE).await?;
-    let hosts = lines(&s, &listed.items, now).await?;
-    view.show(&who, &HostsPage { hosts, next: listed.next, later }).await
+    let (now, asked) = (Timestamp::now(), asked.into_inner());
+    let order = hosts::order(asked.sort == "name", asked.cursor.as_deref());
+    let (listed, matching) = hosts::search(&s, asked.filter(), order, PAGE).await?;
+    let page = HostsPage {
+        hosts: lines(&s, &listed.items, now).await?,
+        matching,
+        next: listed.next,
+        later: asked.cursor.is_some(),
+        narrowed: asked.narrowed(),
+        here: asked.address(&asked.sort),
+        other_order: asked.address(if asked.sort == "name" { "" } else { "name" }),
+        repositories: repositories::list(&s, None, MAX_PAGE)
+            .await?
+            .items
+            .into_iter()
+            .map(|r| (r.id.to_string(), r.name))
+            .collect(),
+        states: STATES.map(|s| (s.as_str(), protection_badge(s).word)).into(),
+        asked,
+    };
+    view.show(&who, &page).await
 }
 
 /// One host.

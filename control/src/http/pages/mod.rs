@@ -2,6 +2,7 @@
 //! Everything a page does goes through the same services as the API.
 
 pub mod alerts;
+pub mod attention;
 pub mod cause;
 pub mod chart;
 pub mod dashboard;
@@ -26,6 +27,7 @@ pub mod schedule_form;
 pub mod schedules;
 pub mod session;
 pub mod settings;
+pub mod strip;
 pub mod view;
 pub mod waits;
 pub mod when;

@@ -6,6 +6,7 @@ use super::words::Moment;
 use crate::domain::fleet::{Host, HostState};
 use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::permission::{Actor, Role};
+use crate::domain::protection::Protection;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
 use serde::Serialize;
@@ -107,6 +108,19 @@ pub const fn host_badge(state: HostState) -> Badge {
     }
 }
 
+/// How well a host is protected.
+#[must_use]
+pub const fn protection_badge(state: Protection) -> Badge {
+    match state {
+        Protection::Protected => badge("ok", "ok", "Protected", false),
+        Protection::Warning => badge("warn", "warn", "Warning", true),
+        Protection::Failing => badge("bad", "bad", "Failing", true),
+        Protection::TooOld => badge("bad", "clock", "Too old", true),
+        Protection::Never => badge("", "never", "Never backed up", true),
+        Protection::Unplanned => badge("mute", "off", "No schedule", false),
+    }
+}
+
 /// A job in a list.
 #[derive(Clone, Debug, Serialize)]
 pub struct JobRow {
@@ -201,6 +215,16 @@ pub struct HostRow {
     pub name: String,
     /// Its connection.
     pub badge: Badge,
+    /// How well it is protected.
+    pub protection: Badge,
+    /// When its newest good backup started, and whether that is too long ago.
+    pub last_good: Option<Moment>,
+    /// Until when that counts.
+    pub until: Option<Moment>,
+    /// Whether it counts as protected.
+    pub protected: bool,
+    /// The bytes that the newest good backups cover.
+    pub bytes: Option<i64>,
     /// Whether it can be told to run now.
     pub online: bool,
     /// Whether it waits for its agent.
@@ -246,6 +270,14 @@ impl HostRow {
             id: host.id.to_string(),
             name: host.name.clone(),
             badge: host_badge(host.state),
+            protection: match (host.state, protection_badge(host.protection.state)) {
+                (HostState::Pending, badge) => Badge { word: "Never seen", ..badge },
+                (HostState::Online | HostState::Offline | HostState::Retired, badge) => badge,
+            },
+            last_good: host.protection.last_good_at.map(|t| Moment::new(t, now)),
+            until: host.protection.until.map(|t| Moment::new(t, now)),
+            protected: host.protection.state.counts(),
+            bytes: host.protection.bytes,
             online: host.state == HostState::Online,
             pending: host.state == HostState::Pending,
             os,

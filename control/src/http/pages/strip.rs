@@ -1,0 +1,147 @@
+//! A host's last 30 days as a strip of bars, each state with a shape of its own. Not how well the host is protected now; that is its badge.
+
+use crate::domain::fleet::Host;
+use crate::domain::job::JobState;
+use crate::http::problem::ApiError;
+use crate::service::{Services, hosts};
+use restic_manager_shared::id::HostId;
+use restic_manager_shared::time::Timestamp;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Days of a strip.
+const DAYS: i64 = 30;
+const SECONDS: i64 = 86_400;
+
+/// What a day came to, the best first: a day is as bad as the worst that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Day {
+    Quiet,
+    Good,
+    Runs,
+    Warned,
+    Missed,
+    Failed,
+}
+
+/// A strip, ready to draw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Strip {
+    /// All good days as one path.
+    pub good: String,
+    /// All days without a run as one path.
+    pub quiet: String,
+    /// Each other day: its class, its path and its title.
+    pub others: Vec<(&'static str, String, String)>,
+    /// The same in words.
+    pub label: String,
+}
+
+const fn day_of(state: JobState) -> Day {
+    match state {
+        JobState::Succeeded => Day::Good,
+        JobState::Warning => Day::Warned,
+        JobState::Failed | JobState::Lost => Day::Failed,
+        JobState::Missed => Day::Missed,
+        JobState::Running | JobState::Dispatched | JobState::Queued => Day::Runs,
+        JobState::Cancelled | JobState::Skipped => Day::Quiet,
+    }
+}
+
+/// The strip of days, the oldest first; `last` is the newest as days since 1970.
+fn strip(days: &[Day], last: i64) -> Strip {
+    let mut strip = Strip::default();
+    let mut trouble = None;
+    let first = last + 1 - i64::try_from(days.len()).unwrap_or(0);
+    for ((n, day), x) in (first..).zip(days).zip((0u32..).map(|n| f64::from(n).mul_add(8.0, 2.5))) {
+        let date = Timestamp::from_seconds(n * SECONDS).to_utc();
+        let mut other = |class, path: String, word: &str| {
+            strip.others.push((class, path, format!("{}: {word}", date.format("%a %-d %b"))));
+        };
+        match day {
+            Day::Good => drop(write!(strip.good, "M{x} 4.5v11")),
+            Day::Quiet => drop(write!(strip.quiet, "M{x} 10v.01")),
+            Day::Runs => other("h-r", format!("M{x} 4.5v11"), "running now"),
+            Day::Warned => other("h-w", format!("M{x} 4.5v5.2M{x} 15.5v.01"), "finished with warnings"),
+            Day::Missed => {
+                let from = x - 1.75;
+                let path = format!("M{from} 4.5a1.75 1.75 0 0 1 3.5 0v11a1.75 1.75 0 0 1-3.5 0z");
+                other("h-m", path, "missed");
+            }
+            Day::Failed => other("h-f", format!("M{x} 4.5v2M{x} 13.5v2"), "failed"),
+        }
+        if matches!(day, Day::Missed | Day::Failed) {
+            trouble = Some(date.format("%-d %B").to_string());
+        }
+    }
+    strip.label = label(days, trouble);
+    strip
+}
+
+fn label(days: &[Day], trouble: Option<String>) -> String {
+    let count = |day| days.iter().filter(|d| **d == day).count();
+    let mut words = vec![format!("{} days succeeded", count(Day::Good))];
+    for (day, word) in [
+        (Day::Warned, "with warnings"),
+        (Day::Missed, "missed"),
+        (Day::Failed, "failed"),
+        (Day::Runs, "running now"),
+        (Day::Quiet, "with no run planned"),
+    ] {
+        if count(day) > 0 {
+            words.push(format!("{} {word}", count(day)));
+        }
+    }
+    let trouble = trouble.map(|t| format!(". Last trouble: {t}")).unwrap_or_default();
+    format!("Last {} days: {}{trouble}", days.len(), words.join(", "))
+}
+
+/// The strips of hosts, in their order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn strips(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<Strip>, ApiError> {
+    let last = now.seconds().div_euclid(SECONDS);
+    let since = Timestamp::from_seconds((last + 1 - DAYS) * SECONDS);
+    let mut worst: HashMap<(HostId, i64), Day> = HashMap::new();
+    for (host, day, state, _) in hosts::days(s, hosts.iter().map(|h| h.id).collect(), since).await? {
+        let seen = worst.entry((host, day)).or_insert(Day::Quiet);
+        *seen = (*seen).max(day_of(state));
+    }
+    let of = |host: &Host| -> Vec<Day> {
+        (last + 1 - DAYS..=last).map(|day| worst.get(&(host.id, day)).copied().unwrap_or(Day::Quiet)).collect()
+    };
+    Ok(hosts.iter().map(|host| strip(&of(host), last)).collect())
+}
+
+/// The first and the last day of a strip, for its axis.
+#[must_use]
+pub fn axis(now: Timestamp) -> String {
+    let days = Duration::from_secs(u64::try_from((DAYS - 1) * SECONDS).unwrap_or(0));
+    (now - days).to_utc().format("%-d %b").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strip_says_in_words_what_it_draws() {
+        let days = [Day::Good, Day::Quiet, Day::Failed, Day::Good];
+        let strip = strip(&days, 20_776); // 19 November 2026
+        assert_eq!(strip.good, "M2.5 4.5v11M26.5 4.5v11");
+        assert_eq!(strip.others, [("h-f", "M18.5 4.5v2M18.5 13.5v2".into(), "Wed 18 Nov: failed".into())]);
+        assert_eq!(
+            strip.label,
+            "Last 4 days: 2 days succeeded, 1 failed, 1 with no run planned. Last trouble: 18 November"
+        );
+    }
+
+    #[test]
+    fn a_day_is_as_bad_as_the_worst_of_it() {
+        assert!(day_of(JobState::Failed) > day_of(JobState::Warning));
+        assert!(day_of(JobState::Warning) > day_of(JobState::Succeeded));
+    }
+}

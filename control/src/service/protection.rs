@@ -1,0 +1,108 @@
+//! Protection: keeping what schedules' backups came to, in the same transaction as the job's end, and telling the fleet's counts of it.
+
+use super::{ActError, Services};
+use crate::domain::job::JobState;
+use crate::domain::protection::{Protection, Track, standing};
+use crate::store::jobs::JobRecord;
+use crate::store::{Conn, hosts, protection, schedules};
+use restic_manager_shared::id::HostId;
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::{BackupSummary, Task};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Hosts that are judged in one transaction after an upgrade.
+const AT_ONCE: i64 = 200;
+
+/// Notes how a run of a schedule ended, and what that makes of its host. A dry run backs nothing up, and of a job that was recalled nobody
+/// knows what it was asked to do.
+pub(super) fn ended(
+    conn: &mut Conn,
+    record: &JobRecord,
+    state: JobState,
+    summary: Option<&BackupSummary>,
+    now: Timestamp,
+) -> Result<(), ActError> {
+    let job = &record.job;
+    let (Some(Task::Backup { dry_run: false, .. }), Some(schedule)) = (&record.task, job.schedule_id) else {
+        return Ok(());
+    };
+    let before = protection::track_of(conn, schedule)?;
+    let bytes = summary.map(|s| i64::try_from(s.total_bytes_processed).unwrap_or(i64::MAX));
+    let after = Track::after(before, job.started_at.unwrap_or(job.queued_at), state, bytes);
+    match after {
+        Some(track) if after != before => protection::put_track(conn, schedule, &track)?,
+        _ => return Ok(()),
+    }
+    judge(conn, job.host_id, now)
+}
+
+/// Works out how a host stands: after the end of a run, and after every change of its schedules.
+pub(super) fn judge(conn: &mut Conn, host: HostId, now: Timestamp) -> Result<(), ActError> {
+    let zone = hosts::get(conn, host)?.and_then(|h| h.timezone);
+    let mut tracks: HashMap<_, _> = protection::tracks_of_host(conn, host)?.into_iter().collect();
+    let schedules = schedules::of_host(conn, host)?.into_iter();
+    let with_tracks: Vec<_> = schedules.map(|s| (tracks.remove(&s.id), s)).map(|(track, s)| (s, track)).collect();
+    Ok(protection::put_standing(conn, host, &standing(&with_tracks, zone.as_deref()), now)?)
+}
+
+/// Judges the hosts that were not yet, as after an upgrade. Answers how many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn judge_new(s: &Services) -> Result<usize, ActError> {
+    let mut judged = 0;
+    loop {
+        let now = Timestamp::now();
+        let some =
+            s.db.write(move |conn| {
+                let some = protection::unjudged(conn, AT_ONCE)?;
+                some.iter().try_for_each(|host| judge(conn, *host, now))?;
+                Ok::<_, ActError>(some.len())
+            })
+            .await?;
+        judged += some;
+        if some == 0 {
+            return Ok(judged);
+        }
+    }
+}
+
+/// The fleet in figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Hosts by how well they are protected.
+    pub hosts: HashMap<Protection, i64>,
+    /// Jobs that ended within the last day, by how.
+    pub ended: HashMap<JobState, i64>,
+}
+
+impl Figures {
+    /// How many hosts stand so.
+    #[must_use]
+    pub fn stand(&self, states: &[Protection]) -> i64 {
+        states.iter().filter_map(|s| self.hosts.get(s)).sum()
+    }
+
+    /// How many jobs ended so.
+    #[must_use]
+    pub fn ended(&self, states: &[JobState]) -> i64 {
+        states.iter().filter_map(|s| self.ended.get(s)).sum()
+    }
+}
+
+/// Counts the fleet: how its hosts stand now, and how the last day's jobs ended.
+///
+/// # Errors
+/// When the database fails.
+pub async fn figures(s: &Services, now: Timestamp) -> Result<Figures, ActError> {
+    s.db.read(move |conn| {
+        let mut figures = Figures::default();
+        for (lifecycle, standing) in protection::standings(conn)? {
+            *figures.hosts.entry(standing.of(lifecycle, now)).or_default() += 1;
+        }
+        figures.ended = protection::ended_since(conn, now - Duration::from_secs(24 * 3600))?.into_iter().collect();
+        Ok(figures)
+    })
+    .await
+}

@@ -1,0 +1,160 @@
+//! Hosts as people look for them: narrowed, sorted by how much they need a person, page by page; and what their last weeks were like.
+
+use super::bridge::{parse, to_json};
+use super::conn::Backend;
+use super::hosts::{HostRecord, Row};
+use super::schema::{hosts, jobs, schedules};
+use super::{Conn, StoreResult};
+use crate::domain::fleet::Lifecycle;
+use crate::domain::job::{JobKind, JobState};
+use crate::domain::protection::Protection;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Integer, Text};
+use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::enroll::Os;
+
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+/// What a list of hosts is narrowed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In its name or tags.
+    pub text: Option<String>,
+    /// How well it is protected; empty for all.
+    pub states: Vec<Protection>,
+    /// Its system.
+    pub os: Option<Os>,
+    /// A tag that it has.
+    pub tag: Option<String>,
+    /// A repository that one of its schedules backs up to.
+    pub repository: Option<RepositoryId>,
+}
+
+/// The order of a list, and the last host of the page before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By name.
+    Name(Option<String>),
+    /// Who needs a person most comes first.
+    Worst(Option<(i32, String)>),
+}
+
+/// Where a state stands in the order.
+#[must_use]
+pub const fn rank(state: Protection) -> i32 {
+    match state {
+        Protection::Failing => 0,
+        Protection::TooOld => 1,
+        Protection::Never => 2,
+        Protection::Unplanned => 3,
+        Protection::Warning => 4,
+        Protection::Protected => 5,
+    }
+}
+
+/// `Standing::of` and [`rank`] as the database works them out.
+fn rank_sql(now: Timestamp) -> String {
+    format!(
+        "(CASE WHEN hosts.lifecycle = 'pending' THEN 2 WHEN NOT hosts.planned THEN 3 WHEN hosts.protected_until IS NULL THEN 2 \
+         WHEN hosts.protected_until > {} THEN CASE WHEN hosts.trouble = 'none' THEN 5 ELSE 4 END \
+         ELSE CASE WHEN hosts.trouble = 'failed' THEN 0 ELSE 1 END END)",
+        now.micros()
+    )
+}
+
+/// A pattern that finds the text anywhere.
+fn anywhere(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+type Query<'a> = hosts::BoxedQuery<'a, Backend>;
+
+fn narrowed<'a>(filter: &Filter, now: Timestamp) -> StoreResult<Query<'a>> {
+    let mut query = hosts::table.filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str())).into_boxed::<Backend>();
+    if let Some(text) = &filter.text {
+        let pattern = anywhere(&text.to_lowercase());
+        let found = sql::<Bool>("lower(hosts.name || ' ' || hosts.tags) LIKE ").bind::<Text, _>(pattern);
+        query = query.filter(found.sql(" ESCAPE '!'"));
+    }
+    if let Some(tag) = &filter.tag {
+        let pattern = anywhere(&to_json("hosts.tags", tag)?);
+        query = query.filter(sql::<Bool>("hosts.tags LIKE ").bind::<Text, _>(pattern).sql(" ESCAPE '!'"));
+    }
+    if let Some(os) = filter.os {
+        query = query.filter(hosts::os.eq(super::hosts::os_text(os)));
+    }
+    if let Some(repository) = filter.repository {
+        let there = schedules::table.filter(schedules::repository_id.eq(repository.to_string()));
+        query = query.filter(hosts::id.eq_any(there.select(schedules::host_id)));
+    }
+    if !filter.states.is_empty() {
+        let ranks: Vec<i32> = filter.states.iter().map(|s| rank(*s)).collect();
+        query = query.filter(sql::<Integer>(&rank_sql(now)).eq_any(ranks));
+    }
+    Ok(query)
+}
+
+/// A page of hosts.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(
+    conn: &mut Conn,
+    filter: &Filter,
+    order: &Order,
+    limit: i64,
+    now: Timestamp,
+) -> StoreResult<Vec<HostRecord>> {
+    let mut query = narrowed(filter, now)?;
+    let rank = || sql::<Integer>(&rank_sql(now));
+    query = match order {
+        Order::Name(after) => query.filter(hosts::name.gt(after.clone().unwrap_or_default())).order(hosts::name.asc()),
+        Order::Worst(None) => query.order((rank(), hosts::name.asc())),
+        Order::Worst(Some((at, name))) => query
+            .filter(rank().gt(*at).or(rank().eq(*at).and(hosts::name.gt(name.clone()))))
+            .order((rank(), hosts::name.asc())),
+    };
+    let rows: Vec<Row> = query.limit(limit).select(Row::as_select()).load(conn)?;
+    rows.into_iter().map(HostRecord::try_from).collect()
+}
+
+/// How many hosts there are.
+///
+/// # Errors
+/// When the database fails.
+pub fn count(conn: &mut Conn, filter: &Filter, now: Timestamp) -> StoreResult<i64> {
+    Ok(narrowed(filter, now)?.count().get_result(conn)?)
+}
+
+/// How a host's backups of one day ended: host, days since 1970, state, how many.
+pub type DayEnd = (HostId, i64, JobState, i64);
+
+/// What became of the backups of these hosts, by the day (UTC) that they were due.
+///
+/// # Errors
+/// When the database fails.
+pub fn days(conn: &mut Conn, ids: &[HostId], since: Timestamp) -> StoreResult<Vec<DayEnd>> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let by = format!("jobs.host_id, jobs.queued_at / {DAY}, jobs.state");
+    let rows = jobs::table
+        .filter(jobs::host_id.eq_any(ids))
+        .filter(jobs::queued_at.ge(since.micros()))
+        .filter(jobs::kind.eq(JobKind::Backup.as_str()))
+        .group_by(sql::<(Text, BigInt, Text)>(&by))
+        .select(sql::<(Text, BigInt, Text, BigInt)>(&format!("{by}, COUNT(*)")))
+        .load::<(String, i64, String, i64)>(conn)?;
+    rows.into_iter()
+        .map(|(host, day, state, n)| Ok((parse("jobs.host_id", &host)?, day, parse("jobs.state", &state)?, n)))
+        .collect()
+}
