@@ -77,7 +77,9 @@ impl Plan {
 }
 
 /// A small disk, in KiB.
-pub const DISK: u32 = 8 * 1024;
+const DISK: u32 = 8 * 1024;
+/// What an agent keeps of each job that it told of, in KiB, and as much again while its journal is tidied up.
+const TOLD: usize = 5;
 
 /// A script that does not give up: what it asked is asked again until there is an answer.
 #[derive(Clone)]
@@ -220,7 +222,8 @@ async fn host(
     std::os::unix::fs::symlink(built("fake-restic"), home.join("restic")).unwrap();
     let mut agent = agent.with_restic(home.join("restic")).with_clock(clock);
     if plan.disk && n + 1 == plan.agents {
-        agent = agent.with_disk(DISK);
+        let told = TOLD * 2 * plan.jobs / plan.agents;
+        agent = agent.with_disk(DISK.max(u32::try_from(told).unwrap_or(u32::MAX)));
     }
     let (mut lanes, mut crons) = (Vec::new(), Vec::new());
     for (lane, repository) in repositories.iter().enumerate() {

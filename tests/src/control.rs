@@ -84,10 +84,12 @@ impl ControlPlane {
         self.child = spawn(self.dir.path(), &more, self.clock.as_deref()).0;
     }
 
-    /// What the doctor prints of the data, and whether it is content.
+    /// What the doctor prints of the data, with its log if it could not look, and whether it is content.
     pub fn doctor(&self) -> (bool, String) {
         let out = program().args(["doctor", "--data-dir"]).arg(self.dir.path()).output().unwrap();
-        (out.status.success(), [out.stdout, out.stderr].map(|t| String::from_utf8_lossy(&t).into_owned()).concat())
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (said, log) = (text(out.stdout), text(out.stderr));
+        (out.status.success(), if said.is_empty() { log } else { said })
     }
 
     pub fn token(&self, role: &str) -> String {
