@@ -109,6 +109,30 @@ async fn what_may_change_files_that_are_there_asks_for_the_hosts_name() {
     browser.end().await;
 }
 
+#[tokio::test]
+async fn files_go_to_another_host_through_the_wizard() {
+    let fleet = Fleet::start(&["web-01", "db-01"]).await;
+    let (mut agent, source) = lost(&fleet, "web-01").await;
+    let mut other = fleet.host("db-01", &[]).await;
+    other.start();
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    find_and_tick(&browser, true, "gone.txt").await;
+    // From here on the host that lost it is not needed.
+    agent.stop();
+    browser.wait(&format!("#host option[value='{}']", other.host)).await.click().await.unwrap();
+    let target = fleet.sources.path().join("on db-01");
+    browser.fill("folder", target.to_str().unwrap()).await;
+    browser.press("Preview").await;
+    browser.reload_until("This would happen").await;
+    browser.sees("db-01").await;
+    browser.press("Restore").await;
+    browser.reload_until("Succeeded").await;
+    let restored = target.join(source.strip_prefix("/").unwrap()).join("gone.txt");
+    assert_eq!(std::fs::read_to_string(restored).unwrap(), "gone.txt");
+    browser.end().await;
+}
+
 /// Asks until the first look into the snapshot is over.
 async fn looked(fleet: &Fleet, path: &str) -> Value {
     loop {
