@@ -289,6 +289,32 @@ fn what_changed_with_every_restic() {
     }
 }
 
+/// An index that turns out damaged while two are compared is made anew, like one that is looked into.
+#[test]
+fn a_damaged_index_does_not_stand_in_the_way_of_comparing() {
+    let bench = Bench::new(&restic());
+    let older = bench.backs_up();
+    std::fs::write(bench.files.path().join("fresh"), "x").expect("writes");
+    let newer = bench.backs_up();
+    for snapshot in [&older, &newer] {
+        bench.page(&folder(snapshot, "/", None, 10));
+    }
+    for file in std::fs::read_dir(bench.agent.dir.path().join("trees")).expect("reads") {
+        let file = file.expect("entry").path();
+        let mut bytes = std::fs::read(&file).expect("reads");
+        // All but the table of contents, which the last line leads to.
+        let end = bytes.len() - 16;
+        let contents = u64::from_le_bytes(bytes[end..end + 8].try_into().expect("eight bytes"));
+        bytes[..usize::try_from(contents).expect("small")].fill(0x55);
+        std::fs::write(&file, bytes).expect("writes");
+    }
+    let (from, to, under) = (older, newer, "/".to_owned());
+    let ask = ChangesAsk { from, to, under, flat: true, pattern: "fresh".into(), kinds: vec![], after: None, limit: 9 };
+    assert_eq!(bench.refused(&ask.clone().into()), CauseCode::AgentDisk, "it is told once");
+    let page = bench.changes(&ask);
+    assert_eq!((page.items.len(), page.items[0].after), (1, Some(1)));
+}
+
 #[test]
 fn the_hosts_policy_has_the_last_word_on_looking_too() {
     let bench = Bench::new(&restic());

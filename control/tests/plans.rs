@@ -8,11 +8,9 @@ mod support;
 use control::domain::job::{JobKind, JobState};
 use control::store::jobs::{self, Filter};
 use control::store::{Conn, StoreError, upkeep};
-use diesel::connection::{Connection as _, InstrumentationEvent};
-use diesel::sql_types::Text;
-use diesel::{QueryableByName, RunQueryDsl as _};
+use diesel::RunQueryDsl as _;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
-use std::sync::{Arc, Mutex};
+use support::plan::{insert_many, plan, statements};
 use support::{at, databases, open, seeded};
 
 /// Ended jobs of the host, its schedule and its repository.
@@ -20,77 +18,14 @@ const MANY: i64 = 50_000;
 
 fn fill(conn: &mut Conn, host: HostId, schedule: Option<ScheduleId>, repository: RepositoryId) {
     let schedule = schedule.map_or_else(|| "NULL".to_owned(), |id| format!("'{id}'"));
-    let row = |n: &str, id: &str| {
+    let into = "jobs (id, host_id, schedule_id, repository_id, kind, state, requested_by, queued_at, started_at, place, \
+                state_version, attempt)";
+    insert_many(conn, into, MANY, 12, |n, padded| {
         format!(
-            "{id}, '{host}', {schedule}, '{repository}', 'backup', 'succeeded', 'x', {n} * 1000000, {n} * 1000000, '', 1, 1"
+            "'00000000-0000-7000-8000-' || {padded}, '{host}', {schedule}, '{repository}', 'backup', 'succeeded', 'x', \
+             {n} * 1000000, {n} * 1000000, '', 1, 1"
         )
-    };
-    let columns = "id, host_id, schedule_id, repository_id, kind, state, requested_by, queued_at, started_at, place, \
-         state_version, attempt";
-    let sql = match conn {
-        Conn::Sqlite(_) => format!(
-            "INSERT INTO jobs ({columns}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
-             SELECT {} FROM n",
-            row("i", "printf('00000000-0000-7000-8000-%012d', i)")
-        ),
-        Conn::Pg(_) => format!(
-            "INSERT INTO jobs ({columns}) SELECT {} FROM generate_series(1::bigint, {MANY}) AS n(i)",
-            row("i", "'00000000-0000-7000-8000-' || lpad(i::text, 12, '0')")
-        ),
-    };
-    diesel::sql_query(sql).execute(conn).unwrap();
-}
-
-/// The statements that an act makes.
-fn statements<T>(conn: &mut Conn, act: impl FnOnce(&mut Conn) -> T) -> Vec<String> {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let hearing = Arc::clone(&heard);
-    let watch = move |event: InstrumentationEvent<'_>| {
-        if let InstrumentationEvent::StartQuery { query, .. } = event {
-            hearing.lock().unwrap().push(query.to_string());
-        }
-    };
-    match conn {
-        Conn::Sqlite(c) => c.set_instrumentation(watch),
-        Conn::Pg(c) => c.set_instrumentation(watch),
-    }
-    act(conn);
-    let heard = heard.lock().unwrap();
-    heard.iter().map(|text| text.split(" -- binds:").next().unwrap().to_owned()).collect()
-}
-
-#[derive(QueryableByName)]
-struct Step {
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
-
-#[derive(QueryableByName)]
-struct Line {
-    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-    plan: String,
-}
-
-/// How it would be done, without knowing what stands in the places of the parameters: what is prepared once is done so for all.
-fn plan(conn: &mut Conn, statement: &str) -> String {
-    match conn {
-        Conn::Sqlite(c) => {
-            let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(c).unwrap();
-            steps.into_iter().map(|s| s.detail).collect::<Vec<_>>().join("; ")
-        }
-        Conn::Pg(c) => {
-            let parameters = (1..).take_while(|n| statement.contains(&format!("${n}"))).count();
-            let nothing = vec!["NULL"; parameters].join(", ");
-            let arguments = if parameters > 0 { format!("({nothing})") } else { String::new() };
-            for sql in ["SET LOCAL plan_cache_mode = force_generic_plan", &format!("PREPARE looked AS {statement}")] {
-                diesel::sql_query(sql).execute(c).unwrap();
-            }
-            let explain = format!("EXPLAIN (COSTS OFF) EXECUTE looked{arguments}");
-            let lines: Vec<Line> = diesel::sql_query(explain).load(c).unwrap();
-            diesel::sql_query("DEALLOCATE looked").execute(c).unwrap();
-            lines.into_iter().map(|l| l.plan).collect::<Vec<_>>().join("; ")
-        }
-    }
+    });
 }
 
 type Act = fn(&mut Conn, HostId, RepositoryId, ScheduleId) -> bool;

@@ -58,7 +58,7 @@ pub async fn refuses(address: &str, vars: &Variables) -> Option<String> {
     let args = arguments(server(address)?);
     let mut ssh = Command::new("ssh");
     // Nothing comes in, so that a session ends as soon as it has begun.
-    ssh.args(args).env_clear().envs(vars).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    ssh.args(args).env_clear().envs(vars).stdin(Stdio::null()).kill_on_drop(true);
     let ended = tokio::time::timeout(PATIENCE, ssh.output()).await.ok()?.ok()?;
     if ended.status.code() != Some(NOT_CONNECTED) {
         return None;

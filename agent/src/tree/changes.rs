@@ -3,7 +3,7 @@
 //!
 //! A row of blocks of records, then a table of where the blocks are, then a line that says where the table is, as a tree's file has it.
 
-use super::format::{Parts, open, put, put_text, read_block, write_block};
+use super::format::{Parts, close, open, put, put_text, read_block, write_block};
 use super::glob::Pattern;
 use super::{Tree, TreeError};
 use restic_manager_shared::restic::diff::{self, Said};
@@ -124,11 +124,7 @@ impl<W: Write> Noting<W> {
         let mut contents = Vec::new();
         put(&mut contents, self.blocks);
         contents.append(&mut self.table);
-        let table = self.at;
-        write_block(&mut self.out, &contents)?;
-        self.out.write_all(&table.to_le_bytes())?;
-        self.out.write_all(MAGIC)?;
-        Ok(self.out.flush()?)
+        close(&mut self.out, &contents, self.at, MAGIC)
     }
 }
 

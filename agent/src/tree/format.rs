@@ -139,6 +139,14 @@ pub(super) fn read_block(file: &mut (impl Read + Seek), at: u64) -> Result<Vec<u
     if read == length as usize && sum(&payload) == want { Ok(payload) } else { Err(TreeError::Damaged) }
 }
 
+/// Ends a file of that kind: the table of contents, which is written at `at`, and the last line that points to it.
+pub(super) fn close(out: &mut impl Write, contents: &[u8], at: u64, kind: &[u8; 8]) -> Result<(), TreeError> {
+    write_block(out, contents)?;
+    out.write_all(&at.to_le_bytes())?;
+    out.write_all(kind)?;
+    Ok(out.flush()?)
+}
+
 /// Opens a finished file of that kind and reads its table of contents, which the last line points to.
 pub(super) fn open(path: &Path, kind: &[u8; 8]) -> Result<(File, Vec<u8>), TreeError> {
     let mut file = File::open(path)?;

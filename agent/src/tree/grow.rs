@@ -2,7 +2,7 @@
 //! with a bounded part of its entries; the rest is on disk already.
 
 use super::TreeError;
-use super::format::{Item, MAGIC, put, put_item, put_text, write_block};
+use super::format::{Item, MAGIC, close, put, put_item, put_text, write_block};
 use restic_manager_shared::time::Timestamp;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -185,11 +185,7 @@ impl<W: Write> Growing<W> {
             put_text(&mut payload, kind);
             put_text(&mut payload, permissions);
         }
-        let contents = self.at;
-        write_block(&mut self.out, &payload)?;
-        self.out.write_all(&contents.to_le_bytes())?;
-        self.out.write_all(MAGIC)?;
-        self.out.flush()?;
+        close(&mut self.out, &payload, self.at, MAGIC)?;
         Ok(self.out)
     }
 }

@@ -137,18 +137,11 @@ async fn make(agent: &Arc<Agent>, key: &Key, offer: &Offer, work: &Work) -> Resu
     let file = file.and_then(|()| File::create(&path).map_err(|e| disk(e.into())))?;
     let out = BufWriter::with_capacity(256 * 1024, file);
     let taken = match &key.since {
-        None => take(&reading, Operation::Tree { snapshot: &key.snapshot }, Growing::new(out), work).await,
-        Some(since) => {
-            let tree = |snapshot: &str| {
-                let gone = || Verdict::failed(CauseCode::AgentDisk, "the index of a snapshot is gone again; ask again");
-                agent.trees.get::<Tree>(&Key::tree(key.repository, snapshot)).ok_or_else(gone)
-            };
-            let operation = Operation::Diff { from: since, to: &key.snapshot, metadata: true };
-            match (tree(since), tree(&key.snapshot)) {
-                (Ok(older), Ok(newer)) => take(&reading, operation, Noting::new(out, older, newer), work).await,
-                (Err(gone), _) | (_, Err(gone)) => Err(gone),
-            }
+        None => {
+            let operation = Operation::Tree { snapshot: &key.snapshot };
+            take(&reading, operation, Growing::new(out), work).await.map_err(Untaken::verdict)
         }
+        Some(since) => note(agent, key, since, &reading, out, work).await,
     };
     let finished = taken.and_then(|()| agent.trees.keep(key).map_err(disk));
     if finished.is_err() {
@@ -157,8 +150,46 @@ async fn make(agent: &Arc<Agent>, key: &Key, offer: &Offer, work: &Work) -> Resu
     finished
 }
 
+/// Notes what differs. A tree that turns out damaged is forgotten, and made anew for who asks again.
+async fn note(
+    agent: &Agent,
+    key: &Key,
+    since: &str,
+    reading: &Reading<'_>,
+    out: BufWriter<File>,
+    work: &Work,
+) -> Result<(), Verdict> {
+    let trees = [since, &key.snapshot].map(|snapshot| Key::tree(key.repository, snapshot));
+    let [Some(older), Some(newer)] = trees.each_ref().map(|key| agent.trees.get::<Tree>(key)) else {
+        return Err(Verdict::failed(CauseCode::AgentDisk, "the index of a snapshot is gone again; ask again"));
+    };
+    let operation = Operation::Diff { from: since, to: &key.snapshot, metadata: true };
+    let taken = take(reading, operation, Noting::new(out, older, newer), work).await;
+    if matches!(taken, Err(Untaken::Index(TreeError::Damaged))) {
+        trees.iter().for_each(|key| agent.trees.remove(key));
+    }
+    taken.map_err(Untaken::verdict)
+}
+
 fn disk(e: TreeError) -> Verdict {
     Verdict::failed(CauseCode::AgentDisk, e.to_string())
+}
+
+/// Why restic's lines were not taken down to the end.
+enum Untaken {
+    /// restic did not tell all.
+    Restic(Verdict),
+    /// A file here does not play along.
+    Index(TreeError),
+}
+
+impl Untaken {
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Restic(verdict) => verdict,
+            Self::Index(e) => disk(e),
+        }
+    }
 }
 
 /// Runs restic and takes down what it tells, to the end.
@@ -167,7 +198,7 @@ async fn take(
     operation: Operation<'_>,
     mut taking: impl Taking,
     work: &Work,
-) -> Result<(), Verdict> {
+) -> Result<(), Untaken> {
     let mut refused = None;
     let took = |line: &str| {
         if !line.starts_with('{') || refused.is_some() {
@@ -180,12 +211,17 @@ async fn take(
             true
         })
     };
-    reading.run(operation, took, abandoned(work)).await?;
-    match refused {
-        Some(e) => Err(disk(e)),
-        None if taking.is_told() => taking.finish().map_err(disk),
-        None => Err(Verdict::failed(CauseCode::SnapshotMissing, "restic did not tell what is in the snapshot")),
+    let ran = reading.run(operation, took, abandoned(work)).await;
+    // First: what was refused was kept from those who judge how restic ended.
+    if let Some(e) = refused {
+        return Err(Untaken::Index(e));
     }
+    ran.map_err(Untaken::Restic)?;
+    if !taking.is_told() {
+        let untold = Verdict::failed(CauseCode::SnapshotMissing, "restic did not tell what is in the snapshot");
+        return Err(Untaken::Restic(untold));
+    }
+    taking.finish().map_err(Untaken::Index)
 }
 
 async fn abandoned(work: &Work) -> StopReason {

@@ -5,9 +5,8 @@
 
 use super::fleet::Lifecycle;
 use super::job::JobState;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, zone};
 use super::text_enum;
-use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
@@ -163,7 +162,7 @@ fn grace(interval: Duration, jitter_minutes: u32) -> Duration {
 /// Until when a backup that started at `good_at` counts. A line that never fires again takes no backup's standing away.
 fn until(schedule: &Schedule, good_at: Timestamp, host_zone: Option<&str>) -> Timestamp {
     let Some(cron) = schedule.cron.as_deref().filter(|_| !schedule.manual) else { return good_at + MANUAL_LIMIT };
-    let zone = schedule.timezone.as_deref().or(host_zone).and_then(|z| z.parse().ok()).unwrap_or(Tz::UTC);
+    let zone = zone(schedule.timezone.as_deref(), host_zone);
     let mut fires = cron
         .parse::<Crontab>()
         .into_iter()

@@ -15,6 +15,12 @@ use super::backup_options::check_options;
 use super::drill::{self, DrillPlan, DrillWish};
 use super::repository::check_name;
 
+/// The zone that a line is read in: the schedule's own, else the host's, else UTC.
+#[must_use]
+pub fn zone(schedule: Option<&str>, host: Option<&str>) -> Tz {
+    schedule.or(host).and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
+}
+
 /// A schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Schedule {

@@ -10,14 +10,13 @@ use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::drill::{
     Drill, DrillCounts, DrillRecord, DrillStanding, DrillVerdict, DrilledEvidence, Seen, due, that_fit, verdict,
 };
-use crate::domain::schedule::Schedule;
+use crate::domain::schedule::{Schedule, zone};
 use crate::domain::snapshot::Snapshot;
 pub use crate::store::drills::Filter;
 use crate::store::drills::{Before, Planned, Source, State};
 use crate::store::hosts::HostRecord;
 use crate::store::jobs::JobRecord;
 use crate::store::{Conn, StoreError, alerts, drills, hosts, schedules, snapshots, upkeep};
-use chrono_tz::Tz;
 use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{FinishReport, Task};
@@ -31,10 +30,6 @@ const BEHIND: i32 = -10;
 const CHORE: &str = "drill:";
 /// Characters of a note that are kept.
 const MAX_NOTE: usize = 1_000;
-
-fn zone(timezone: Option<&str>) -> Tz {
-    timezone.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
-}
 
 /// Drills that ended, the newest first. The cursor is `<microseconds>.<job id>`.
 ///
@@ -94,7 +89,7 @@ pub async fn standing(s: &Services, host: HostId, now: Timestamp) -> Result<Vec<
 }
 
 fn stands(schedule: Schedule, state: Option<State>, host_zone: Option<&str>, now: Timestamp) -> DrillStanding {
-    let zone = zone(schedule.timezone.as_deref().or(host_zone));
+    let zone = zone(schedule.timezone.as_deref(), host_zone);
     let next_at = schedule.drill.as_ref().filter(|_| schedule.enabled).and_then(|plan| plan.next(zone, now));
     let (proven_at, proven_snapshot, last_job_id, note) =
         state.map_or((None, None, None, None), |s| (s.proven_at, s.proven_snapshot, s.last_job_id, s.note));
@@ -196,7 +191,7 @@ fn fire(
     online: &impl Fn(&HostRecord) -> bool,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ActError> {
-    let zone = zone(planned.timezone.as_deref());
+    let zone = zone(planned.timezone.as_deref(), None);
     let if_it_can =
         Seen { enabled: true, has_snapshot: true, online: true, open: false, followed_until: planned.followed_until };
     if due(&planned.plan, zone, if_it_can, now).is_none() {

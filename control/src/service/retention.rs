@@ -10,12 +10,11 @@ use crate::domain::attestation::{Attestation, Doubt, Listed, Report, SLACK, judg
 use crate::domain::forget::{Event, Facts, Freeze, Gate, Guards, Plan, Question, plan};
 use crate::domain::permission::{Actor, Role};
 use crate::domain::place::Place;
-use crate::domain::schedule::Schedule;
+use crate::domain::schedule::{Schedule, zone};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::upkeep::Chore;
 use crate::store::repositories::RepositoryRecord;
 use crate::store::{Conn, StoreError, alerts, jobs, schedules, snapshots};
-use chrono_tz::Tz;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Task;
@@ -98,7 +97,7 @@ fn plan_of(
         .zip(attestations)
         .map(|(row, attestation)| Facts { id: &row.id, time: row.time, tags: &row.tags, attestation })
         .collect();
-    let zone = schedule.timezone.as_ref().or(host.timezone.as_ref()).and_then(|z| z.parse().ok()).unwrap_or(Tz::UTC);
+    let zone = zone(schedule.timezone.as_deref(), host.timezone.as_deref());
     let freeze = host.frozen.map(|f| Freeze { reason: f.reason, since: f.since });
     let guards = Guards {
         floor: record.plan.floor,

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)] // each test file uses its own part
 
+pub mod plan;
+
 use control::domain::place::Place;
 use control::domain::upkeep::Plan;
 use control::store::jobs::NewJob;

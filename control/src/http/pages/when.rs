@@ -5,7 +5,7 @@ use super::form::capital;
 use super::words::Moment;
 use crate::domain::fires::{Fire, check, fires};
 use crate::domain::reading::reading;
-use crate::domain::schedule::Schedule;
+use crate::domain::schedule::{Schedule, zone};
 use chrono::Datelike;
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
@@ -65,12 +65,6 @@ impl Runs {
 #[must_use]
 pub fn words(line: &str) -> Option<String> {
     line.parse().ok().map(|cron| capital(&reading(&cron)))
-}
-
-/// The zone that a line is read in: the schedule's own, else the host's, else UTC.
-#[must_use]
-pub fn zone(schedule: Option<&str>, host: Option<&str>) -> Tz {
-    schedule.or(host).and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
 }
 
 /// The next runs of a cron line.

@@ -246,8 +246,7 @@ async fn blank(s: &Services, id: RepositoryId, pair: &Pair, here: Here) -> Resul
         Some(host) => Names::default().host(s, host).await?,
         None => pair.newer.hostname.clone(),
     };
-    let folder =
-        |(path, name): (String, String)| (Here { under: path, cursor: String::new(), ..here.clone() }.url(), name);
+    let folder = |(path, name): (String, String)| (Here { under: path, ..here.clone() }.url(), name);
     Ok(RepositoryChangesPage {
         repository: id.to_string(),
         name: repositories::get(s, id).await?.name,

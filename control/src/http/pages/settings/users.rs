@@ -128,15 +128,20 @@ pub async fn add(
 ) -> Result<HttpResponse, ApiError> {
     let form = form.0;
     let errors = match form.role.parse::<Role>() {
-        Err(_) => {
-            FormErrors { fields: [("role".to_owned(), "Choose a role".to_owned())].into(), ..FormErrors::default() }
-        }
+        Err(_) => wrong("role", "Choose a role"),
         Ok(role) => match users::add(&s, &who.actor, form.name.trim().to_owned(), form.password.clone(), role).await {
             Ok(_) => return Ok(go("/settings/users?done=user-added")),
             Err(error) => FormErrors::of(error, &FIELDS)?,
         },
     };
     view.again(&who, &list_page(&s, &who, &form, errors).await?).await
+}
+
+/// One field that needs a change.
+fn wrong(field: &str, detail: &str) -> FormErrors {
+    let mut errors = FormErrors::default();
+    errors.add(field, detail);
+    errors
 }
 
 async fn user_page(
@@ -189,10 +194,7 @@ pub async fn change(
     let done = match form.act.as_str() {
         "sign-out" => user_admin::sign_out(&s, &who.actor, *id).await.map(|()| "signed-out"),
         "delete" if form.sure.is_none() => {
-            let errors = FormErrors {
-                fields: [("sure".to_owned(), "Tick that it is meant".to_owned())].into(),
-                ..FormErrors::default()
-            };
+            let errors = wrong("sure", "Tick that it is meant");
             return view.again(&who, &user_page(&s, &who, *id, errors).await?).await;
         }
         "delete" => user_admin::delete(&s, &who.actor, *id).await.map(|()| "user-deleted"),
@@ -201,8 +203,10 @@ pub async fn change(
             user_admin::change(&s, &who.actor, *id, change).await.map(|_| "saved")
         }
         _ => {
-            let change =
-                UserChange { role: form.role.parse().ok(), disabled: Some(form.disabled.is_some()), password: None };
+            let Ok(role) = form.role.parse::<Role>() else {
+                return view.again(&who, &user_page(&s, &who, *id, wrong("role", "Choose a role")).await?).await;
+            };
+            let change = UserChange { role: Some(role), disabled: Some(form.disabled.is_some()), password: None };
             user_admin::change(&s, &who.actor, *id, change).await.map(|_| "saved")
         }
     };
