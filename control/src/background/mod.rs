@@ -1,7 +1,7 @@
 //! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
 
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, drills, exports, ingest, rotation};
+use crate::service::{ActError, Services, drills, exports, ingest, protection, rotation};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 
 /// How often it is written back who was heard from.
 const SEEN: Duration = Duration::from_secs(5);
+/// How often it is looked which runs were due.
+const NEXT: Duration = Duration::from_secs(15);
 /// How often silent jobs are looked for in the time that they may be silent.
 const LOOKS: u32 = 12;
 /// How often it is looked whether an export is due.
@@ -24,6 +26,7 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
         every("silent jobs", (s.leased() / LOOKS).max(Duration::from_secs(1)), s, |s| async move {
             ingest::lose_silent(&s, Timestamp::now()).await
         }),
+        every("next runs", NEXT, s, |s| async move { protection::follow_the_clock(&s, Timestamp::now()).await }),
     ];
     if !upkeep.is_zero() {
         tasks.push(every(

@@ -71,6 +71,14 @@ impl Schedule {
             options: self.options.clone(),
         }
     }
+
+    /// When it runs next by itself, if it does.
+    #[must_use]
+    pub fn next_run(&self, host_zone: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+        let line = self.cron.as_deref().filter(|_| self.enabled && !self.manual)?;
+        let zone = zone(self.timezone.as_deref(), host_zone);
+        line.parse::<Crontab>().ok()?.next_after(now.to_utc(), zone).map(Timestamp::from)
+    }
 }
 
 /// What a person or script says a schedule should be.

@@ -10,13 +10,13 @@ use crate::domain::health::{
 use crate::domain::locks::Verdict;
 use crate::domain::place::Place;
 use crate::domain::upkeep::{Chore, ChoreState};
-use crate::store::{Conn, alerts, credentials, hosts, snapshots, upkeep};
+use crate::store::{Conn, alerts, credentials, repositories, snapshots, upkeep};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::{DeleteVerdict, StatsMode, StatsReport};
 use restic_manager_shared::wire::state::CredentialMode;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// The growth is taken from so many days.
@@ -59,7 +59,7 @@ pub struct HealthView {
 }
 
 /// How many hosts may do what.
-#[derive(Clone, Copy, Debug, Default, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CredentialCounts {
     /// Meant to append only.
     pub append_only: u64,
@@ -190,6 +190,34 @@ fn together(a: Sample, b: Sample) -> Sample {
     }
 }
 
+/// What a proof of an append-only credential says now.
+fn proven(proof: Option<(DeleteVerdict, Timestamp)>, now: Timestamp) -> AppendOnly {
+    match proof.filter(|(_, at)| now.since(*at) <= PROOF_HOLDS) {
+        Some((DeleteVerdict::AppendOnly, _)) => AppendOnly::Proven,
+        Some((DeleteVerdict::CanDelete, _)) => AppendOnly::CanDelete,
+        Some((DeleteVerdict::CannotTell, _)) => AppendOnly::CannotTell,
+        None => AppendOnly::NotProbed,
+    }
+}
+
+impl CredentialCounts {
+    fn add(&mut self, mode: CredentialMode, proof: AppendOnly) {
+        match mode {
+            CredentialMode::Full => self.full += 1,
+            CredentialMode::AppendOnly => {
+                self.append_only += 1;
+                self.proven += u64::from(proof == AppendOnly::Proven);
+            }
+        }
+    }
+
+    /// Whether no host that backs up can delete, as far as was proven lately.
+    #[must_use]
+    pub const fn safe(&self) -> bool {
+        self.append_only > 0 && self.proven == self.append_only
+    }
+}
+
 /// What is proven of each append-only credential, by the host's name, and how many there are of each kind.
 fn proofs(
     conn: &mut Conn,
@@ -197,26 +225,65 @@ fn proofs(
     now: Timestamp,
 ) -> Result<(Vec<(String, AppendOnly)>, CredentialCounts), ActError> {
     let (mut found, mut counts) = (vec![], CredentialCounts::default());
-    for credential in credentials::of_repository(conn, id)? {
-        if credential.mode == CredentialMode::Full {
-            counts.full += 1;
-            continue;
+    for (host, credential) in credentials::standings_of_repository(conn, id)? {
+        let proof = proven(credential.proof, now);
+        counts.add(credential.mode, proof);
+        if credential.mode == CredentialMode::AppendOnly {
+            found.push((host, proof));
         }
-        let Some(host) = hosts::get(conn, credential.host_id)? else { continue };
-        let proof = match credential.proof {
-            Some((probe, at)) if now.since(at) <= PROOF_HOLDS => match probe.can_delete {
-                DeleteVerdict::AppendOnly => AppendOnly::Proven,
-                DeleteVerdict::CanDelete => AppendOnly::CanDelete,
-                DeleteVerdict::CannotTell => AppendOnly::CannotTell,
-            },
-            Some(_) | None => AppendOnly::NotProbed,
-        };
-        counts.append_only += 1;
-        counts.proven += u64::from(proof == AppendOnly::Proven);
-        found.push((host.name, proof));
     }
-    found.sort();
     Ok((found, counts))
+}
+
+/// A repository among all of them: how full it is, and whether its backups can be deleted from hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Which.
+    pub id: RepositoryId,
+    /// Its name.
+    pub name: String,
+    /// Bytes that are stored, as they were last counted.
+    pub stored: Option<u64>,
+    /// Bytes that may be stored.
+    pub quota: Option<u64>,
+    /// Bytes by which it grows a day.
+    pub growth_per_day: Option<i64>,
+    /// Who may do what.
+    pub credentials: CredentialCounts,
+}
+
+/// How full all repositories are, by name. Takes what is kept of each place, not their histories.
+///
+/// # Errors
+/// When the database fails.
+pub async fn capacities(s: &Services) -> Result<Vec<Capacity>, ActError> {
+    let now = Timestamp::now();
+    s.db.read(move |conn| {
+        let mut sizes: HashMap<RepositoryId, (u64, Option<i64>)> = HashMap::new();
+        for size in upkeep::place_sizes(conn)? {
+            let (bytes, growth) = sizes.entry(size.repository).or_default();
+            *bytes = bytes.saturating_add(size.bytes);
+            *growth = growth.map_or(size.growth_per_day, |sum| Some(sum + size.growth_per_day.unwrap_or(0)));
+        }
+        let mut counts: HashMap<RepositoryId, CredentialCounts> = HashMap::new();
+        for credential in credentials::standings(conn)? {
+            let proof = proven(credential.proof, now);
+            counts.entry(credential.repository_id).or_default().add(credential.mode, proof);
+        }
+        let all = repositories::limits(conn)?.into_iter().map(|(id, name, quota)| {
+            let size = sizes.get(&id);
+            Capacity {
+                id,
+                name,
+                stored: size.map(|(bytes, _)| *bytes),
+                quota,
+                growth_per_day: size.and_then(|(_, growth)| *growth),
+                credentials: counts.get(&id).copied().unwrap_or_default(),
+            }
+        });
+        Ok(all.collect())
+    })
+    .await
 }
 
 /// A repository's figures over time, oldest first. Where each host has a repository of its own, what was counted on one day is summed.
@@ -257,8 +324,10 @@ pub(super) fn counted(conn: &mut Conn, place: Place, stats: &StatsReport, now: T
         free: stats.storage_free,
     };
     upkeep::put_sample(conn, place, &sample)?;
-    let all = upkeep::samples(conn, place.repository)?;
-    let at: Vec<Timestamp> = all.iter().filter(|(of, _)| *of == place).map(|(_, s)| s.at).collect();
+    let history = upkeep::samples_of_place(conn, place)?;
+    let growth = growth_per_day(&history, GROWTH_DAYS, now);
+    upkeep::put_size(conn, place, &sample, growth)?;
+    let at: Vec<Timestamp> = history.iter().map(|s| s.at).collect();
     let stays = thin(&at, now);
     let goes: Vec<Timestamp> = at.iter().zip(stays).filter(|(_, stays)| !stays).map(|(at, _)| *at).collect();
     Ok(upkeep::drop_samples(conn, place, &goes)?)

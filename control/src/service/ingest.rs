@@ -80,7 +80,7 @@ pub async fn finish(s: &Services, host: HostId, id: JobId, report: FinishReport)
             let said = LogLine { at, level: level_of(report.end), text: words_of(&report) };
             if jobs::finish(conn, (id, report.attempt), state, &result, at, &said)? {
                 jobs::keep_outcome(conn, id, report.outcome.as_ref(), &report.pids)?;
-                protection::ended(conn, &record, state, report.summary.as_ref(), now)?;
+                protection::ended(conn, &record, state, &result, now)?;
                 listing::of_report(conn, &record, &report, now)?;
                 return outcomes::settle(conn, &record, &report, now);
             }
@@ -175,7 +175,7 @@ pub async fn lose_silent(s: &Services, now: Timestamp) -> Result<usize, ActError
                 if jobs::finish(conn, (*id, *attempt), JobState::Lost, &result, now, &said)?
                     && let Some(record) = jobs::get(conn, *id)?
                 {
-                    protection::ended(conn, &record, JobState::Lost, None, now)?;
+                    protection::ended(conn, &record, JobState::Lost, &result, now)?;
                 }
             }
             Ok::<_, ActError>(silent)

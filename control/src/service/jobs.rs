@@ -16,6 +16,7 @@ use restic_manager_shared::id::{HostId, JobId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{Cause, CauseCode, Task};
 use restic_manager_shared::wire::progress::{LogLevel, LogLine};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// The longest that a watcher is held.
@@ -221,6 +222,15 @@ pub async fn cancel(s: &Services, actor: &Actor, id: JobId) -> Result<Job, ActEr
     s.hub.jobs.wake(id);
     s.hub.hosts.wake(job.host_id);
     Ok(job)
+}
+
+/// The newest job of each of these hosts that has one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn newest_of_hosts(s: &Services, ids: Vec<HostId>) -> Result<HashMap<HostId, Job>, ActError> {
+    let found = s.db.read(move |conn| Ok::<_, ActError>(jobs::newest_of_hosts(conn, &ids)?)).await?;
+    Ok(found.into_iter().map(|job| (job.host_id, job)).collect())
 }
 
 /// One job.

@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod jobs;
 mod listing;
 pub mod locks;
+pub mod names;
 pub mod operations;
 mod outcomes;
 pub mod poll;

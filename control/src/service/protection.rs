@@ -1,13 +1,16 @@
 //! Protection: keeping what schedules' backups came to, in the same transaction as the job's end, and telling the fleet's counts of it.
 
 use super::{ActError, Services};
-use crate::domain::job::JobState;
+use crate::domain::job::{JobResult, JobState};
 use crate::domain::protection::{Protection, Track, standing};
+use crate::domain::schedule::Schedule;
 use crate::store::jobs::JobRecord;
+use crate::store::next_runs::{self, Coming};
+use crate::store::protection::Failing;
 use crate::store::{Conn, hosts, protection, schedules};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::job::{BackupSummary, Task};
+use restic_manager_shared::wire::job::Task;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -20,7 +23,7 @@ pub(super) fn ended(
     conn: &mut Conn,
     record: &JobRecord,
     state: JobState,
-    summary: Option<&BackupSummary>,
+    result: &JobResult,
     now: Timestamp,
 ) -> Result<(), ActError> {
     let job = &record.job;
@@ -28,11 +31,16 @@ pub(super) fn ended(
         return Ok(());
     };
     let before = protection::track_of(conn, schedule)?;
-    let bytes = summary.map(|s| i64::try_from(s.total_bytes_processed).unwrap_or(i64::MAX));
+    let bytes = result.summary.as_ref().map(|s| i64::try_from(s.total_bytes_processed).unwrap_or(i64::MAX));
+    let cause = result.cause.as_ref().map(|c| c.code);
     let after = Track::after(before, job.started_at.unwrap_or(job.queued_at), state, bytes);
     match after {
         Some(track) if after != before => protection::put_track(conn, schedule, &track)?,
         _ => return Ok(()),
+    }
+    if after.map(|t| (t.run_at, t.last_end)) != before.map(|t| (t.run_at, t.last_end)) {
+        let failed = matches!(state, JobState::Failed | JobState::Lost).then_some((job.id, cause));
+        protection::put_failure(conn, schedule, failed)?;
     }
     judge(conn, job.host_id, now)
 }
@@ -43,7 +51,73 @@ pub(super) fn judge(conn: &mut Conn, host: HostId, now: Timestamp) -> Result<(),
     let mut tracks: HashMap<_, _> = protection::tracks_of_host(conn, host)?.into_iter().collect();
     let schedules = schedules::of_host(conn, host)?.into_iter();
     let with_tracks: Vec<_> = schedules.map(|s| (tracks.remove(&s.id), s)).map(|(track, s)| (s, track)).collect();
+    plan_next(conn, host, with_tracks.iter().map(|(s, _)| s), zone.as_deref(), now)?;
     Ok(protection::put_standing(conn, host, &standing(&with_tracks, zone.as_deref()), now)?)
+}
+
+/// Keeps when the schedules of a host run next.
+fn plan_next<'a>(
+    conn: &mut Conn,
+    host: HostId,
+    schedules: impl Iterator<Item = &'a Schedule>,
+    zone: Option<&str>,
+    now: Timestamp,
+) -> Result<(), ActError> {
+    let next = schedules.filter_map(|s| Some((s.id, s.next_run(zone, now)?))).collect();
+    Ok(next_runs::put(conn, host, &next)?)
+}
+
+/// Goes on with the next runs that have gone by. Answers of how many hosts.
+///
+/// # Errors
+/// When the database fails.
+pub async fn follow_the_clock(s: &Services, now: Timestamp) -> Result<usize, ActError> {
+    let mut followed = 0;
+    loop {
+        let some =
+            s.db.write(move |conn| {
+                let some = next_runs::gone_by(conn, now, AT_ONCE)?;
+                for host in &some {
+                    let zone = hosts::get(conn, *host)?.and_then(|h| h.timezone);
+                    let planned = schedules::of_host(conn, *host)?;
+                    plan_next(conn, *host, planned.iter(), zone.as_deref(), now)?;
+                }
+                Ok::<_, ActError>(some.len())
+            })
+            .await?;
+        followed += some;
+        if some == 0 {
+            return Ok(followed);
+        }
+    }
+}
+
+/// When each of these hosts runs next, of those that do.
+///
+/// # Errors
+/// When the database fails.
+pub async fn next_of_hosts(
+    s: &Services,
+    ids: Vec<HostId>,
+    now: Timestamp,
+) -> Result<HashMap<HostId, Timestamp>, ActError> {
+    s.db.read(move |conn| Ok(next_runs::of_hosts(conn, &ids, now)?.into_iter().collect())).await
+}
+
+/// The next instants at which something starts, each with some of its hosts.
+///
+/// # Errors
+/// When the database fails.
+pub async fn coming(s: &Services, now: Timestamp, instants: i64, named: i64) -> Result<Vec<Coming>, ActError> {
+    s.db.read(move |conn| Ok(next_runs::coming(conn, now, instants, named)?)).await
+}
+
+/// Why each host that is failing does, by name, once for each of its schedules that fails.
+///
+/// # Errors
+/// When the database fails.
+pub async fn failing(s: &Services, now: Timestamp) -> Result<Vec<Failing>, ActError> {
+    s.db.read(move |conn| Ok(protection::failing(conn, now)?)).await
 }
 
 /// Judges the hosts that were not yet, as after an upgrade. Answers how many.

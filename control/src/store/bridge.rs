@@ -27,6 +27,20 @@ pub(super) fn to_json<T: Serialize>(what: &'static str, value: &T) -> StoreResul
     serde_json::to_string(value).map_err(|e| StoreError::Corrupt { what, value: e.to_string() })
 }
 
+/// An enum of the wire out of its one word, as [`word`] writes it.
+pub(super) fn from_word<T: DeserializeOwned>(what: &'static str, text: &str) -> StoreResult<T> {
+    serde_json::from_value(serde_json::Value::from(text))
+        .map_err(|_| StoreError::Corrupt { what, value: text.to_owned() })
+}
+
+/// The one word of an enum of the wire.
+pub(super) fn word<T: Serialize>(what: &'static str, value: &T) -> StoreResult<String> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => Ok(word),
+        other => Err(StoreError::Corrupt { what, value: format!("{other:?}") }),
+    }
+}
+
 /// An instant out of a column that may be null.
 pub(super) fn time(micros: Option<i64>) -> Option<Timestamp> {
     micros.map(Timestamp::from_micros)

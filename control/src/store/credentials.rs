@@ -1,12 +1,12 @@
 //! Credentials: what one host uses for one repository.
 
-use super::bridge::{from_json, parse, time, to_json};
-use super::schema::host_credentials;
+use super::bridge::{from_json, from_word, parse, time, to_json, word};
+use super::schema::{host_credentials, hosts};
 use super::{Conn, StoreError, StoreResult};
 use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::operation::ProbeReport;
+use restic_manager_shared::wire::operation::{DeleteVerdict, ProbeReport};
 use restic_manager_shared::wire::state::CredentialMode;
 use uuid::Uuid;
 
@@ -169,6 +169,66 @@ pub fn of_repository(conn: &mut Conn, repository: RepositoryId) -> StoreResult<V
     rows.into_iter().map(record).collect()
 }
 
+/// What is known of a credential without its secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// For what.
+    pub repository_id: RepositoryId,
+    /// What it may do there.
+    pub mode: CredentialMode,
+    /// What the last probe said of deleting, and when.
+    pub proof: Option<(DeleteVerdict, Timestamp)>,
+}
+
+type StandingRow = (String, String, Option<String>, Option<i64>);
+
+fn standing((repository, mode, verdict, at): StandingRow) -> StoreResult<Standing> {
+    let verdict = verdict.map(|v| from_word("host_credentials.proof_verdict", &v)).transpose()?;
+    Ok(Standing {
+        repository_id: parse("host_credentials.repository_id", &repository)?,
+        mode: mode_of(&mode)?,
+        proof: verdict.zip(time(at)),
+    })
+}
+
+/// What is known of all credentials.
+///
+/// # Errors
+/// When the database fails.
+pub fn standings(conn: &mut Conn) -> StoreResult<Vec<Standing>> {
+    let rows = host_credentials::table
+        .select((
+            host_credentials::repository_id,
+            host_credentials::mode,
+            host_credentials::proof_verdict,
+            host_credentials::proof_at,
+        ))
+        .load::<StandingRow>(conn)?;
+    rows.into_iter().map(standing).collect()
+}
+
+/// What is known of the credentials for a repository, by the hosts' names.
+///
+/// # Errors
+/// When the database fails.
+pub fn standings_of_repository(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(String, Standing)>> {
+    let rows = host_credentials::table
+        .inner_join(hosts::table)
+        .filter(host_credentials::repository_id.eq(repository.to_string()))
+        .order(hosts::name)
+        .select((
+            hosts::name,
+            (
+                host_credentials::repository_id,
+                host_credentials::mode,
+                host_credentials::proof_verdict,
+                host_credentials::proof_at,
+            ),
+        ))
+        .load::<(String, StandingRow)>(conn)?;
+    rows.into_iter().map(|(name, row)| Ok((name, standing(row)?))).collect()
+}
+
 /// Credentials whose last probe is older than `before`, or that were never probed.
 ///
 /// # Errors
@@ -202,6 +262,7 @@ pub fn keep_proof(
     .set((
         host_credentials::proof.eq(to_json("host_credentials.proof", proof)?),
         host_credentials::proof_at.eq(at.micros()),
+        host_credentials::proof_verdict.eq(word("host_credentials.proof_verdict", &proof.can_delete)?),
     ))
     .execute(conn)?;
     Ok(())

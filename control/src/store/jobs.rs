@@ -5,7 +5,7 @@ use super::conn::Backend;
 pub use super::job_steps::{
     cancel_waiting, chunk, claim, dispatch, finish, keep_outcome, lease_ended, request_cancel, take_up,
 };
-use super::schema::{job_log, jobs};
+use super::schema::{hosts, job_log, jobs};
 use super::{Conn, StoreError, StoreResult};
 use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::place::Place;
@@ -436,6 +436,24 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64
             .filter(jobs::queued_at.lt(at).or(jobs::queued_at.eq(at).and(jobs::id.lt(id))));
     }
     let rows = query.order((jobs::queued_at.desc(), jobs::id.desc())).limit(limit).load(conn)?;
+    rows.into_iter().map(|row| Ok(JobRecord::try_from(row)?.job)).collect()
+}
+
+/// The newest job of each of these hosts that has one.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest_of_hosts(conn: &mut Conn, ids: &[HostId]) -> StoreResult<Vec<Job>> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let of_host = diesel::alias!(jobs as of_host);
+    let newest = of_host
+        .filter(of_host.field(jobs::host_id).eq(hosts::id))
+        .order((of_host.field(jobs::queued_at).desc(), of_host.field(jobs::id).desc()))
+        .select(of_host.field(jobs::id))
+        .limit(1)
+        .single_value();
+    let wanted = hosts::table.filter(hosts::id.eq_any(ids)).select(newest);
+    let rows = jobs::table.filter(jobs::id.nullable().eq_any(wanted)).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(|row| Ok(JobRecord::try_from(row)?.job)).collect()
 }
 

@@ -16,6 +16,8 @@ pub mod hosts;
 mod job_steps;
 pub mod jobs;
 pub mod migrate;
+pub mod names;
+pub mod next_runs;
 pub mod past;
 pub mod protection;
 pub mod recovery;

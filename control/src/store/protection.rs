@@ -1,16 +1,31 @@
 //! Protection: what schedules' backups came to, what that makes of hosts, and the fleet's counts of it. The rules are in `domain::protection`.
 
-use super::bridge::{parse, time};
+use super::bridge::{from_word, parse, parse_opt, time, word};
 use super::schema::{hosts, jobs, schedule_tracks, schedules};
 use super::{Conn, StoreResult};
 use crate::domain::fleet::Lifecycle;
 use crate::domain::job::JobState;
-use crate::domain::protection::{Standing, Track};
+use crate::domain::protection::{Standing, Track, Trouble};
 use diesel::prelude::*;
-use restic_manager_shared::id::{HostId, ScheduleId};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::CauseCode;
 
 type Row = (String, i64, String, Option<i64>, Option<i64>);
+/// What makes a [`Row`].
+const KEPT: (
+    schedule_tracks::schedule_id,
+    schedule_tracks::run_at,
+    schedule_tracks::last_end,
+    schedule_tracks::good_at,
+    schedule_tracks::good_bytes,
+) = (
+    schedule_tracks::schedule_id,
+    schedule_tracks::run_at,
+    schedule_tracks::last_end,
+    schedule_tracks::good_at,
+    schedule_tracks::good_bytes,
+);
 
 fn track(row: &Row) -> StoreResult<(ScheduleId, Track)> {
     let track = Track {
@@ -27,7 +42,7 @@ fn track(row: &Row) -> StoreResult<(ScheduleId, Track)> {
 /// # Errors
 /// When the database fails.
 pub fn track_of(conn: &mut Conn, id: ScheduleId) -> StoreResult<Option<Track>> {
-    let row = schedule_tracks::table.find(id.to_string()).first::<Row>(conn).optional()?;
+    let row = schedule_tracks::table.find(id.to_string()).select(KEPT).first::<Row>(conn).optional()?;
     row.map(|row| Ok(track(&row)?.1)).transpose()
 }
 
@@ -37,7 +52,8 @@ pub fn track_of(conn: &mut Conn, id: ScheduleId) -> StoreResult<Option<Track>> {
 /// When the database fails.
 pub fn tracks_of_host(conn: &mut Conn, host: HostId) -> StoreResult<Vec<(ScheduleId, Track)>> {
     let of_host = schedules::table.filter(schedules::host_id.eq(host.to_string())).select(schedules::id);
-    let rows = schedule_tracks::table.filter(schedule_tracks::schedule_id.eq_any(of_host)).load::<Row>(conn)?;
+    let rows =
+        schedule_tracks::table.filter(schedule_tracks::schedule_id.eq_any(of_host)).select(KEPT).load::<Row>(conn)?;
     rows.iter().map(track).collect()
 }
 
@@ -58,6 +74,72 @@ pub fn put_track(conn: &mut Conn, id: ScheduleId, track: &Track) -> StoreResult<
             .execute(conn)?;
     }
     Ok(())
+}
+
+/// Keeps which run of a schedule failed last, and why; none if the last one did not.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_failure(conn: &mut Conn, id: ScheduleId, failure: Option<(JobId, Option<CauseCode>)>) -> StoreResult<()> {
+    let cause = failure.and_then(|(_, cause)| cause).map(|c| word("schedule_tracks.cause", &c)).transpose()?;
+    diesel::update(schedule_tracks::table.find(id.to_string()))
+        .set((
+            schedule_tracks::last_job_id.eq(failure.map(|(job, _)| job.to_string())),
+            schedule_tracks::cause.eq(cause),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Why a host is failing: what the last run of one of its schedules said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Which host.
+    pub host: HostId,
+    /// Its name.
+    pub name: String,
+    /// Where the schedule backs up to.
+    pub repository: Option<RepositoryId>,
+    /// The run.
+    pub job: Option<JobId>,
+    /// What it said.
+    pub cause: Option<CauseCode>,
+}
+
+/// All hosts that are failing, by name, once for each schedule that does.
+///
+/// # Errors
+/// When the database fails.
+pub fn failing(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<Failing>> {
+    let rows = hosts::table
+        .inner_join(schedules::table.on(schedules::host_id.eq(hosts::id)))
+        .inner_join(schedule_tracks::table.on(schedule_tracks::schedule_id.eq(schedules::id)))
+        .filter(hosts::trouble.eq(Trouble::Failed.as_str()))
+        .filter(hosts::protected_until.le(now.micros()))
+        .filter(hosts::lifecycle.eq(Lifecycle::Enrolled.as_str()))
+        .filter(hosts::planned)
+        .filter(schedules::enabled)
+        .filter(schedule_tracks::last_end.eq_any([JobState::Failed.as_str(), JobState::Lost.as_str()]))
+        .order((hosts::name, schedules::id))
+        .select((
+            hosts::id,
+            hosts::name,
+            schedules::repository_id,
+            schedule_tracks::last_job_id,
+            schedule_tracks::cause,
+        ))
+        .load::<(String, String, Option<String>, Option<String>, Option<String>)>(conn)?;
+    rows.into_iter()
+        .map(|(host, name, repository, job, cause)| {
+            Ok(Failing {
+                host: parse("hosts.id", &host)?,
+                name,
+                repository: parse_opt("schedules.repository_id", repository.as_deref())?,
+                job: parse_opt("schedule_tracks.last_job_id", job.as_deref())?,
+                cause: cause.map(|c| from_word("schedule_tracks.cause", &c)).transpose()?,
+            })
+        })
+        .collect()
 }
 
 /// Keeps how a host stands.

@@ -82,6 +82,20 @@ macro_rules! changeable {
     }};
 }
 
+/// All repositories by name, with the bytes that each may store.
+///
+/// # Errors
+/// When the database fails.
+pub fn limits(conn: &mut Conn) -> StoreResult<Vec<(RepositoryId, String, Option<u64>)>> {
+    let rows = repositories::table
+        .order(repositories::name)
+        .select((repositories::id, repositories::name, repositories::quota_bytes))
+        .load::<(String, String, Option<i64>)>(conn)?;
+    rows.into_iter()
+        .map(|(id, name, quota)| Ok((parse("repositories.id", &id)?, name, quota.and_then(|n| u64::try_from(n).ok()))))
+        .collect()
+}
+
 /// Adds a repository.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 /// The tables that are carried, so that no row comes before one that it refers to.
-pub const TABLES: [&str; 23] = [
+pub const TABLES: [&str; 25] = [
     "settings",
     "users",
     "api_tokens",
@@ -22,9 +22,11 @@ pub const TABLES: [&str; 23] = [
     "jobs",
     "schedule_ledgers",
     "schedule_tracks",
+    "next_runs",
     "job_log",
     "snapshots",
     "repository_samples",
+    "place_sizes",
     "repository_locks",
     "repository_chores",
     "restores",

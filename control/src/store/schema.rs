@@ -49,7 +49,7 @@ diesel::table! {
     host_credentials (id) {
         id -> Text, host_id -> Text, repository_id -> Text, mode -> Text, secrets_sealed -> Text,
         created_at -> BigInt, updated_at -> BigInt, url -> Nullable<Text>, proof -> Nullable<Text>,
-        proof_at -> Nullable<BigInt>,
+        proof_at -> Nullable<BigInt>, proof_verdict -> Nullable<Text>,
     }
 }
 diesel::table! {
@@ -67,8 +67,10 @@ diesel::table! {
 diesel::table! {
     schedule_tracks (schedule_id) {
         schedule_id -> Text, run_at -> BigInt, last_end -> Text, good_at -> Nullable<BigInt>, good_bytes -> Nullable<BigInt>,
+        last_job_id -> Nullable<Text>, cause -> Nullable<Text>,
     }
 }
+diesel::table! { next_runs (schedule_id) { schedule_id -> Text, host_id -> Text, at -> BigInt, } }
 diesel::table! {
     jobs (id) {
         id -> Text, host_id -> Text, schedule_id -> Nullable<Text>, repository_id -> Nullable<Text>, kind -> Text,
@@ -90,6 +92,11 @@ diesel::table! {
 }
 diesel::table! {
     repository_samples (repository_id, place, at) { repository_id -> Text, place -> Text, at -> BigInt, sample -> Text, }
+}
+diesel::table! {
+    place_sizes (repository_id, place) {
+        repository_id -> Text, place -> Text, at -> BigInt, bytes -> BigInt, growth_per_day -> Nullable<BigInt>,
+    }
 }
 diesel::table! {
     repository_locks (repository_id, place, lock_id) {
@@ -155,14 +162,18 @@ diesel::allow_tables_to_appear_in_same_query!(
     schedules,
     schedule_ledgers,
     schedule_tracks,
+    next_runs,
     jobs,
     job_log,
     snapshots,
     repository_samples,
+    place_sizes,
     repository_locks,
     recovery_kits,
     repository_chores,
     drill_states,
 );
 diesel::joinable!(drill_states -> schedules (schedule_id));
+diesel::joinable!(host_credentials -> hosts (host_id));
+diesel::joinable!(next_runs -> hosts (host_id));
 diesel::joinable!(sessions -> users (user_id));

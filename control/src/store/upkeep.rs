@@ -2,7 +2,7 @@
 
 use super::bridge::{from_json, parse, parse_opt, place_host, time, to_json};
 use super::jobs::open;
-use super::schema::{jobs, repository_chores, repository_locks, repository_samples};
+use super::schema::{jobs, place_sizes, repository_chores, repository_locks, repository_samples};
 use super::{Conn, StoreResult};
 use crate::domain::health::Sample;
 use crate::domain::place::Place;
@@ -177,6 +177,66 @@ pub fn samples(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(Pl
             Ok((Place { repository, host }, from_json("repository_samples.sample", text)?))
         })
         .collect()
+}
+
+/// The samples of a place, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn samples_of_place(conn: &mut Conn, place: Place) -> StoreResult<Vec<Sample>> {
+    let rows: Vec<String> = repository_samples::table
+        .filter(repository_samples::repository_id.eq(place.repository.to_string()))
+        .filter(repository_samples::place.eq(place.text()))
+        .order(repository_samples::at)
+        .select(repository_samples::sample)
+        .load(conn)?;
+    rows.iter().map(|text| from_json("repository_samples.sample", text)).collect()
+}
+
+/// How large a place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaceSize {
+    /// Of which repository.
+    pub repository: RepositoryId,
+    /// Bytes that are stored there.
+    pub bytes: u64,
+    /// Bytes by which that grows a day.
+    pub growth_per_day: Option<i64>,
+}
+
+/// How large every place is, as last counted.
+///
+/// # Errors
+/// When the database fails.
+pub fn place_sizes(conn: &mut Conn) -> StoreResult<Vec<PlaceSize>> {
+    let rows: Vec<(String, i64, Option<i64>)> = place_sizes::table
+        .select((place_sizes::repository_id, place_sizes::bytes, place_sizes::growth_per_day))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(id, bytes, growth_per_day)| {
+            let repository = parse("place_sizes.repository_id", &id)?;
+            Ok(PlaceSize { repository, bytes: u64::try_from(bytes).unwrap_or(0), growth_per_day })
+        })
+        .collect()
+}
+
+/// Keeps how large a place is, and by how many bytes a day it grows.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_size(conn: &mut Conn, place: Place, sample: &Sample, growth: Option<f64>) -> StoreResult<()> {
+    let key = (place.repository.to_string(), place.text());
+    diesel::delete(place_sizes::table.find(key.clone())).execute(conn)?;
+    diesel::insert_into(place_sizes::table)
+        .values((
+            place_sizes::repository_id.eq(key.0),
+            place_sizes::place.eq(key.1),
+            place_sizes::at.eq(sample.at.micros()),
+            place_sizes::bytes.eq(i64::try_from(sample.raw_size).unwrap_or(i64::MAX)),
+            place_sizes::growth_per_day.eq(growth.map(|bytes| bytes.round() as i64)),
+        ))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// Drops samples of a place.

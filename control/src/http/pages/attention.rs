@@ -5,20 +5,16 @@ use super::alerts::alert_rows;
 use super::names::Names;
 use super::view::Link;
 use crate::domain::fleet::{Host, HostState};
-use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::protection::Protection;
 use crate::http::problem::ApiError;
-use crate::service::jobs::list as list_jobs;
-use crate::service::{Services, hosts};
+use crate::service::{Services, hosts, protection};
 use crate::store::host_search::{Filter, Order};
-use crate::store::jobs;
-use restic_manager_shared::id::{JobId, RepositoryId};
+use crate::store::protection::Failing;
+use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::CauseCode;
 use serde::Serialize;
 
-/// Failing hosts that are looked at for their causes.
-const LOOKED_AT: i64 = 50;
 /// Hosts that are named in one item.
 const NAMED: usize = 3;
 /// Items on the dashboard; the rest is under Alerts and Hosts.
@@ -82,47 +78,55 @@ const fn words(code: Option<CauseCode>) -> &'static str {
     }
 }
 
-/// The newest backup of a host that failed.
-async fn newest_failed(s: &Services, host: &Host) -> Result<Option<Job>, ApiError> {
-    let filter = jobs::Filter {
-        host: Some(host.id),
-        kinds: vec![JobKind::Backup],
-        states: vec![JobState::Failed, JobState::Lost],
-        ..jobs::Filter::default()
-    };
-    Ok(list_jobs(s, filter, None, 1).await?.items.pop())
-}
-
-async fn failing(s: &Services, names: &mut Names) -> Result<Vec<Item>, ApiError> {
-    let mut causes: Vec<(Cause, Vec<Host>, JobId)> = vec![];
-    let filter = Filter { states: vec![Protection::Failing], ..Filter::default() };
-    for host in hosts::search(s, filter, Order::Name(None), LOOKED_AT).await?.0.items {
-        let Some(job) = newest_failed(s, &host).await? else { continue };
-        let code = job.result.as_ref().and_then(|r| r.cause.as_ref()).map(|c| c.code);
-        let cause = Cause { code, repository: job.repository_id };
-        match causes.iter_mut().find(|(known, ..)| *known == cause) {
-            Some((_, hosts, _)) => hosts.push(host),
-            None => causes.push((cause, vec![host], job.id)),
+/// Hosts that fail for one cause, one item for each.
+fn grouped(failing: Vec<Failing>) -> Vec<(Cause, Vec<Failing>)> {
+    let mut causes: Vec<(Cause, Vec<Failing>)> = vec![];
+    for one in failing {
+        let cause = Cause { code: one.cause, repository: one.repository };
+        match causes.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, hosts)) if hosts.iter().any(|known| known.host == one.host) => {}
+            Some((_, hosts)) => hosts.push(one),
+            None => causes.push((cause, vec![one])),
         }
     }
+    causes.sort_by_key(|(_, hosts)| std::cmp::Reverse(hosts.len()));
+    causes
+}
+
+async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp) -> Result<Vec<Item>, ApiError> {
     let mut items = vec![];
-    for (cause, hosts, job) in causes {
+    for (cause, hosts) in grouped(protection::failing(s, now).await?).into_iter().take(ITEMS) {
         let name = match cause.repository {
             Some(id) => names.repository(s, id).await?.unwrap_or_else(|| "a deleted repository".into()),
             None => "A repository".into(),
         };
         let mut acts = vec![];
         if let (Some(CauseCode::RepositoryLocked), Some(id)) = (cause.code, cause.repository) {
+            if operator {
+                let href = format!("/repositories/{id}/operations?kind=unlock&remove_all=1");
+                acts.push(Link { href, text: "Remove stale lock…".into() });
+            }
             acts.push(Link { href: format!("/repositories/{id}"), text: "Look at the lock".into() });
         }
-        acts.push(Link { href: format!("/jobs/{job}"), text: "Why".into() });
+        if let Some(job) = hosts.iter().find_map(|f| f.job) {
+            acts.push(Link { href: format!("/jobs/{job}"), text: "Why".into() });
+        }
         let n = i64::try_from(hosts.len()).unwrap_or(0);
+        let mut about: Vec<Link> = hosts
+            .iter()
+            .take(NAMED)
+            .map(|f| Link { href: format!("/hosts/{}", f.host), text: f.name.clone() })
+            .collect();
+        if let (true, Some(id)) = (hosts.len() > NAMED, cause.repository) {
+            let href = format!("/hosts?state=failing&repository={id}");
+            about.push(Link { href, text: format!("{} more", hosts.len() - NAMED) });
+        }
         items.push(Item {
             icon: if cause.code == Some(CauseCode::RepositoryLocked) { LOCK } else { "bad" },
             class: "bad",
             what: format!("{name} {}", words(cause.code)),
             why: format!("{n} host{} cannot back up there, and the newest backups are too old:", plural(n)),
-            about: named(&hosts),
+            about,
             acts,
         });
     }
@@ -170,12 +174,12 @@ async fn silent(s: &Services, state: Protection, now: Timestamp) -> Result<Optio
     Ok(Some(Item { icon, class, what, why: since.unwrap_or_default(), about, acts }))
 }
 
-/// What needs a person now, the worst first.
+/// What needs a person now, the worst first. What only operators may do is offered to them alone.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn items(s: &Services, names: &mut Names, now: Timestamp) -> Result<Vec<Item>, ApiError> {
-    let mut items = failing(s, names).await?;
+pub async fn items(s: &Services, names: &mut Names, operator: bool, now: Timestamp) -> Result<Vec<Item>, ApiError> {
+    let mut items = failing(s, names, operator, now).await?;
     for state in [Protection::TooOld, Protection::Never, Protection::Unplanned] {
         items.extend(silent(s, state, now).await?);
     }

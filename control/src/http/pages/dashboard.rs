@@ -7,21 +7,32 @@ use super::engine::Page;
 use super::hosts::{HostLine, lines};
 use super::names::Names;
 use super::strip::{axis, strips};
-use super::view::JobRow;
+use super::view::{JobRow, Link};
+use super::words::Moment;
 use crate::domain::job::JobState;
+use crate::domain::permission::Role;
 use crate::domain::protection::Protection;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
+use crate::service::health::{self, Capacity};
 use crate::service::protection::{self, Figures};
 use crate::service::{Services, hosts, jobs, recovery, repositories};
 use crate::store::host_search::{self, Order};
 use crate::store::jobs::Filter;
+use crate::store::next_runs;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Hosts on the dashboard; the rest is in the list.
 const SHOWN: i64 = 25;
+
+/// Instants under "Up next".
+const INSTANTS: i64 = 6;
+/// Hosts that are named at each.
+const NAMED: i64 = 3;
+/// Repositories on the dashboard.
+const REPOSITORIES: usize = 8;
 
 /// The fleet at a glance.
 #[derive(Debug, Serialize)]
@@ -87,8 +98,18 @@ pub struct Fleet {
     pub warnings: i64,
     /// That failed, were lost or missed.
     pub failed: i64,
+    /// What starts next.
+    pub next: Vec<Coming>,
+    /// How full each repository is; the fullest, if there are many.
+    pub capacities: Vec<CapacityRow>,
     /// Repositories.
-    pub repositories: i64,
+    pub repositories: usize,
+    /// That no backup host can delete from, as far as was proven lately.
+    pub safe: usize,
+    /// Bytes that are stored in all of them; none before the first count.
+    pub stored: Option<u64>,
+    /// Bytes by which that grows in a week.
+    pub weekly: Option<i64>,
     /// What needs a person.
     pub attention: Vec<Item>,
     /// The first day of the strips.
@@ -97,8 +118,82 @@ pub struct Fleet {
     pub hosts: Vec<HostLine>,
     /// Jobs that go on.
     pub open: Vec<JobRow>,
-    /// The newest jobs.
-    pub recent: Vec<JobRow>,
+}
+
+/// What starts at one instant.
+#[derive(Debug, Serialize)]
+pub struct Coming {
+    /// When.
+    pub at: Moment,
+    /// Some of the hosts.
+    pub hosts: Vec<Link>,
+    /// How many runs there are besides.
+    pub more: i64,
+}
+
+/// How full a repository is.
+#[derive(Debug, Serialize)]
+pub struct CapacityRow {
+    /// Where it is shown.
+    pub href: String,
+    /// Its name.
+    pub name: String,
+    /// Whether its backup hosts can only append, as far as was proven lately.
+    pub safe: bool,
+    /// Whether any host backs up to it.
+    pub used: bool,
+    /// Bytes that are stored.
+    pub stored: Option<u64>,
+    /// Bytes that may be.
+    pub quota: Option<u64>,
+    /// The one of the other, in percent.
+    pub percent: Option<u64>,
+    /// The colour of that.
+    pub class: &'static str,
+}
+
+impl CapacityRow {
+    fn new(capacity: &Capacity) -> Self {
+        let percent = capacity.stored.zip(capacity.quota).filter(|(_, quota)| *quota > 0);
+        let percent = percent.map(|(stored, quota)| stored.saturating_mul(100) / quota);
+        Self {
+            href: format!("/repositories/{}", capacity.id),
+            name: capacity.name.clone(),
+            safe: capacity.credentials.safe(),
+            used: capacity.credentials.append_only + capacity.credentials.full > 0,
+            stored: capacity.stored,
+            quota: capacity.quota,
+            percent,
+            class: match percent {
+                Some(95..) => "bad",
+                Some(85..) => "warn",
+                Some(_) | None => "mute",
+            },
+        }
+    }
+}
+
+/// The repositories that are shown: all, or the fullest if there are many.
+fn fullest(all: &[Capacity]) -> Vec<CapacityRow> {
+    let mut rows: Vec<CapacityRow> = all.iter().map(CapacityRow::new).collect();
+    if rows.len() > REPOSITORIES {
+        rows.sort_by_key(|row| std::cmp::Reverse((row.percent, row.stored)));
+        rows.truncate(REPOSITORIES);
+    }
+    rows
+}
+
+async fn coming(s: &Services, now: Timestamp) -> Result<Vec<Coming>, ApiError> {
+    let row = |coming: next_runs::Coming| {
+        let hosts: Vec<Link> = coming
+            .hosts
+            .into_iter()
+            .map(|(id, name)| Link { href: format!("/hosts/{id}/schedules"), text: name })
+            .collect();
+        let shown = i64::try_from(hosts.len()).unwrap_or(0);
+        Coming { at: Moment::new(coming.at, now), hosts, more: coming.runs - shown }
+    };
+    Ok(protection::coming(s, now, INSTANTS, NAMED).await?.into_iter().map(row).collect())
 }
 
 /// A bar of the headline.
@@ -157,7 +252,7 @@ async fn worst(s: &Services, now: Timestamp) -> Result<Vec<HostLine>, ApiError> 
     Ok(shown)
 }
 
-async fn fleet(s: &Services) -> Result<Fleet, ApiError> {
+async fn fleet(s: &Services, operator: bool) -> Result<Fleet, ApiError> {
     let now = Timestamp::now();
     let figures = protection::figures(s, now).await?;
     let (quiet, warned) = (figures.stand(&[Protection::Protected]), figures.stand(&[Protection::Warning]));
@@ -166,7 +261,7 @@ async fn fleet(s: &Services) -> Result<Fleet, ApiError> {
     let mut names = Names::default();
     let open = Filter { states: vec![JobState::Queued, JobState::Dispatched, JobState::Running], ..Filter::default() };
     let open = jobs::list(s, open, None, 10).await?.items;
-    let recent = jobs::list(s, Filter::default(), None, 10).await?.items;
+    let all = health::capacities(s).await?;
     Ok(Fleet {
         total: quiet + warned + at_risk + never,
         protected: quiet + warned,
@@ -180,13 +275,21 @@ async fn fleet(s: &Services) -> Result<Fleet, ApiError> {
         succeeded: figures.ended(&[JobState::Succeeded]),
         warnings: figures.ended(&[JobState::Warning]),
         failed: figures.ended(&[JobState::Failed, JobState::Lost, JobState::Missed]),
-        repositories: i64::try_from(repositories::list(s, None, 1000).await?.items.len()).unwrap_or(0),
-        attention: attention::items(s, &mut names, now).await?,
+        next: coming(s, now).await?,
+        repositories: all.len(),
+        safe: all.iter().filter(|c| c.credentials.safe()).count(),
+        stored: all.iter().filter_map(|c| c.stored).reduce(u64::saturating_add),
+        weekly: all.iter().filter_map(|c| c.growth_per_day).reduce(i64::saturating_add).map(|day| day * 7),
+        capacities: fullest(&all),
+        attention: attention::items(s, &mut names, operator, now).await?,
         axis: axis(now),
         hosts: worst(s, now).await?,
         open: names.rows(s, &open, now).await?,
-        recent: names.rows(s, &recent, now).await?,
     })
+}
+
+fn is_operator(who: &Guarded<Viewer>) -> bool {
+    who.actor.role.covers(Role::Operator)
 }
 
 /// The dashboard, or the first steps.
@@ -200,7 +303,7 @@ pub async fn show(who: Guarded<Viewer>, view: View, s: web::Data<Services>) -> R
         return view.show(&who, &WelcomePage { repository }).await;
     }
     let kits_due = recovery::states(&s).await?.iter().filter(|kit| kit.due).count();
-    view.show(&who, &DashboardPage { fleet: fleet(&s).await?, kits_due }).await
+    view.show(&who, &DashboardPage { fleet: fleet(&s, is_operator(&who)).await?, kits_due }).await
 }
 
 /// What the browser has.
@@ -218,7 +321,7 @@ pub async fn live(
     s: web::Data<Services>,
     query: web::Query<LiveQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = DashboardLive { fleet: fleet(&s).await? };
+    let page = DashboardLive { fleet: fleet(&s, is_operator(&who)).await? };
     view.fragment(&who, &query.cursor, "/", &page).await
 }
 

@@ -7,11 +7,12 @@ use super::schedules::{ScheduleRow, schedule_rows};
 use super::strip::Strip;
 use super::view::{HostRow, JobRow, protection_badge};
 use super::words::Moment;
+use crate::domain::job::Job;
 use crate::domain::protection::Protection;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{MAX_PAGE, Services, drills, hosts, jobs, repositories, snapshots};
+use crate::service::{MAX_PAGE, Services, drills, hosts, jobs, protection, repositories, snapshots};
 use crate::store::host_search;
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
@@ -87,6 +88,8 @@ pub struct HostLine {
     pub strip: Option<Strip>,
     /// When backups of it were last proven restorable.
     pub proven: Option<Moment>,
+    /// When it runs next by itself; none if it only runs when somebody says so.
+    pub next: Option<Moment>,
     /// The same press of Run now twice is one job.
     pub key: String,
 }
@@ -212,14 +215,14 @@ impl SnapshotRow {
 }
 
 /// The newest job of a host.
-async fn newest(s: &Services, id: HostId) -> Result<Option<crate::domain::job::Job>, ApiError> {
+async fn newest(s: &Services, id: HostId) -> Result<Option<Job>, ApiError> {
     let filter = Filter { host: Some(id), ..Filter::default() };
     Ok(jobs::list(s, filter, None, 1).await?.items.pop())
 }
 
 /// A press is known by the newest job that the person saw: pressing twice is one job, pressing after its end is another.
 #[must_use]
-pub fn press_key(newest: Option<&crate::domain::job::Job>) -> String {
+pub fn press_key(newest: Option<&Job>) -> String {
     newest.map_or_else(|| "first".into(), |job| format!("after-{}", job.id))
 }
 
@@ -234,14 +237,23 @@ pub async fn lines(
 ) -> Result<Vec<HostLine>, ApiError> {
     let mut names = Names::default();
     let mut lines = Vec::with_capacity(hosts.len());
-    let proven = drills::proven(s, hosts.iter().map(|h| h.id).collect()).await?;
+    let ids: Vec<HostId> = hosts.iter().map(|h| h.id).collect();
+    let proven = drills::proven(s, ids.clone()).await?;
+    let next = protection::next_of_hosts(s, ids.clone(), now).await?;
+    let newest = jobs::newest_of_hosts(s, ids).await?;
+    hosts.iter().for_each(|host| names.know(host));
+    let in_order: Vec<Job> = hosts.iter().filter_map(|h| newest.get(&h.id).cloned()).collect();
+    let mut rows = names.rows(s, &in_order, now).await?.into_iter();
     for host in hosts {
-        names.know(host);
-        let newest = newest(s, host.id).await?;
-        let key = press_key(newest.as_ref());
-        let last = names.rows(s, newest.as_slice(), now).await?.pop();
-        let proven = proven.get(&host.id).map(|at| Moment::new(*at, now));
-        lines.push(HostLine { host: HostRow::new(host, now), last, strip: None, proven, key });
+        let newest = newest.get(&host.id);
+        lines.push(HostLine {
+            host: HostRow::new(host, now),
+            last: newest.and_then(|_| rows.next()),
+            strip: None,
+            proven: proven.get(&host.id).map(|at| Moment::new(*at, now)),
+            next: next.get(&host.id).map(|at| Moment::new(*at, now)),
+            key: press_key(newest),
+        });
     }
     Ok(lines)
 }

@@ -4,6 +4,7 @@ use super::view::JobRow;
 use crate::domain::fleet::Host;
 use crate::domain::job::{Job, JobKind};
 use crate::http::problem::ApiError;
+use crate::service::names::{self, Wanted};
 use crate::service::{ActError, Services, hosts, repositories, schedules};
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
@@ -87,11 +88,40 @@ impl Names {
         Ok(about.unwrap_or_else(|| "a deleted repository".to_owned()))
     }
 
+    /// Learns in one go what the rows of these jobs show. What was deleted is learned, too: as gone.
+    async fn learn(&mut self, s: &Services, jobs: &[Job]) -> Result<(), ApiError> {
+        let mut wanted = Wanted::default();
+        for job in jobs {
+            if !self.hosts.contains_key(&job.host_id) {
+                wanted.hosts.push(job.host_id);
+            }
+            wanted.schedules.extend(job.schedule_id.filter(|id| !self.schedules.contains_key(id)));
+            wanted.repositories.extend(job.repository_id.filter(|id| !self.repositories.contains_key(id)));
+        }
+        wanted.hosts.sort();
+        wanted.hosts.dedup();
+        wanted.schedules.sort();
+        wanted.schedules.dedup();
+        wanted.repositories.sort();
+        wanted.repositories.dedup();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.schedules.extend(wanted.schedules.iter().map(|id| (*id, None)));
+        self.repositories.extend(wanted.repositories.iter().map(|id| (*id, None)));
+        let found = names::of(s, wanted).await?;
+        self.hosts.extend(found.hosts);
+        self.schedules.extend(found.schedules.into_iter().map(|(id, name)| (id, Some(name))));
+        self.repositories.extend(found.repositories.into_iter().map(|(id, name)| (id, Some(name))));
+        Ok(())
+    }
+
     /// Jobs as rows.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn rows(&mut self, s: &Services, jobs: &[Job], now: Timestamp) -> Result<Vec<JobRow>, ApiError> {
+        self.learn(s, jobs).await?;
         let mut rows = Vec::with_capacity(jobs.len());
         for job in jobs {
             let (host, about) = (self.host(s, job.host_id).await?, self.about(s, job).await?);

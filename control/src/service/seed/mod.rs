@@ -9,17 +9,20 @@ use super::repositories::{self as repository_acts, CredentialInput, RepositoryIn
 use super::{ActError, Services, protection as standing};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::drill::DrillPlan;
+use crate::domain::health::Sample;
 use crate::domain::permission::Actor;
+use crate::domain::place::Place;
 use crate::domain::schedule::{Retention, Schedule};
 use crate::store::credentials::CredentialRecord;
 use crate::store::hosts::Enrolled;
-use crate::store::{Conn, StoreError, alerts, credentials, hosts, rows, schedules};
+use crate::store::{Conn, StoreError, alerts, credentials, hosts, rows, schedules, upkeep};
 use cast::{Fate, Kind, REPOSITORIES, member};
 use dice::Dice;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::HostFacts;
+use restic_manager_shared::wire::operation::{DeleteVerdict, ProbeReport};
 use restic_manager_shared::wire::state::{BackupOptions, CredentialMode, Firing};
 use std::time::Duration;
 
@@ -96,7 +99,8 @@ pub async fn sow(s: &Services, plan: Plan) -> Result<Sown, SowError> {
         sown.jobs += added.jobs;
         sown.snapshots += added.snapshots;
     }
-    raise_alerts(s, repositories, plan.now).await?;
+    raise_alerts(s, repositories.clone(), plan.now).await?;
+    stock(s, plan, repositories).await?;
     Ok(sown)
 }
 
@@ -205,6 +209,40 @@ fn schedule(member: &mut Member, (name, cron, path): (&str, Option<&str>, &str),
         created_at: at,
         updated_at: at,
     }
+}
+
+/// What was counted in the repositories, day by day, and what probes of their credentials found: of the first ones that nobody can delete.
+async fn stock(s: &Services, plan: Plan, repositories: Vec<RepositoryId>) -> Result<(), ActError> {
+    s.db.write(move |conn| {
+        for (n, repository) in (0u64..).zip(repositories) {
+            let place = Place { repository, host: None };
+            let mut dice = Dice::new(plan.seed.wrapping_add(n << 40));
+            let (mut bytes, daily) = ((n + 1) * 180 * GIB, (n + 1) * GIB / 2);
+            for day in (0..plan.days.min(90)).rev() {
+                bytes += daily + dice.below(daily);
+                let sample = Sample {
+                    at: plan.now - day * DAY,
+                    raw_size: bytes,
+                    uncompressed_size: Some(bytes / 10 * 15),
+                    restore_size: Some(bytes * 12),
+                    snapshots: 0,
+                    free: None,
+                };
+                upkeep::put_sample(conn, place, &sample)?;
+                if day == 0 {
+                    upkeep::put_size(conn, place, &sample, Some((daily + daily / 2) as f64))?;
+                }
+            }
+            let can_delete = if n < 3 { DeleteVerdict::AppendOnly } else { DeleteVerdict::CannotTell };
+            let found = ProbeReport { can_delete, ..ProbeReport::default() };
+            for host in credentials::hosts_of(conn, repository)? {
+                credentials::keep_proof(conn, host, repository, &found, plan.now)?;
+            }
+        }
+        Ok::<_, StoreError>(())
+    })
+    .await
+    .map_err(ActError::from)
 }
 
 async fn raise_alerts(s: &Services, repositories: Vec<RepositoryId>, now: Timestamp) -> Result<(), ActError> {

@@ -39,7 +39,7 @@ pub(super) fn sow(
     let task = serde_json::to_string(&task).map_err(|_| ActError::Internal("a task cannot be written"))?;
     let fires = fires(plan, schedule);
     let first_kept = fires.len().saturating_sub(KEPT);
-    let mut track = None;
+    let (mut track, mut failure) = (None, None);
     for (n, due) in fires.into_iter().enumerate() {
         let (state, result) = end(plan, member, due);
         let took = Duration::from_secs(20 + member.kind.size / 4 + member.dice.below(90));
@@ -62,6 +62,10 @@ pub(super) fn sow(
         let summary = result.summary.as_ref();
         let bytes = summary.map(|s| i64::try_from(s.total_bytes_processed).unwrap_or(i64::MAX));
         track = Track::after(track, due, state, bytes);
+        if ran {
+            let failed = matches!(state, JobState::Failed | JobState::Lost);
+            failure = failed.then(|| (job_id, result.cause.as_ref().map(|c| c.code)));
+        }
         if let Some(record) = summary.filter(|_| n >= first_kept).and_then(|s| snapshot(member, schedule, due, s)) {
             let place = Place { repository: member.repository, host: None };
             let origin = Origin {
@@ -78,6 +82,7 @@ pub(super) fn sow(
     }
     if let Some(track) = track {
         protection::put_track(conn, schedule.id, &track)?;
+        protection::put_failure(conn, schedule.id, failure)?;
     }
     Ok(())
 }
