@@ -53,6 +53,10 @@
   };
   $$("[data-poll]").forEach(poll);
 
+  /* Which zone the times of the next page are shown in. */
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && !document.cookie.includes(`rm_zone=${zone}`)) document.cookie = `rm_zone=${zone}; path=/; samesite=lax; max-age=34560000${location.protocol === "https:" ? "; secure" : ""}`;
+
   /* 2. Clicks: copy, dialogs, quick choices, close menus */
   document.addEventListener("click", (e) => {
     const b = e.target.closest("[data-copy],[data-dialog],[data-close],[data-cron]");

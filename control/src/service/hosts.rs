@@ -55,12 +55,12 @@ pub async fn search(s: &Services, filter: Filter, order: Order, limit: i64) -> R
     Ok((page(items, limit, |h: &Host| after(&order, h)), all))
 }
 
-/// What became of these hosts' backups, by day.
+/// What became of these hosts' backups, by the days of a clock that is so many seconds before UTC.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn days(s: &Services, ids: Vec<HostId>, since: Timestamp) -> Result<Vec<DayEnd>, ActError> {
-    s.db.read(move |conn| Ok(host_search::days(conn, &ids, since)?)).await
+pub async fn days(s: &Services, ids: Vec<HostId>, since: Timestamp, offset: i64) -> Result<Vec<DayEnd>, ActError> {
+    s.db.read(move |conn| Ok(host_search::days(conn, &ids, since, offset)?)).await
 }
 
 /// One host.

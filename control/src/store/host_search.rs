@@ -140,13 +140,13 @@ pub fn count(conn: &mut Conn, filter: &Filter, now: Timestamp) -> StoreResult<i6
 /// How a host's backups of one day ended: host, days since 1970, state, how many.
 pub type DayEnd = (HostId, i64, JobState, i64);
 
-/// What became of the backups of these hosts, by the day (UTC) that they were due.
+/// What became of the backups of these hosts, by the day that they were due, on a clock that is so many seconds before UTC.
 ///
 /// # Errors
 /// When the database fails.
-pub fn days(conn: &mut Conn, ids: &[HostId], since: Timestamp) -> StoreResult<Vec<DayEnd>> {
+pub fn days(conn: &mut Conn, ids: &[HostId], since: Timestamp, offset: i64) -> StoreResult<Vec<DayEnd>> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let by = format!("jobs.host_id, jobs.queued_at / {DAY}, jobs.state");
+    let by = format!("jobs.host_id, (jobs.queued_at + {}) / {DAY}, jobs.state", offset * 1_000_000);
     let rows = jobs::table
         .filter(jobs::host_id.eq_any(ids))
         .filter(jobs::queued_at.ge(since.micros()))

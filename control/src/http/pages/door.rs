@@ -50,6 +50,7 @@ impl View {
         Shell {
             theme: theme.filter(|t| t == "light" || t == "dark").unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
+            zone: super::zone::viewer().name(),
             path: self.req.path().to_owned(),
             said: said(self.req.query_string()),
             ..Shell::default()

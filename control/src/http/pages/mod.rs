@@ -32,6 +32,7 @@ pub mod view;
 pub mod waits;
 pub mod when;
 pub mod words;
+pub mod zone;
 
 pub use engine::Pages;
 
@@ -44,12 +45,14 @@ pub fn configure(config: &mut web::ServiceConfig) {
     config.service(assets::serve).service(
         web::scope("")
             .wrap(from_fn(door::errors))
+            .wrap(from_fn(zone::viewers))
             .service(session::setup_form)
             .service(session::setup)
             .service(session::login_form)
             .service(session::login)
             .service(session::logout)
             .service(session::theme)
+            .service(zone::choose)
             .service(dashboard::show)
             .service(dashboard::live)
             .service(hosts::list)

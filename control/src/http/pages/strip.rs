@@ -1,5 +1,6 @@
 //! A host's last 30 days as a strip of bars, each state with a shape of its own. Not how well the host is protected now; that is its badge.
 
+use super::zone;
 use crate::domain::fleet::Host;
 use crate::domain::job::JobState;
 use crate::http::problem::ApiError;
@@ -103,10 +104,12 @@ fn label(days: &[Day], trouble: Option<String>) -> String {
 /// # Errors
 /// When the database fails.
 pub async fn strips(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<Strip>, ApiError> {
-    let last = now.seconds().div_euclid(SECONDS);
-    let since = Timestamp::from_seconds((last + 1 - DAYS) * SECONDS);
+    // Days of the viewer. The clock may have changed within the month; then the days before are off by that hour.
+    let offset = zone::offset(now);
+    let last = (now.seconds() + offset).div_euclid(SECONDS);
+    let since = Timestamp::from_seconds((last + 1 - DAYS) * SECONDS - offset);
     let mut worst: HashMap<(HostId, i64), Day> = HashMap::new();
-    for (host, day, state, _) in hosts::days(s, hosts.iter().map(|h| h.id).collect(), since).await? {
+    for (host, day, state, _) in hosts::days(s, hosts.iter().map(|h| h.id).collect(), since, offset).await? {
         let seen = worst.entry((host, day)).or_insert(Day::Quiet);
         *seen = (*seen).max(day_of(state));
     }
@@ -120,7 +123,7 @@ pub async fn strips(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<
 #[must_use]
 pub fn axis(now: Timestamp) -> String {
     let days = Duration::from_secs(u64::try_from((DAYS - 1) * SECONDS).unwrap_or(0));
-    (now - days).to_utc().format("%-d %b").to_string()
+    (now - days).to_utc().with_timezone(&zone::viewer()).format("%-d %b").to_string()
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub struct Shell {
     pub theme: String,
     /// The server's version.
     pub version: &'static str,
+    /// The zone that times are shown in.
+    pub zone: &'static str,
     /// Where the page is, to come back to.
     pub path: String,
     /// Who is signed in.

@@ -1,6 +1,8 @@
 //! Figures as people read them: sizes in restic's units, counts with thousands apart, spans of time, and instants both as "3 min ago" and
 //! in full. Not translation of causes; that is `cause`.
 
+use super::zone::viewer;
+use chrono::Datelike as _;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
@@ -65,14 +67,14 @@ fn roughly(s: u64) -> String {
     }
 }
 
-/// An instant as a page shows it. All in UTC until a user has a zone of their own.
+/// An instant as a page shows it, in the viewer's zone. Only the full form names the zone; the shell does for all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Moment {
     /// For machines.
     pub iso: String,
     /// In full, for the title.
     pub full: String,
-    /// The day and the minute.
+    /// The minute, with as much of the day as is needed: `14:30`, `Fri 14:30` within a week, `13 Nov, 14:30`.
     pub short: String,
     /// The time of day to the second.
     pub clock: String,
@@ -84,19 +86,26 @@ impl Moment {
     /// How an instant looks from now.
     #[must_use]
     pub fn new(at: Timestamp, now: Timestamp) -> Self {
-        let utc = at.to_utc();
+        let local = at.to_utc().with_timezone(&viewer());
         let (past, ahead) = (now.since(at).as_secs(), at.since(now).as_secs());
         let ago = match (past, ahead) {
             (0, 0) => "just now".into(),
             (_, 0) => format!("{} ago", roughly(past)),
             _ => format!("in {}", roughly(ahead)),
         };
-        let today = utc.date_naive() == now.to_utc().date_naive();
+        let today = now.to_utc().with_timezone(&viewer());
+        let days = (local.date_naive() - today.date_naive()).num_days();
+        let short = match days {
+            0 => "%H:%M",
+            -6..=6 => "%a %H:%M",
+            _ if local.year() == today.year() => "%-d %b, %H:%M",
+            _ => "%-d %b %Y, %H:%M",
+        };
         Self {
             iso: at.to_string(),
-            full: utc.format("%a %-d %b %Y, %H:%M:%S UTC").to_string(),
-            short: utc.format(if today { "%H:%M UTC" } else { "%-d %b %Y, %H:%M" }).to_string(),
-            clock: utc.format("%H:%M:%S").to_string(),
+            full: local.format("%a %-d %b %Y, %H:%M:%S %Z").to_string(),
+            short: local.format(short).to_string(),
+            clock: local.format("%H:%M:%S").to_string(),
             ago,
         }
     }
@@ -141,7 +150,15 @@ mod tests {
         assert_eq!(look("2026-11-23T20:00:00Z").ago, "just now");
         assert_eq!(look("2026-11-23T19:57:00Z").ago, "3 min ago");
         assert_eq!(look("2026-11-23T22:00:00Z").ago, "in 2 h");
-        assert_eq!(look("2026-11-23T19:57:00Z").short, "19:57 UTC");
+        for (at, short) in [
+            ("2026-11-23T19:57:00Z", "19:57"),
+            ("2026-11-24T01:30:00Z", "Tue 01:30"),
+            ("2026-11-17T20:00:00Z", "Tue 20:00"),
+            ("2026-11-16T20:00:00Z", "16 Nov, 20:00"),
+            ("2027-01-02T20:00:00Z", "2 Jan 2027, 20:00"),
+        ] {
+            assert_eq!(look(at).short, short);
+        }
         assert_eq!(look("2026-11-20T19:57:01Z").full, "Fri 20 Nov 2026, 19:57:01 UTC");
     }
 }

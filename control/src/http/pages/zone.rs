@@ -1,0 +1,89 @@
+//! The viewer's time zone: pages show times in it. The browser says which it is by a cookie; who has no script sets it with a form. Not the
+//! zone of a schedule, which is read in its own or its host's.
+
+use super::door::{go, own_path, secure};
+use crate::http::guard::{Guarded, SafeForm, Viewer};
+use crate::http::problem::ApiError;
+use crate::service::ActError;
+use actix_web::body::MessageBody;
+use actix_web::cookie::time::Duration as CookieAge;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, post};
+use chrono::{Offset as _, TimeZone as _};
+use chrono_tz::Tz;
+use restic_manager_shared::time::Timestamp;
+use serde::Deserialize;
+
+/// The cookie with the zone's IANA name.
+pub const ZONE_COOKIE: &str = "rm_zone";
+
+tokio::task_local! {
+    static VIEWER: Tz;
+}
+
+/// The zone of whom the page is for; UTC outside of a page, or if nobody said.
+#[must_use]
+pub fn viewer() -> Tz {
+    VIEWER.try_with(|zone| *zone).unwrap_or(Tz::UTC)
+}
+
+/// By how many seconds the viewer's clock is before UTC at an instant.
+#[must_use]
+pub fn offset(at: Timestamp) -> i64 {
+    i64::from(viewer().offset_from_utc_datetime(&at.to_utc().naive_utc()).fix().local_minus_utc())
+}
+
+/// Renders what is within in the viewer's zone.
+///
+/// # Errors
+/// None of its own.
+pub async fn viewers<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let zone = req.cookie(ZONE_COOKIE).and_then(|c| c.value().parse().ok()).unwrap_or(Tz::UTC);
+    VIEWER.scope(zone, next.call(req)).await
+}
+
+/// The zone form.
+#[derive(Debug, Deserialize)]
+pub struct ZoneForm {
+    zone: String,
+    #[serde(default)]
+    back: String,
+}
+
+/// Keeps the zone that somebody without script typed.
+#[post("/zone")]
+pub async fn choose(_: Guarded<Viewer>, req: HttpRequest, form: SafeForm<ZoneForm>) -> Result<HttpResponse, ApiError> {
+    let SafeForm(form) = form;
+    let zone: Tz = form
+        .zone
+        .trim()
+        .parse()
+        .map_err(|_| ActError::field("/zone", "a time zone such as Europe/Berlin or UTC"))?;
+    let cookie = Cookie::build(ZONE_COOKIE, zone.name())
+        .path("/")
+        .secure(secure(&req))
+        .same_site(SameSite::Lax)
+        .max_age(CookieAge::days(400))
+        .finish();
+    let mut answer = go(own_path(&form.back));
+    let _ = answer.add_cookie(&cookie);
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_offset_is_that_of_the_instant() {
+        let (summer, winter) = (Timestamp::parse("2026-07-01T00:00:00Z"), Timestamp::parse("2026-12-01T00:00:00Z"));
+        let both = || (offset(summer.clone().expect("valid")), offset(winter.clone().expect("valid")));
+        assert_eq!(both(), (0, 0));
+        assert_eq!(VIEWER.scope(Tz::Europe__Berlin, async { both() }).await, (7200, 3600));
+    }
+}
