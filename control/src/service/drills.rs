@@ -176,10 +176,10 @@ pub async fn start_due(s: &Services, now: Timestamp) -> Result<usize, ActError> 
 /// The newest snapshot of a schedule that a job of ours made: a forged one proves nothing.
 fn newest(conn: &mut Conn, planned: &Planned) -> Result<Option<Snapshot>, ActError> {
     let filter = snapshots::Filter {
-        host: None,
         repository: Some(planned.repository_id),
         schedule: Some(planned.schedule_id),
         attested: Some(true),
+        ..snapshots::Filter::default()
     };
     Ok(snapshots::list(conn, &filter, None, 1)?.pop())
 }

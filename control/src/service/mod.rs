@@ -33,6 +33,7 @@ pub mod restores;
 pub mod retention;
 pub mod rotation;
 pub mod schedules;
+pub mod search;
 pub mod seed;
 pub mod snapshots;
 pub mod state;

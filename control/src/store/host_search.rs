@@ -66,7 +66,7 @@ fn rank_sql(now: Timestamp) -> String {
 }
 
 /// A pattern that finds the text anywhere.
-fn anywhere(text: &str) -> String {
+pub(super) fn anywhere(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.chars() {
         if matches!(c, '%' | '_' | '!') {

@@ -27,6 +27,7 @@ pub mod restores;
 pub mod rows;
 pub mod schedules;
 mod schema;
+pub mod search;
 pub mod settings;
 mod slow;
 pub mod snapshots;

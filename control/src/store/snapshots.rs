@@ -6,7 +6,9 @@ use super::schema::snapshots;
 use super::{Conn, StoreResult};
 use crate::domain::place::Place;
 use crate::domain::snapshot::Snapshot;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{SnapshotRecord, job_tag, schedule_tag};
@@ -212,6 +214,10 @@ pub struct Filter {
     pub schedule: Option<ScheduleId>,
     /// Only those that are attested, or only those that are not.
     pub attested: Option<bool>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Taken before this.
+    pub until: Option<Timestamp>,
 }
 
 /// Snapshots that are still there, newest first.
@@ -238,6 +244,19 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i6
     }
     if let Some(attested) = filter.attested {
         query = query.filter(snapshots::attested.eq(attested));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(snapshots::time.lt(until.micros()));
+    }
+    if let Some(tag) = &filter.tag {
+        // Each database looks into JSON in its own words.
+        let (before, after) = match conn {
+            Conn::Sqlite(_) => {
+                ("EXISTS (SELECT 1 FROM json_each(snapshots.record, '$.tags') AS t WHERE t.value = ", ")")
+            }
+            Conn::Pg(_) => ("(snapshots.record::jsonb -> 'tags') @> to_jsonb(", "::text)"),
+        };
+        query = query.filter(sql::<Bool>(before).bind::<Text, _>(tag.clone()).sql(after));
     }
     let rows = query.order((snapshots::time.desc(), snapshots::snapshot_id.desc())).limit(limit).load(conn)?;
     rows.into_iter().map(snapshot).collect()

@@ -31,3 +31,5 @@ INSERT INTO place_sizes (repository_id, place, at, bytes)
 -- What the last probe of a credential said, to be counted.
 ALTER TABLE host_credentials ADD COLUMN proof_verdict TEXT;
 UPDATE host_credentials SET proof_verdict = (proof::json ->> 'can_delete') WHERE proof IS NOT NULL;
+-- The snapshots of all repositories, newest first.
+CREATE INDEX snapshots_by_time ON snapshots (time, snapshot_id) WHERE gone_at IS NULL;

@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod recovery;
 pub mod repositories;
 pub mod schedules;
+pub mod search;
 pub mod upkeep;
 
 use super::problem::Errors;

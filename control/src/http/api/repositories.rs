@@ -183,7 +183,8 @@ pub async fn list_repository_snapshots(
 ) -> Result<web::Json<SnapshotList>, ApiError> {
     let query = query.into_inner();
     let limit = Paging { limit: query.limit, cursor: None }.limit()?;
-    let filter = Filter { host: None, repository: Some(*id), schedule: query.schedule_id, attested: query.attested };
+    let filter =
+        Filter { repository: Some(*id), schedule: query.schedule_id, attested: query.attested, ..Filter::default() };
     let page = snapshots::list(&s, filter, query.cursor, limit).await?;
     Ok(web::Json(SnapshotList { items: page.items, next: page.next }))
 }

@@ -25,8 +25,10 @@ pub mod repository;
 pub mod restore;
 pub mod schedule_form;
 pub mod schedules;
+pub mod search;
 pub mod session;
 pub mod settings;
+pub mod snapshots;
 pub mod strip;
 pub mod view;
 pub mod waits;
@@ -90,6 +92,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(freeze::stop)
             .service(freeze::ask_thaw)
             .service(freeze::thaw)
+            .service(search::find)
+            .service(snapshots::list)
+            .service(snapshots::compare)
             .service(drills::list)
             .service(alerts::list)
             .service(alerts::acknowledge),

@@ -3,6 +3,7 @@
 use super::view::JobRow;
 use crate::domain::fleet::Host;
 use crate::domain::job::{Job, JobKind};
+use crate::domain::snapshot::Snapshot;
 use crate::http::problem::ApiError;
 use crate::service::names::{self, Wanted};
 use crate::service::{ActError, Services, hosts, repositories, schedules};
@@ -88,16 +89,34 @@ impl Names {
         Ok(about.unwrap_or_else(|| "a deleted repository".to_owned()))
     }
 
-    /// Learns in one go what the rows of these jobs show. What was deleted is learned, too: as gone.
-    async fn learn(&mut self, s: &Services, jobs: &[Job]) -> Result<(), ApiError> {
-        let mut wanted = Wanted::default();
-        for job in jobs {
-            if !self.hosts.contains_key(&job.host_id) {
-                wanted.hosts.push(job.host_id);
-            }
-            wanted.schedules.extend(job.schedule_id.filter(|id| !self.schedules.contains_key(id)));
-            wanted.repositories.extend(job.repository_id.filter(|id| !self.repositories.contains_key(id)));
-        }
+    /// Learns in one go what the rows of these jobs show.
+    async fn learn_of_jobs(&mut self, s: &Services, jobs: &[Job]) -> Result<(), ApiError> {
+        let wanted = Wanted {
+            hosts: jobs.iter().map(|job| job.host_id).collect(),
+            schedules: jobs.iter().filter_map(|job| job.schedule_id).collect(),
+            repositories: jobs.iter().filter_map(|job| job.repository_id).collect(),
+        };
+        self.learn(s, wanted).await
+    }
+
+    /// Learns in one go what the rows of these snapshots show.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn learn_of_snapshots(&mut self, s: &Services, snapshots: &[Snapshot]) -> Result<(), ApiError> {
+        let wanted = Wanted {
+            hosts: snapshots.iter().filter_map(|snapshot| snapshot.host_id).collect(),
+            schedules: snapshots.iter().filter_map(|snapshot| snapshot.schedule_id).collect(),
+            repositories: snapshots.iter().map(|snapshot| snapshot.repository_id).collect(),
+        };
+        self.learn(s, wanted).await
+    }
+
+    /// Learns what is not known yet. What was deleted is learned, too: as gone.
+    async fn learn(&mut self, s: &Services, mut wanted: Wanted) -> Result<(), ApiError> {
+        wanted.hosts.retain(|id| !self.hosts.contains_key(id));
+        wanted.schedules.retain(|id| !self.schedules.contains_key(id));
+        wanted.repositories.retain(|id| !self.repositories.contains_key(id));
         wanted.hosts.sort();
         wanted.hosts.dedup();
         wanted.schedules.sort();
@@ -121,7 +140,7 @@ impl Names {
     /// # Errors
     /// When the database fails.
     pub async fn rows(&mut self, s: &Services, jobs: &[Job], now: Timestamp) -> Result<Vec<JobRow>, ApiError> {
-        self.learn(s, jobs).await?;
+        self.learn_of_jobs(s, jobs).await?;
         let mut rows = Vec::with_capacity(jobs.len());
         for job in jobs {
             let (host, about) = (self.host(s, job.host_id).await?, self.about(s, job).await?);

@@ -111,6 +111,18 @@ impl Moment {
     }
 }
 
+/// The day of an instant, as a heading in a list.
+#[must_use]
+pub fn day(at: Timestamp, now: Timestamp) -> String {
+    let (local, today) = (at.to_utc().with_timezone(&viewer()), now.to_utc().with_timezone(&viewer()));
+    let name = local.format(if local.year() == today.year() { "%a %-d %b" } else { "%a %-d %b %Y" });
+    match (today.date_naive() - local.date_naive()).num_days() {
+        0 => format!("Today, {name}"),
+        1 => format!("Yesterday, {name}"),
+        _ => name.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +152,19 @@ mod tests {
             (90_000.0, "1 d 1 h"),
         ] {
             assert_eq!(span(n), text);
+        }
+    }
+
+    #[test]
+    fn days_are_headings() {
+        let now = Timestamp::parse("2026-11-23T00:30:00Z").expect("valid");
+        for (at, heading) in [
+            ("2026-11-23T00:00:00Z", "Today, Mon 23 Nov"),
+            ("2026-11-22T23:59:59Z", "Yesterday, Sun 22 Nov"),
+            ("2026-11-16T12:00:00Z", "Mon 16 Nov"),
+            ("2025-12-31T12:00:00Z", "Wed 31 Dec 2025"),
+        ] {
+            assert_eq!(day(Timestamp::parse(at).expect("valid"), now), heading);
         }
     }
 

@@ -59,11 +59,8 @@ pub struct ZoneForm {
 #[post("/zone")]
 pub async fn choose(_: Guarded<Viewer>, req: HttpRequest, form: SafeForm<ZoneForm>) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
-    let zone: Tz = form
-        .zone
-        .trim()
-        .parse()
-        .map_err(|_| ActError::field("/zone", "a time zone such as Europe/Berlin or UTC"))?;
+    let zone: Tz =
+        form.zone.trim().parse().map_err(|_| ActError::field("/zone", "a time zone such as Europe/Berlin or UTC"))?;
     let cookie = Cookie::build(ZONE_COOKIE, zone.name())
         .path("/")
         .secure(secure(&req))

@@ -82,6 +82,7 @@ pub async fn list(
     let filter = Filter { repository: Some(*id), attested, ..Filter::default() };
     let listed = snapshots::list(&s, filter, cursor, PAGE).await?;
     let mut names = Names::default();
+    names.learn_of_snapshots(&s, &listed.items).await?;
     let mut rows = vec![];
     for snapshot in &listed.items {
         let host = match snapshot.host_id {

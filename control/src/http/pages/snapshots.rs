@@ -1,0 +1,222 @@
+//! The snapshots of all hosts, newest first and by day: what was saved when, what changed between two of them, and the way to its files. What
+//! only concerns one repository, such as forgetting, is done on that repository's own page.
+
+use super::door::{View, go};
+use super::engine::Page;
+use super::host_choice::{self, HostChoice};
+use super::hosts::{PAGE, SnapshotRow};
+use super::names::Names;
+use super::words::day;
+use super::zone;
+use crate::domain::snapshot::Snapshot;
+use crate::http::guard::{Guarded, Viewer};
+use crate::http::problem::ApiError;
+use crate::service::snapshots::{self, Filter};
+use crate::service::{ActError, MAX_PAGE, Services, repositories};
+use actix_web::{HttpResponse, get, web};
+use chrono::{Days, NaiveDate, NaiveTime, TimeZone as _};
+use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Snapshots of all hosts.
+#[derive(Debug, Serialize)]
+pub struct SnapshotsPage {
+    /// This page of them by day, newest first.
+    pub days: Vec<Day>,
+    /// How many are on this page.
+    pub shown: usize,
+    /// Which host.
+    pub choice: HostChoice,
+    /// The host's identity, once it is chosen.
+    pub host: Option<String>,
+    /// Repositories to choose from: identity and name.
+    pub repositories: Vec<(String, String)>,
+    /// What the list is narrowed to, as it was asked for.
+    pub asked: Asked,
+    /// The address of this list without its cursor.
+    pub here: String,
+    /// The next page.
+    pub next: Option<String>,
+    /// Whether this is not the first page.
+    pub later: bool,
+    /// Whether the list is narrowed.
+    pub narrowed: bool,
+    /// Why nothing can be shown.
+    pub trouble: String,
+}
+
+impl Page for SnapshotsPage {
+    const TEMPLATE: &'static str = "pages/snapshots.html";
+    const NAV: &'static str = "snapshots";
+}
+
+/// The snapshots of one day.
+#[derive(Debug, Serialize)]
+pub struct Day {
+    /// Which day, in the viewer's zone.
+    pub name: String,
+    /// Those of it.
+    pub rows: Vec<Row>,
+}
+
+/// A snapshot in the list.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// The snapshot.
+    pub snapshot: SnapshotRow,
+    /// Its host's identity, if it is one of ours.
+    pub host_id: Option<String>,
+    /// Its host's name, or what restic calls it.
+    pub host: String,
+    /// Its repository's name.
+    pub repository: String,
+}
+
+/// What the list is narrowed to.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Asked {
+    /// A host's identity or name.
+    pub host: String,
+    /// A repository's identity.
+    pub repository: String,
+    /// A tag.
+    pub tag: String,
+    /// A day: that day and older.
+    pub until: String,
+    /// `next` of the page before.
+    #[serde(skip_serializing)]
+    pub cursor: Option<String>,
+}
+
+impl Asked {
+    /// The end of the day that was asked for, in the viewer's zone; none if no day was.
+    fn until(&self) -> Result<Option<Timestamp>, ActError> {
+        if self.until.trim().is_empty() {
+            return Ok(None);
+        }
+        let day: NaiveDate =
+            self.until.trim().parse().map_err(|_| ActError::field("/until", "a day such as 2026-11-19"))?;
+        let next = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
+        // A midnight that the clock skips is not there; what comes an hour later is.
+        let at = zone::viewer().from_local_datetime(&next).earliest();
+        Ok(Some(Timestamp::from(at.map_or_else(|| next.and_utc(), |at| at.to_utc()))))
+    }
+
+    fn address(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in
+            [("host", &self.host), ("repository", &self.repository), ("tag", &self.tag), ("until", &self.until)]
+        {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        let query = query.finish();
+        if query.is_empty() { "/snapshots".into() } else { format!("/snapshots?{query}") }
+    }
+}
+
+async fn filter(s: &Services, asked: &Asked) -> Result<Filter, ActError> {
+    Ok(Filter {
+        host: host_choice::read(s, &asked.host).await?.map(|host| host.id),
+        repository: asked.repository.parse().ok(),
+        tag: Some(asked.tag.trim().to_owned()).filter(|tag| !tag.is_empty()),
+        until: asked.until()?,
+        ..Filter::default()
+    })
+}
+
+/// The rows of snapshots, by day.
+async fn days(s: &Services, listed: &[Snapshot], now: Timestamp) -> Result<Vec<Day>, ApiError> {
+    let (mut names, mut days) = (Names::default(), Vec::<Day>::new());
+    names.learn_of_snapshots(s, listed).await?;
+    for snapshot in listed {
+        let host = match snapshot.host_id {
+            Some(host) => names.host(s, host).await?,
+            None => snapshot.hostname.clone(),
+        };
+        let repository = names.repository(s, snapshot.repository_id).await?;
+        let row = Row {
+            snapshot: SnapshotRow::new(snapshot, now),
+            host_id: snapshot.host_id.map(|id| id.to_string()),
+            host,
+            repository: repository.unwrap_or_default(),
+        };
+        let name = day(snapshot.time, now);
+        match days.last_mut().filter(|day| day.name == name) {
+            Some(day) => day.rows.push(row),
+            None => days.push(Day { name, rows: vec![row] }),
+        }
+    }
+    Ok(days)
+}
+
+/// Snapshots of all hosts.
+#[get("/snapshots")]
+pub async fn list(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, ApiError> {
+    let (now, asked) = (Timestamp::now(), asked.into_inner());
+    let (narrowed_to, trouble) = match filter(&s, &asked).await {
+        Ok(filter) => (Some(filter), String::new()),
+        Err(ActError::Invalid(wrong)) => (None, wrong.first().map(|w| w.detail.clone()).unwrap_or_default()),
+        Err(other) => return Err(other.into()),
+    };
+    let host = narrowed_to.as_ref().and_then(|f| f.host).map(|id| id.to_string());
+    let (items, next) = match narrowed_to {
+        Some(filter) => {
+            let listed = snapshots::list(&s, filter, asked.cursor.clone(), PAGE).await?;
+            (listed.items, listed.next)
+        }
+        None => (vec![], None),
+    };
+    let repositories = repositories::list(&s, None, MAX_PAGE).await?.items;
+    let here = asked.address();
+    let page = SnapshotsPage {
+        days: days(&s, &items, now).await?,
+        shown: items.len(),
+        choice: HostChoice::of(&s, host.as_deref().unwrap_or(&asked.host)).await?,
+        host,
+        repositories: repositories.into_iter().map(|r| (r.id.to_string(), r.name)).collect(),
+        narrowed: here != "/snapshots",
+        here,
+        next,
+        later: asked.cursor.is_some(),
+        trouble: super::form::capital(&trouble),
+        asked,
+    };
+    view.show(&who, &page).await
+}
+
+/// Goes to the comparison of the two snapshots that were ticked. One alone is compared with the one before it.
+#[get("/snapshots/compare")]
+pub async fn compare(_: Guarded<Viewer>, ticked: web::Query<Vec<(String, String)>>) -> Result<HttpResponse, ApiError> {
+    let picked: Vec<(RepositoryId, &str)> = ticked
+        .iter()
+        .filter(|(name, _)| name == "s")
+        .filter_map(|(_, value)| value.split_once(' ').and_then(|(r, id)| Some((r.parse().ok()?, id))))
+        .collect();
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    // The list is newest first: the older is what is compared with.
+    let repository = match picked.as_slice() {
+        [(repository, newer)] => {
+            query.append_pair("to", newer);
+            repository
+        }
+        [(repository, newer), (other, older)] if repository == other => {
+            query.append_pair("from", older).append_pair("to", newer);
+            repository
+        }
+        [_, _] => {
+            let why = "both snapshots have to be in the same repository; restic compares within one";
+            return Err(ActError::field("/snapshots", why).into());
+        }
+        _ => return Err(ActError::field("/snapshots", "tick two to compare, or one to see what it changed").into()),
+    };
+    Ok(go(&format!("/repositories/{repository}/changes?{}", query.finish())))
+}
