@@ -137,6 +137,9 @@ pub enum DevCommand {
         /// For how many days they have been backed up.
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=400))]
         days: u32,
+        /// With at least so many jobs: the past is repeated before it began, without logs and snapshots, until there are enough.
+        #[arg(long, default_value_t = 0)]
+        jobs: usize,
         /// The same number gives the same fleet.
         #[arg(long, default_value_t = 1)]
         seed: u64,

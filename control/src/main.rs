@@ -45,9 +45,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let counted = app::import(&data, file, passphrase).await?;
             println!("{} rows as of {} are here; start the server", counted.rows, counted.at);
         }
-        Command::Dev(DevCommand::Seed { hosts, days, seed, data }) => {
+        Command::Dev(DevCommand::Seed { hosts, days, jobs, seed, data }) => {
             let services = open(&data).await?;
-            let sown = seed::sow(&services, seed::Plan { hosts, days, seed, now: Timestamp::now() }).await?;
+            let sown = seed::sow(&services, seed::Plan { hosts, days, jobs, seed, now: Timestamp::now() }).await?;
             println!(
                 "{} hosts, {} schedules, {} jobs and {} snapshots are here",
                 sown.hosts, sown.schedules, sown.jobs, sown.snapshots

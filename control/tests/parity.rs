@@ -146,7 +146,9 @@ fn operations() -> BTreeMap<String, String> {
         let extensions = o.extensions.as_ref()?;
         Some(serde_json::to_value(extensions).unwrap()["x-role"].as_str()?.to_owned())
     };
-    let of = |item: utoipa::openapi::PathItem| [item.get, item.put, item.post, item.patch, item.delete].into_iter().flatten();
+    let of = |item: utoipa::openapi::PathItem| {
+        [item.get, item.put, item.post, item.patch, item.delete].into_iter().flatten()
+    };
     let all = document.paths.paths.into_values().flat_map(of);
     all.filter_map(|o| Some((o.operation_id.clone()?, role(&o)?))).collect()
 }

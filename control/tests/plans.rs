@@ -7,7 +7,7 @@ mod support;
 
 use control::domain::job::{JobKind, JobState};
 use control::store::jobs::{self, Filter};
-use control::store::{Conn, StoreError, upkeep};
+use control::store::{Conn, StoreError, search, upkeep};
 use diesel::RunQueryDsl as _;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use support::plan::{insert_many, plan, statements};
@@ -31,7 +31,7 @@ fn fill(conn: &mut Conn, host: HostId, schedule: Option<ScheduleId>, repository:
 type Act = fn(&mut Conn, HostId, RepositoryId, ScheduleId) -> bool;
 
 /// What happens with each poll, each page and each minute, and the index that it must go by.
-const ALL_THE_TIME: [(&str, &str, Act); 10] = [
+const ALL_THE_TIME: [(&str, &str, Act); 12] = [
     ("the open jobs of a host", "jobs_open", |c, host, _, _| jobs::open_of_host(c, host).is_ok()),
     ("those of its repositories", "jobs_open", |c, _, r, _| jobs::open_of_repositories(c, &[r]).is_ok()),
     ("who waits for a repository", "jobs_open", |c, _, r, _| jobs::waiting_hosts(c, r).is_ok()),
@@ -47,6 +47,8 @@ const ALL_THE_TIME: [(&str, &str, Act); 10] = [
         let filter = Filter { repository: Some(r), kinds: vec![JobKind::Backup], ..Filter::default() };
         jobs::list(c, &filter, None, 10).is_ok()
     }),
+    ("the newest jobs of listed hosts", "jobs_by_host", |c, host, _, _| jobs::newest_of_hosts(c, &[host]).is_ok()),
+    ("jobs by the beginning of an id", "sqlite_autoindex_jobs_1", |c, _, _, _| search::jobs(c, "0193", 20).is_ok()),
     ("a schedule's jobs", "jobs_by_schedule", |c, _, _, schedule| {
         jobs::list(c, &Filter { schedule: Some(schedule), ..Filter::default() }, None, 10).is_ok()
     }),
@@ -73,7 +75,7 @@ async fn what_happens_all_the_time_goes_by_an_index() {
                 let plan = plan(conn, &made[0]);
                 // PostgreSQL counts, and knows that here everything is of one repository.
                 let by_index = plan.contains(index) || (matches!(conn, Conn::Pg(_)) && !index.starts_with("jobs_o"));
-                assert!(by_index && !plan.contains("Seq Scan"), "{name}: {what}: {plan}\n{}", made[0]);
+                assert!(by_index && !plan.contains("Seq Scan on jobs"), "{name}: {what}: {plan}\n{}", made[0]);
             }
             Ok::<_, StoreError>(())
         })

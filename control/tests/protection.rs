@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use restic_manager_tests::control::{ControlPlane, program};
 use restic_manager_tests::fake_agent::FakeAgent;
 use restic_manager_tests::visitor::Visitor;
 use serde_json::{Value, json};
+use support::fresh_postgres;
 use tempfile::TempDir;
 
 /// A run of the host's only schedule that ends so.
@@ -60,23 +63,32 @@ async fn a_host_is_protected_once_it_was_backed_up_and_as_long_as_something_is_p
     assert_eq!(protection(&server, &admin, &agent).await["state"], "never", "a schedule that never ran");
 }
 
-fn sow(dir: &TempDir, hosts: &str) -> std::process::Output {
+fn sow(dir: &TempDir, hosts: &str, database: &[&str]) -> std::process::Output {
     let args = ["dev", "seed", "--hosts", hosts, "--days", "12", "--data-dir"];
-    program().args(args).arg(dir.path()).output().unwrap()
+    program().args(args).arg(dir.path()).args(database).output().unwrap()
 }
 
 #[tokio::test]
-async fn a_sown_fleet_is_told_truly() {
-    let dir = TempDir::new().unwrap();
-    let sown = sow(&dir, "24");
-    assert!(sown.status.success(), "{}", String::from_utf8_lossy(&sown.stderr));
-    let again = sow(&dir, "24");
-    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("not empty"), "{again:?}");
-    let server = ControlPlane::start_in(dir, &[]);
-    let (fine, said) = server.doctor();
-    assert!(fine, "{said}");
+async fn a_sown_fleet_is_told_truly_by_both_databases() {
+    let url = fresh_postgres();
+    for database in [&[][..], &["--database-url", &url]] {
+        let dir = TempDir::new().unwrap();
+        let sown = sow(&dir, "24", database);
+        assert!(sown.status.success(), "{}", String::from_utf8_lossy(&sown.stderr));
+        let again = sow(&dir, "24", database);
+        assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("not empty"), "{again:?}");
+        let server = ControlPlane::start_in(dir, database);
+        let (fine, said) = server.doctor();
+        assert!(fine, "{said}");
+        let eve = Visitor::sign_in(&server, "viewer").await;
+        the_dashboard_is_true(&eve).await;
+        hosts_are_found_by_what_they_are(&eve).await;
+        snapshots_are_listed_by_day(&eve).await;
+        everything_is_found(&eve).await;
+    }
+}
 
-    let eve = Visitor::sign_in(&server, "viewer").await;
+async fn the_dashboard_is_true(eve: &Visitor<'_>) {
     let dashboard = eve.open("/").await.text;
     assert!(dashboard.contains("<b>20</b> of 24 hosts protected"), "{dashboard}");
     assert!(dashboard.contains("4 need you: 2 are failing, 1 is too old, 1 was never backed up."), "{dashboard}");
@@ -85,7 +97,18 @@ async fn a_sown_fleet_is_told_truly() {
     let listed = dashboard.split("Hosts, worst first").nth(1).unwrap();
     let at = |name: &str| listed.find(&format!(">{name}</a>")).unwrap();
     assert!(at("db-01") < at("laptop-jo") && at("laptop-jo") < at("kiosk-02") && at("kiosk-02") < at("fs-berlin"));
+    assert!(!dashboard.contains("Remove stale lock"), "a viewer could not");
+    assert!(dashboard.contains("3 of 5 repositories"), "append-only is proven of the first three: {dashboard}");
+    let stored = dashboard.split("<dt>Stored</dt>").nth(1).unwrap();
+    assert!(stored.contains("TiB</dd>") && stored.contains("in 7 days"), "{stored}");
+    // Something runs every two hours; the soonest comes first, and what only runs by hand is not waited for.
+    let next = dashboard.split("id=\"next\"").nth(1).unwrap();
+    assert!(next.contains("web-01") && next.contains("more</span>") && !next.contains("kiosk-02"), "{next}");
+    let times: Vec<&str> = next.split("datetime=\"").skip(1).map(|t| t.split('"').next().unwrap()).collect();
+    assert!(times.len() == 6 && times.is_sorted(), "{times:?}");
+}
 
+async fn hosts_are_found_by_what_they_are(eve: &Visitor<'_>) {
     for (query, names) in [
         ("state=failing", vec!["db-01", "db-02"]),
         ("q=BERLIN", vec!["fs-berlin"]),
@@ -100,10 +123,67 @@ async fn a_sown_fleet_is_told_truly() {
     }
 }
 
+/// The values of an attribute or what else stands between the two.
+fn between<'a>(page: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+    page.split(before).skip(1).map(|rest| rest.split(after).next().unwrap()).collect()
+}
+
+async fn snapshots_are_listed_by_day(eve: &Visitor<'_>) {
+    let page = eve.open("/snapshots").await.text;
+    let days = between(&page, "scope=\"rowgroup\">", "<");
+    assert!(days[0].starts_with("Today, ") || days[0].starts_with("Yesterday, "), "{days:?}");
+    let times = between(&page, "<b><time datetime=\"", "\"");
+    assert!(times.len() == 50 && times.iter().rev().is_sorted(), "the newest first: {times:?}");
+    let of_db = eve.open("/snapshots?host=db-01").await.text;
+    let picks = between(&of_db, "name=\"s\" value=\"", "\"");
+    assert!(picks.len() >= 2 && between(&of_db, "Select snapshot ", "\"").iter().all(|s| s.ends_with("db-01")));
+    // The days of the list are the viewer's; a day that was long ago has nothing before it.
+    assert!(eve.open("/snapshots?until=2001-01-01").await.text.contains("No snapshot matches"));
+    assert!(eve.open("/snapshots?until=soon").await.text.contains("A day such as"));
+    assert!(eve.open("/snapshots?host=nobody").await.text.contains("There is no host nobody"));
+    assert!(eve.open("/snapshots?tag=none-has-it").await.text.contains("No snapshot matches"));
+
+    let ticked = |picks: &[&str]| {
+        let pairs = picks.iter().map(|pick| ("s", *pick));
+        format!(
+            "/snapshots/compare?{}",
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+        )
+    };
+    let id = |pick: &str| pick.split_once(' ').unwrap().1.to_owned();
+    let two = eve.open(&ticked(&picks[..2])).await;
+    assert!(two.location.ends_with(&format!("/changes?from={}&to={}", id(picks[1]), id(picks[0]))), "{}", two.location);
+    assert!(eve.open(&ticked(&picks[..1])).await.location.ends_with(&format!("/changes?to={}", id(picks[0]))));
+    assert_eq!(eve.open("/snapshots/compare").await.status, 422);
+    let of_laptop = eve.open("/snapshots?host=laptop-anna").await.text;
+    let apart = [picks[0], between(&of_laptop, "name=\"s\" value=\"", "\"")[0]];
+    let refused = eve.open(&ticked(&apart)).await;
+    assert!(refused.status == 422 && refused.text.contains("same repository"), "{}", refused.text);
+}
+
+async fn everything_is_found(eve: &Visitor<'_>) {
+    let hosts = eve.open("/search?q=db-0").await.text;
+    assert!(hosts.contains(">db-01</a>") && hosts.contains(">db-02</a>"), "{hosts}");
+    let host = eve.open("/search?q=laptop-anna").await;
+    assert!(host.status == 303 && host.location.starts_with("/hosts/"), "one hit is gone to: {}", host.location);
+    let path = eve.open("/search?q=postgres").await.text;
+    assert!(path.contains(">dumps</a>") && path.contains("of db-01"), "by the path of a schedule: {path}");
+    let repository = eve.open("/search?q=offsite.example").await;
+    assert!(repository.location.starts_with("/repositories/"), "by its address: {}", repository.text);
+    let snapshots = eve.open("/snapshots").await.text;
+    let short = between(&snapshots, "<code>", "<")[0];
+    let snapshot = eve.open(&format!("/search?q={short}")).await;
+    assert!(snapshot.location.contains(&format!("/changes?to={short}")), "{}", snapshot.text);
+    let jobs = eve.open("/jobs").await.text;
+    let job = between(&jobs, "href=\"/jobs/", "\"").into_iter().find(|id| id.len() == 36).unwrap();
+    assert_eq!(eve.open(&format!("/search?q={}", &job[..13])).await.location, format!("/jobs/{job}"));
+    assert!(eve.open("/search?q=%25_%21").await.text.contains("Nothing is called that"));
+}
+
 #[tokio::test]
 async fn every_host_is_on_one_page_of_the_list() {
     let dir = TempDir::new().unwrap();
-    assert!(sow(&dir, "120").status.success());
+    assert!(sow(&dir, "120", &[]).status.success());
     let server = ControlPlane::start_in(dir, &[]);
     let eve = Visitor::sign_in(&server, "viewer").await;
     for order in ["/hosts", "/hosts?sort=name"] {

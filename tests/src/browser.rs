@@ -1,6 +1,6 @@
 //! A real Chromium, driven by WebDriver.
 
-use crate::control::{ControlPlane, program};
+use crate::control::ControlPlane;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -70,8 +70,7 @@ impl Browser {
 
     /// Adds a user of that name and role at the server's command line, and signs them in on the way to a page.
     pub async fn sign_in_as(&self, control: &ControlPlane, (name, role): (&str, &str), path: &str) {
-        let mut add = program();
-        add.args(["user", "add", name, "--role", role, "--data-dir"]).arg(control.dir.path());
+        let mut add = control.tool(&["user", "add", name, "--role", role]);
         assert!(add.env("RESTIC_MANAGER_PASSWORD", PASSWORD).status().unwrap().success());
         self.sign_in(control, (name, PASSWORD), path).await;
     }

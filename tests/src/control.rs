@@ -84,17 +84,26 @@ impl ControlPlane {
         self.child = spawn(self.dir.path(), &more, self.clock.as_deref()).0;
     }
 
+    /// The program, to do something with this server's data.
+    pub fn tool(&self, words: &[&str]) -> Command {
+        let mut command = program();
+        command.args(words).arg("--data-dir").arg(self.dir.path());
+        if let Some(at) = self.more.iter().position(|a| a == "--database-url") {
+            command.args(&self.more[at..at + 2]);
+        }
+        command
+    }
+
     /// What the doctor prints of the data, with its log if it could not look, and whether it is content.
     pub fn doctor(&self) -> (bool, String) {
-        let out = program().args(["doctor", "--data-dir"]).arg(self.dir.path()).output().unwrap();
+        let out = self.tool(&["doctor"]).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (said, log) = (text(out.stdout), text(out.stderr));
         (out.status.success(), if said.is_empty() { log } else { said })
     }
 
     pub fn token(&self, role: &str) -> String {
-        let out =
-            program().args(["token", "add", role, "--role", role, "--data-dir"]).arg(self.dir.path()).output().unwrap();
+        let out = self.tool(&["token", "add", role, "--role", role]).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }

@@ -1,6 +1,6 @@
 //! A browser without script: it keeps a session's cookie, opens pages and sends their forms.
 
-use crate::control::{ControlPlane, program};
+use crate::control::ControlPlane;
 use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 
 const PASSWORD: &str = "correct horse battery";
@@ -28,8 +28,7 @@ pub struct Answer {
 
 impl<'a> Visitor<'a> {
     pub async fn sign_in(server: &'a ControlPlane, role: &str) -> Self {
-        let mut add = program();
-        add.args(["user", "add", role, "--role", role, "--data-dir"]).arg(server.dir.path());
+        let mut add = server.tool(&["user", "add", role, "--role", role]);
         assert!(add.env("RESTIC_MANAGER_PASSWORD", PASSWORD).status().unwrap().success());
         let form = [("name", role), ("password", PASSWORD), ("next", "/jobs")];
         let answer = posted(server, "/login", &form).send().await.unwrap();

@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::progress::LogLine;
+use std::time::Duration;
 
 /// A fire of a schedule that has ended.
 #[derive(Clone, Copy, Debug)]
@@ -66,4 +67,32 @@ pub fn insert(conn: &mut Conn, past: &PastFire<'_>) -> StoreResult<JobId> {
         .execute(conn)?;
     append_log(conn, id, 1, std::slice::from_ref(past.line))?;
     Ok(id)
+}
+
+/// Puts the jobs that were queued since then in once more, so much earlier: without logs, for fleets with a very long past. Answers how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn repeat(conn: &mut Conn, since: Timestamp, earlier: Duration) -> StoreResult<usize> {
+    // Each database makes identities in its own words.
+    let id = match conn {
+        Conn::Sqlite(_) => {
+            "substr(x, 1, 8) || '-' || substr(x, 9, 4) || '-4' || substr(x, 14, 3) || '-8' || substr(x, 18, 3) || '-' || substr(x, 21)"
+        }
+        Conn::Pg(_) => "x",
+    };
+    let random = match conn {
+        Conn::Sqlite(_) => "lower(hex(randomblob(16)))",
+        Conn::Pg(_) => "gen_random_uuid()::text",
+    };
+    let by = i64::try_from(earlier.as_micros()).unwrap_or(i64::MAX);
+    let statement = format!(
+        "INSERT INTO jobs (id, host_id, schedule_id, repository_id, kind, state, attempt, state_version, task, requested_by, due_at, \
+         queued_at, started_at, finished_at, result, place) \
+         SELECT {id}, host_id, schedule_id, repository_id, kind, state, attempt, state_version, task, requested_by, due_at - {by}, \
+         queued_at - {by}, started_at - {by}, finished_at - {by}, result, place FROM (SELECT jobs.*, {random} AS x FROM jobs \
+         WHERE queued_at >= {}) AS past",
+        since.micros()
+    );
+    Ok(diesel::sql_query(statement).execute(conn)?)
 }

@@ -15,6 +15,7 @@ use crate::domain::place::Place;
 use crate::domain::schedule::{Retention, Schedule};
 use crate::store::credentials::CredentialRecord;
 use crate::store::hosts::Enrolled;
+use crate::store::past as past_jobs;
 use crate::store::{Conn, StoreError, alerts, credentials, hosts, rows, schedules, upkeep};
 use cast::{Fate, Kind, REPOSITORIES, member};
 use dice::Dice;
@@ -39,6 +40,8 @@ pub struct Plan {
     pub hosts: usize,
     /// Days that they have been backed up.
     pub days: u32,
+    /// At least so many jobs: the past is repeated before it began until there are.
+    pub jobs: usize,
     /// The same number gives the same fleet.
     pub seed: u64,
     /// Where the past ends.
@@ -99,6 +102,7 @@ pub async fn sow(s: &Services, plan: Plan) -> Result<Sown, SowError> {
         sown.jobs += added.jobs;
         sown.snapshots += added.snapshots;
     }
+    repeat(s, plan, &mut sown).await?;
     raise_alerts(s, repositories.clone(), plan.now).await?;
     stock(s, plan, repositories).await?;
     Ok(sown)
@@ -209,6 +213,19 @@ fn schedule(member: &mut Member, (name, cron, path): (&str, Option<&str>, &str),
         created_at: at,
         updated_at: at,
     }
+}
+
+/// Repeats the past before it began, until there are as many jobs as are wanted.
+async fn repeat(s: &Services, plan: Plan, sown: &mut Sown) -> Result<(), ActError> {
+    let once = sown.jobs;
+    let mut back = 0;
+    while sown.jobs < plan.jobs && once > 0 {
+        back += plan.days;
+        let since = plan.now - plan.days * DAY;
+        let by = back * DAY;
+        sown.jobs += s.db.write(move |conn| past_jobs::repeat(conn, since, by)).await?;
+    }
+    Ok(())
 }
 
 /// What was counted in the repositories, day by day, and what probes of their credentials found: of the first ones that nobody can delete.
