@@ -255,15 +255,15 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (s, fallback) = (services.clone(), routes::fallback());
     let server = HttpServer::new(move || {
-        let (app, document) = App::new()
+        let (app, _) = App::new()
             .into_utoipa_app()
             .map(|app| {
                 app.app_data(s.clone()).app_data(site.clone()).app_data(pages.clone()).configure(layers::extractors)
             })
             .configure(routes::contract)
-            .split_for_parts();
-        drop(document); // the one with title and security is made by `routes::document`
-        app.wrap(from_fn(layers::log))
+            .split_for_parts(); // the document with title and security is made by `routes::document`
+        app.wrap(from_fn(layers::no_nul))
+            .wrap(from_fn(layers::log))
             .wrap(layers::headers())
             .wrap(Compress::default())
             .configure(|config| docs::configure(config, routes::document()))

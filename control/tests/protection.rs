@@ -97,7 +97,7 @@ async fn the_dashboard_is_true(eve: &Visitor<'_>) {
     let listed = dashboard.split("Hosts, worst first").nth(1).unwrap();
     let at = |name: &str| listed.find(&format!(">{name}</a>")).unwrap();
     assert!(at("db-01") < at("laptop-jo") && at("laptop-jo") < at("kiosk-02") && at("kiosk-02") < at("fs-berlin"));
-    assert!(!dashboard.contains("Remove stale lock"), "a viewer could not");
+    assert!(!dashboard.contains("Remove all locks"), "a viewer could not");
     assert!(dashboard.contains("3 of 5 repositories"), "append-only is proven of the first three: {dashboard}");
     let stored = dashboard.split("<dt>Stored</dt>").nth(1).unwrap();
     assert!(stored.contains("TiB</dd>") && stored.contains("in 7 days"), "{stored}");
@@ -168,6 +168,13 @@ async fn everything_is_found(eve: &Visitor<'_>) {
     assert!(host.status == 303 && host.location.starts_with("/hosts/"), "one hit is gone to: {}", host.location);
     let path = eve.open("/search?q=postgres").await.text;
     assert!(path.contains(">dumps</a>") && path.contains("of db-01"), "by the path of a schedule: {path}");
+    let on_windows = eve.open("/search?q=c:%5Cusers").await.text;
+    assert!(on_windows.contains(">Arbeitsdaten</a>"), "a path with a backslash: {on_windows}");
+    let of_the_format = eve.open("/search?q=exclude").await.text;
+    assert!(of_the_format.contains("Nothing is called that"), "what is kept beside paths is no name: {of_the_format}");
+    for nothing in ["/search?q=%00", "/snapshots?tag=%00", "/snapshots?host=%00", "/hosts?q=%00"] {
+        assert_eq!(eve.open(nothing).await.status, 400, "{nothing}");
+    }
     let repository = eve.open("/search?q=offsite.example").await;
     assert!(repository.location.starts_with("/repositories/"), "by its address: {}", repository.text);
     let snapshots = eve.open("/snapshots").await.text;

@@ -91,7 +91,7 @@ fn fleet(config: &mut ServiceConfig<'_>) {
         .service(api::hosts::list_schedules)
         .service(api::hosts::create_schedule)
         .service(api::hosts::list_snapshots)
-        .service(api::hosts::list_all_snapshots)
+        .service(api::snapshots::list_all_snapshots)
         .service(api::hosts::list_host_jobs)
         .service(api::hosts::run_host)
         .service(api::hosts::put_credential)

@@ -55,7 +55,7 @@ pub async fn search(s: &Services, filter: Filter, order: Order, limit: i64) -> R
     Ok((page(items, limit, |h: &Host| after(&order, h)), all))
 }
 
-/// What became of these hosts' backups, by the days of a clock that is so many seconds before UTC.
+/// What became of these hosts' backups, by the days of a clock that is so many seconds ahead of UTC.
 ///
 /// # Errors
 /// When the database fails.

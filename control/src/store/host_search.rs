@@ -140,7 +140,7 @@ pub fn count(conn: &mut Conn, filter: &Filter, now: Timestamp) -> StoreResult<i6
 /// How a host's backups of one day ended: host, days since 1970, state, how many.
 pub type DayEnd = (HostId, i64, JobState, i64);
 
-/// What became of the backups of these hosts, by the day that they were due, on a clock that is so many seconds before UTC.
+/// What became of the backups of these hosts, by the day that they were due, on a clock that is so many seconds ahead of UTC.
 ///
 /// # Errors
 /// When the database fails.

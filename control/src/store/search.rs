@@ -1,7 +1,7 @@
 //! Finding things by a part of their name, or by the beginning of their identity. Not narrowing a list; that is `host_search` and the lists'
 //! own filters.
 
-use super::bridge::parse;
+use super::bridge::{parse, to_json};
 use super::host_search::anywhere;
 use super::schema::{hosts, jobs, repositories, schedules, snapshots};
 use super::{Conn, StoreResult};
@@ -9,8 +9,7 @@ use crate::domain::fleet::Lifecycle;
 use crate::domain::job::{JobKind, JobState};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Integer, Text};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 
@@ -31,7 +30,7 @@ pub fn hosts(conn: &mut Conn, text: &str, limit: i64) -> StoreResult<Vec<(HostId
     let rows = hosts::table
         .filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str()))
         .filter(holds!("hosts.name || ' ' || hosts.hostname || ' ' || hosts.tags", text))
-        .order((sql::<diesel::sql_types::Integer>("length(hosts.name)"), hosts::name))
+        .order((sql::<Integer>("length(hosts.name)"), hosts::name))
         .limit(limit)
         .select((hosts::id, hosts::name))
         .load::<(String, String)>(conn)?;
@@ -56,9 +55,16 @@ pub struct FoundSchedule {
 /// # Errors
 /// When the database fails.
 pub fn schedules(conn: &mut Conn, text: &str, limit: i64) -> StoreResult<Vec<FoundSchedule>> {
+    // Paths are kept as JSON, in which a backslash is two. Each database looks into JSON in its own words.
+    let as_kept = to_json("schedules.backup", &text.to_lowercase())?;
+    let paths = match conn {
+        Conn::Sqlite(_) => "lower(json_extract(schedules.backup, '$.paths')) LIKE ",
+        Conn::Pg(_) => "lower(schedules.backup::json ->> 'paths') LIKE ",
+    };
+    let in_paths = sql::<Bool>(paths).bind::<Text, _>(anywhere(as_kept.trim_matches('"'))).sql(" ESCAPE '!'");
     let rows = schedules::table
         .inner_join(hosts::table.on(hosts::id.eq(schedules::host_id)))
-        .filter(holds!("schedules.name || ' ' || schedules.backup", text))
+        .filter(holds!("schedules.name", text).or(in_paths))
         .order((schedules::name, hosts::name, schedules::id))
         .limit(limit)
         .select((schedules::id, schedules::name, hosts::id, hosts::name))
@@ -147,6 +153,7 @@ pub fn snapshots(conn: &mut Conn, beginning: &str, limit: i64) -> StoreResult<Ve
         .filter(snapshots::snapshot_id.ge(beginning.to_owned()))
         .filter(snapshots::snapshot_id.lt(beyond(beginning)))
         .filter(snapshots::gone_at.is_null())
+        .order((snapshots::snapshot_id, snapshots::repository_id))
         .limit(limit)
         .select((snapshots::snapshot_id, snapshots::repository_id, snapshots::time))
         .load::<(String, String, i64)>(conn)?;

@@ -4,8 +4,8 @@ use super::Errors;
 use crate::domain::fleet::Host;
 use crate::domain::job::Job;
 use crate::domain::schedule::{Schedule, ScheduleInput};
-use crate::domain::snapshot::Snapshot;
 use crate::http::api::jobs::{JobList, RunAnswer, run_answer};
+use crate::http::api::snapshots::SnapshotList;
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
 use crate::http::params::{IdempotencyKey, Input, Paging};
 use crate::http::problem::ApiError;
@@ -14,7 +14,6 @@ use crate::service::{Services, hosts, jobs, repositories, schedules, snapshots};
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
-use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A page of hosts.
@@ -33,58 +32,6 @@ pub struct ScheduleList {
     pub items: Vec<Schedule>,
     /// Always null: a host has a handful.
     pub next: Option<String>,
-}
-
-/// A page of snapshots.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct SnapshotList {
-    /// Newest first.
-    pub items: Vec<Snapshot>,
-    /// Pass as `cursor` for the next page.
-    pub next: Option<String>,
-}
-
-/// Which snapshots, of all hosts.
-#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct AllSnapshotsQuery {
-    /// One host's.
-    pub host_id: Option<HostId>,
-    /// One repository's.
-    pub repository_id: Option<RepositoryId>,
-    /// With this tag.
-    pub tag: Option<String>,
-    /// Taken before this.
-    pub until: Option<Timestamp>,
-    /// Entries in the answer.
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u32>,
-    /// `next` of the page before.
-    pub cursor: Option<String>,
-}
-
-/// List the snapshots of all hosts
-///
-/// Newest first, as far as they were reported or listed.
-#[utoipa::path(operation_id = "listAllSnapshots", tag = "snapshots", params(AllSnapshotsQuery), responses((status = 200, body = SnapshotList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
-#[get("/snapshots")]
-pub async fn list_all_snapshots(
-    _: Guarded<Viewer>,
-    s: web::Data<Services>,
-    query: web::Query<AllSnapshotsQuery>,
-) -> Result<web::Json<SnapshotList>, ApiError> {
-    let query = query.into_inner();
-    let limit = Paging { limit: query.limit, cursor: None }.limit()?;
-    let filter = snapshots::Filter {
-        host: query.host_id,
-        repository: query.repository_id,
-        tag: query.tag,
-        until: query.until,
-        ..snapshots::Filter::default()
-    };
-    let page = snapshots::list(&s, filter, query.cursor, limit).await?;
-    Ok(web::Json(SnapshotList { items: page.items, next: page.next }))
 }
 
 /// What can be changed of a host.

@@ -12,6 +12,7 @@ pub mod recovery;
 pub mod repositories;
 pub mod schedules;
 pub mod search;
+pub mod snapshots;
 pub mod upkeep;
 
 use super::problem::Errors;

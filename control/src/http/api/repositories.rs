@@ -1,8 +1,8 @@
 //! Repositories over the API.
 
 use super::Errors;
-use super::hosts::SnapshotList;
 use super::jobs::{RunAnswer, run_answer};
+use super::snapshots::SnapshotList;
 use crate::domain::backend::{Setting, settings};
 use crate::domain::repository::Backend;
 use crate::domain::repository::Repository;

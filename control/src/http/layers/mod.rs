@@ -57,6 +57,18 @@ pub fn extractors(config: &mut web::ServiceConfig) {
     config.app_data(path).app_data(query).app_data(web::PayloadConfig::new(MAX_BODY));
 }
 
+/// Refuses addresses that hold a NUL: no name has one, and PostgreSQL takes none in a text, so that a filter would fail there.
+///
+/// # Errors
+/// When there is one, and those of the handler.
+pub async fn no_nul<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    if req.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00")) {
+        let cause = "%00 is in it; leave it out";
+        return Err(fail(cause, StatusCode::BAD_REQUEST, "malformed", "The address holds a NUL"));
+    }
+    next.call(req).await
+}
+
 /// One log line per request. Paths hold ids, never secrets; queries are left out.
 ///
 /// # Errors

@@ -78,13 +78,13 @@ const fn words(code: Option<CauseCode>) -> &'static str {
     }
 }
 
-/// Hosts that fail for one cause, one item for each.
+/// Hosts that fail for one cause, one item for each. They come by name, so that the schedules of one host follow each other.
 fn grouped(failing: Vec<Failing>) -> Vec<(Cause, Vec<Failing>)> {
     let mut causes: Vec<(Cause, Vec<Failing>)> = vec![];
     for one in failing {
         let cause = Cause { code: one.cause, repository: one.repository };
         match causes.iter_mut().find(|(known, _)| *known == cause) {
-            Some((_, hosts)) if hosts.iter().any(|known| known.host == one.host) => {}
+            Some((_, hosts)) if hosts.last().is_some_and(|known| known.host == one.host) => {}
             Some((_, hosts)) => hosts.push(one),
             None => causes.push((cause, vec![one])),
         }
@@ -102,11 +102,12 @@ async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp
         };
         let mut acts = vec![];
         if let (Some(CauseCode::RepositoryLocked), Some(id)) = (cause.code, cause.repository) {
+            // Whether it is stale, its page says; so looking comes first.
+            acts.push(Link { href: format!("/repositories/{id}"), text: "Look at the lock".into() });
             if operator {
                 let href = format!("/repositories/{id}/operations?kind=unlock&remove_all=1");
-                acts.push(Link { href, text: "Remove stale lock…".into() });
+                acts.push(Link { href, text: "Remove all locks…".into() });
             }
-            acts.push(Link { href: format!("/repositories/{id}"), text: "Look at the lock".into() });
         }
         if let Some(job) = hosts.iter().find_map(|f| f.job) {
             acts.push(Link { href: format!("/jobs/{job}"), text: "Why".into() });

@@ -175,6 +175,16 @@ pub fn go(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish()
 }
 
+/// The address of a page with what it is asked for; what is empty is left out.
+#[must_use]
+pub fn address(path: &str, asked: &[(&str, &str)]) -> String {
+    let said: Vec<_> = asked.iter().filter(|(_, value)| !value.is_empty()).collect();
+    if said.is_empty() {
+        return path.to_owned();
+    }
+    format!("{path}?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(said).finish())
+}
+
 /// A path of this very site, or the dashboard.
 #[must_use]
 pub fn own_path(path: &str) -> &str {
@@ -326,6 +336,12 @@ mod tests {
         ] {
             assert_eq!(own_path(path), to, "{path:?}");
         }
+    }
+
+    #[test]
+    fn addresses_leave_out_what_is_empty() {
+        assert_eq!(address("/hosts", &[("q", ""), ("tag", "a b&c"), ("sort", "name")]), "/hosts?tag=a+b%26c&sort=name");
+        assert_eq!(address("/hosts", &[("q", "")]), "/hosts");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Hosts: the list, one host with its tabs, and Run now on a host.
 
-use super::door::{View, go};
+use super::door::{View, address, go};
 use super::engine::Page;
 use super::names::Names;
 use super::schedules::{ScheduleRow, schedule_rows};
@@ -333,21 +333,17 @@ impl Asked {
 
     /// The address of the list in an order.
     fn address(&self, sort: &str) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [
-            ("q", self.q.as_str()),
-            ("state", &self.state),
-            ("os", &self.os),
-            ("tag", &self.tag),
-            ("repository", &self.repository),
-            ("sort", sort),
-        ] {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        let query = query.finish();
-        if query.is_empty() { "/hosts".into() } else { format!("/hosts?{query}") }
+        address(
+            "/hosts",
+            &[
+                ("q", &self.q),
+                ("state", &self.state),
+                ("os", &self.os),
+                ("tag", &self.tag),
+                ("repository", &self.repository),
+                ("sort", sort),
+            ],
+        )
     }
 }
 

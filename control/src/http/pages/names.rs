@@ -11,6 +11,8 @@ use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use std::collections::HashMap;
 
+const DELETED_HOST: &str = "a deleted host";
+
 /// Names by identity. What was deleted is called so.
 #[derive(Debug, Default)]
 pub struct Names {
@@ -41,7 +43,7 @@ impl Names {
         if let Some(name) = self.hosts.get(&id) {
             return Ok(name.clone());
         }
-        let name = kept(hosts::get(s, id).await)?.map_or_else(|| "a deleted host".to_owned(), |host| host.name);
+        let name = kept(hosts::get(s, id).await)?.map_or_else(|| DELETED_HOST.to_owned(), |host| host.name);
         self.hosts.insert(id, name.clone());
         Ok(name)
     }
@@ -126,6 +128,7 @@ impl Names {
         if wanted.is_empty() {
             return Ok(());
         }
+        self.hosts.extend(wanted.hosts.iter().map(|id| (*id, DELETED_HOST.to_owned())));
         self.schedules.extend(wanted.schedules.iter().map(|id| (*id, None)));
         self.repositories.extend(wanted.repositories.iter().map(|id| (*id, None)));
         let found = names::of(s, wanted).await?;

@@ -1,7 +1,7 @@
 //! The snapshots of all hosts, newest first and by day: what was saved when, what changed between two of them, and the way to its files. What
 //! only concerns one repository, such as forgetting, is done on that repository's own page.
 
-use super::door::{View, go};
+use super::door::{View, address, go};
 use super::engine::Page;
 use super::host_choice::{self, HostChoice};
 use super::hosts::{PAGE, SnapshotRow};
@@ -105,16 +105,10 @@ impl Asked {
     }
 
     fn address(&self) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in
-            [("host", &self.host), ("repository", &self.repository), ("tag", &self.tag), ("until", &self.until)]
-        {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        let query = query.finish();
-        if query.is_empty() { "/snapshots".into() } else { format!("/snapshots?{query}") }
+        address(
+            "/snapshots",
+            &[("host", &self.host), ("repository", &self.repository), ("tag", &self.tag), ("until", &self.until)],
+        )
     }
 }
 
@@ -201,22 +195,15 @@ pub async fn compare(_: Guarded<Viewer>, ticked: web::Query<Vec<(String, String)
         .filter(|(name, _)| name == "s")
         .filter_map(|(_, value)| value.split_once(' ').and_then(|(r, id)| Some((r.parse().ok()?, id))))
         .collect();
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
     // The list is newest first: the older is what is compared with.
-    let repository = match picked.as_slice() {
-        [(repository, newer)] => {
-            query.append_pair("to", newer);
-            repository
-        }
-        [(repository, newer), (other, older)] if repository == other => {
-            query.append_pair("from", older).append_pair("to", newer);
-            repository
-        }
+    let (repository, older, newer) = match picked.as_slice() {
+        [(repository, newer)] => (repository, "", *newer),
+        [(repository, newer), (other, older)] if repository == other => (repository, *older, *newer),
         [_, _] => {
             let why = "both snapshots have to be in the same repository; restic compares within one";
             return Err(ActError::field("/snapshots", why).into());
         }
         _ => return Err(ActError::field("/snapshots", "tick two to compare, or one to see what it changed").into()),
     };
-    Ok(go(&format!("/repositories/{repository}/changes?{}", query.finish())))
+    Ok(go(&address(&format!("/repositories/{repository}/changes"), &[("from", older), ("to", newer)])))
 }

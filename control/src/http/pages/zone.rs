@@ -29,7 +29,7 @@ pub fn viewer() -> Tz {
     VIEWER.try_with(|zone| *zone).unwrap_or(Tz::UTC)
 }
 
-/// By how many seconds the viewer's clock is before UTC at an instant.
+/// By how many seconds the viewer's clock is ahead of UTC at an instant.
 #[must_use]
 pub fn offset(at: Timestamp) -> i64 {
     i64::from(viewer().offset_from_utc_datetime(&at.to_utc().naive_utc()).fix().local_minus_utc())

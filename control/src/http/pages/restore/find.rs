@@ -1,7 +1,7 @@
 //! Finding a file without knowing its snapshot: by name in the newest snapshot of each schedule of a host, or in all of them; and all versions of
 //! one file. Each can be had back from its row.
 
-use super::super::door::View;
+use super::super::door::{View, address};
 use super::super::engine::Page;
 use super::super::form::one_line;
 use super::super::host_choice::{self, HostChoice};
@@ -103,13 +103,9 @@ pub struct Wanted {
 
 impl Wanted {
     fn url(&self, page: &str) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
         let parts = [("host", &self.host), ("repository", &self.repository), ("find", &self.find), ("all", &self.all)];
         let parts = parts.into_iter().chain([("path", &self.path), ("cursor", &self.cursor)]);
-        for (name, value) in parts.filter(|(_, value)| !value.is_empty()) {
-            query.append_pair(name, value);
-        }
-        format!("{page}?{}", query.finish())
+        address(page, &parts.map(|(name, value)| (name, value.as_str())).collect::<Vec<_>>())
     }
 }
 
