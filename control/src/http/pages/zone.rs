@@ -79,7 +79,7 @@ mod tests {
     #[tokio::test]
     async fn the_offset_is_that_of_the_instant() {
         let (summer, winter) = (Timestamp::parse("2026-07-01T00:00:00Z"), Timestamp::parse("2026-12-01T00:00:00Z"));
-        let both = || (offset(summer.clone().expect("valid")), offset(winter.clone().expect("valid")));
+        let both = || (offset(summer.expect("valid")), offset(winter.expect("valid")));
         assert_eq!(both(), (0, 0));
         assert_eq!(VIEWER.scope(Tz::Europe__Berlin, async { both() }).await, (7200, 3600));
     }
