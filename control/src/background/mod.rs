@@ -1,7 +1,7 @@
 //! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
 
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, drills, exports, ingest, protection, rotation};
+use crate::service::{ActError, Services, drills, exports, ingest, protection, rotation, watch};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -13,6 +13,10 @@ use tokio::task::JoinHandle;
 const SEEN: Duration = Duration::from_secs(5);
 /// How often it is looked which runs were due.
 const NEXT: Duration = Duration::from_secs(15);
+/// How often it is looked of which hosts somebody should be told.
+const WATCH: Duration = Duration::from_secs(20);
+/// How long after the start nobody is told of a host yet: agents tell first what was done while the server was away.
+const SETTLE: Duration = Duration::from_secs(300);
 /// How often silent jobs are looked for in the time that they may be silent.
 const LOOKS: u32 = 12;
 /// How often it is looked whether an export is due.
@@ -27,6 +31,8 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
             ingest::lose_silent(&s, Timestamp::now()).await
         }),
         every("next runs", NEXT, s, |s| async move { protection::follow_the_clock(&s, Timestamp::now()).await }),
+        every("standings", NEXT, s, |s| async move { protection::judge_new(&s).await }),
+        every("watch", WATCH, s, |s| async move { watch_hosts(&s, Timestamp::now()).await }),
     ];
     if !upkeep.is_zero() {
         tasks.push(every(
@@ -40,6 +46,13 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
         tasks.push(every("rotation", upkeep, s, |s| async move { rotation::advance(&s, Timestamp::now()).await }));
     }
     tasks
+}
+
+async fn watch_hosts(s: &Services, now: Timestamp) -> Result<usize, ActError> {
+    if now.since(s.started_at) < SETTLE {
+        return Ok(0);
+    }
+    watch::look(s, now).await
 }
 
 /// Makes an export each day.

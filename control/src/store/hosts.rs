@@ -5,6 +5,7 @@ use super::schema::hosts;
 use super::{Conn, StoreError, StoreResult};
 use crate::domain::fleet::{Freeze, Host, Lifecycle, host_state};
 use crate::domain::protection::{HostProtection, Standing};
+use crate::domain::watch::{Limits, Watched};
 use diesel::prelude::*;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -53,6 +54,8 @@ pub struct HostRecord {
     pub frozen: Option<Freeze>,
     /// Names in its folder of hooks.
     pub hooks: Vec<String>,
+    /// When alerts tell of it.
+    pub limits: Limits,
     /// How well it is protected.
     pub standing: Standing,
 }
@@ -82,6 +85,7 @@ impl HostRecord {
             created_at: self.created_at,
             enrolled_at: self.enrolled_at,
             frozen: self.frozen,
+            limits: self.limits,
             protection: HostProtection {
                 state: self.standing.of(self.lifecycle, now),
                 last_good_at: self.standing.good_at,
@@ -151,6 +155,7 @@ pub(super) struct Row {
     good_bytes: Option<i64>,
     protected_until: Option<i64>,
     trouble: String,
+    limits: Option<String>,
 }
 
 impl TryFrom<Row> for HostRecord {
@@ -177,6 +182,7 @@ impl TryFrom<Row> for HostRecord {
             enrolled_at: time(row.enrolled_at),
             frozen: row.frozen.as_deref().map(|f| from_json("hosts.frozen", f)).transpose()?,
             hooks: from_json("hosts.hooks", &row.hooks)?,
+            limits: limits(row.limits.as_deref())?,
             standing: Standing {
                 planned: row.planned,
                 good_at: time(row.good_at),
@@ -345,6 +351,38 @@ pub fn seen(conn: &mut Conn, id: HostId, seen: &Seen) -> StoreResult<()> {
 pub fn set_frozen(conn: &mut Conn, id: HostId, frozen: Option<&Freeze>) -> StoreResult<bool> {
     let text = frozen.map(|f| to_json("hosts.frozen", f)).transpose()?;
     Ok(diesel::update(hosts::table.find(id.to_string())).set(hosts::frozen.eq(text)).execute(conn)? > 0)
+}
+
+fn limits(text: Option<&str>) -> StoreResult<Limits> {
+    text.map_or_else(|| Ok(Limits::default()), |text| from_json("hosts.limits", text))
+}
+
+/// Says when alerts tell of a host.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_limits(conn: &mut Conn, id: HostId, limits: Limits) -> StoreResult<()> {
+    let text = (limits != Limits::default()).then(|| to_json("hosts.limits", &limits)).transpose()?;
+    diesel::update(hosts::table.find(id.to_string())).set(hosts::limits.eq(text)).execute(conn)?;
+    Ok(())
+}
+
+/// What is looked at of all enrolled hosts to say of which somebody should be told.
+///
+/// # Errors
+/// When the database fails.
+pub fn watched(conn: &mut Conn) -> StoreResult<Vec<Watched>> {
+    let rows =
+        hosts::table.filter(hosts::lifecycle.eq(Lifecycle::Enrolled.as_str())).select(Row::as_select()).load(conn)?;
+    let watched = |record: HostRecord| Watched {
+        id: record.id,
+        lifecycle: record.lifecycle,
+        standing: record.standing,
+        limits: record.limits,
+        last_seen: record.last_seen_at,
+        enrolled_at: record.enrolled_at,
+    };
+    rows.into_iter().map(|row| HostRecord::try_from(row).map(watched)).collect()
 }
 
 /// Changes a host's name and tags. False if there is no such host.

@@ -4,11 +4,13 @@ use super::Errors;
 use crate::domain::fleet::Host;
 use crate::domain::job::Job;
 use crate::domain::schedule::{Schedule, ScheduleInput};
+use crate::domain::watch::Limits;
 use crate::http::api::jobs::{JobList, RunAnswer, run_answer};
 use crate::http::api::snapshots::SnapshotList;
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
 use crate::http::params::{IdempotencyKey, Input, Paging};
 use crate::http::problem::ApiError;
+use crate::service::hosts::HostChange;
 use crate::service::repositories::CredentialInput;
 use crate::service::{Services, hosts, jobs, repositories, schedules, snapshots};
 use crate::store::jobs::Filter;
@@ -43,7 +45,11 @@ pub struct HostInput {
     pub name: String,
     /// Free labels.
     #[serde(default)]
+    #[schema(max_items = 100)]
     pub tags: Vec<String>,
+    /// When alerts tell of it; left out, that stays as it is.
+    #[serde(default)]
+    pub limits: Option<Limits>,
 }
 
 /// List hosts
@@ -72,7 +78,7 @@ pub async fn get_host(
     Ok(web::Json(hosts::get(&s, *id).await?))
 }
 
-/// Rename or tag a host
+/// Rename or tag a host, or say when alerts tell of it
 #[utoipa::path(operation_id = "updateHost", tag = "hosts", params(("id" = HostId, Path)), request_body = HostInput, responses((status = 200, body = Host), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
 #[put("/hosts/{id}")]
 pub async fn update_host(
@@ -81,8 +87,8 @@ pub async fn update_host(
     id: web::Path<HostId>,
     input: Input<HostInput>,
 ) -> Result<web::Json<Host>, ApiError> {
-    let HostInput { name, tags } = input.read()?;
-    Ok(web::Json(hosts::update(&s, &who.actor, *id, name, tags).await?))
+    let HostInput { name, tags, limits } = input.read()?;
+    Ok(web::Json(hosts::update(&s, &who.actor, *id, HostChange { name, tags, limits }).await?))
 }
 
 /// Delete a host
