@@ -74,7 +74,7 @@ async fn every_page_answers_and_escapes() {
     paths.push(format!("/repositories/{repository}/hosts/{host}/remove"));
     paths.extend(["/alerts", "/alerts?show=all"].map(Into::into));
     paths.extend([format!("/hosts/{host}/freeze"), format!("/hosts/{host}/thaw")]);
-    for tab in ["", "/schedules", "/schedules/new", "/jobs", "/snapshots"] {
+    for tab in ["", "/schedules", "/schedules/new", "/jobs", "/snapshots", "/settings", "/remove"] {
         paths.push(format!("/hosts/{host}{tab}"));
     }
     let typed = "cron=%3Cscript%3Ealert(1)&timezone=%7B%7B%207*7%20%7D%7D";

@@ -178,6 +178,38 @@ const fn end_word(end: End) -> &'static str {
     }
 }
 
+fn launch(agent: &Agent, offer: &Offer, call: &Call<'_>) -> Launch {
+    // Neither the variables nor the folder of the job: both open the repository.
+    let mut vars = env::plain(&agent.dir, &agent.surroundings);
+    let schedule = offer.schedule_id.map(|id| ("RESTIC_MANAGER_SCHEDULE", id.to_string()));
+    let always = [("RESTIC_MANAGER_HOOK", call.when.word().to_owned()), ("RESTIC_MANAGER_JOB", offer.id.to_string())];
+    for (name, value) in always.into_iter().chain(schedule).chain(call.told.iter().cloned()) {
+        vars.insert(name.into(), value.into());
+    }
+    Launch { program: call.program.clone(), args: vec![], vars, dir: agent.dir.tmp(), feeder: None, output: None }
+}
+
+/// What a hook says: passed on, and the last of it kept.
+struct Words<F> {
+    heard: F,
+    last: VecDeque<String>,
+}
+
+impl<F: Fn(LogLevel, &str)> Words<F> {
+    fn hear(&mut self, output: Output) {
+        let (level, line) = match output {
+            Output::Out(line) | Output::Element(line) => (LogLevel::Info, line),
+            Output::Err(line) => (LogLevel::Warning, line),
+            Output::Begin => return,
+        };
+        (self.heard)(level, &line);
+        if self.last.len() == LAST_WORDS {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+}
+
 async fn run(
     agent: &Agent,
     offer: &Offer,
@@ -189,37 +221,17 @@ async fn run(
     if let Some(reason) = *stop.borrow() {
         return Err(Trouble::Stopped(reason));
     }
-    // Neither the variables nor the folder of the job: both open the repository.
-    let mut vars = env::plain(&agent.dir, &agent.surroundings);
-    let schedule = offer.schedule_id.map(|id| ("RESTIC_MANAGER_SCHEDULE", id.to_string()));
-    let always = [("RESTIC_MANAGER_HOOK", call.when.word().to_owned()), ("RESTIC_MANAGER_JOB", offer.id.to_string())];
-    for (name, value) in always.into_iter().chain(schedule).chain(call.told) {
-        vars.insert(name.into(), value.into());
-    }
-    let launch = Launch { program: call.program, args: vec![], vars, dir: agent.dir.tmp(), feeder: None, output: None };
     let (lines, mut coming) = mpsc::channel(256);
     let (press, pressed_here) = watch::channel(None);
-    let ending = process::run(launch, lines, pressed_here, GRACE, born);
+    let ending = process::run(launch(agent, offer, &call), lines, pressed_here, GRACE, born);
     let too_late = tokio::time::sleep(call.limit);
     tokio::pin!(ending, too_late);
-    let mut last = VecDeque::with_capacity(LAST_WORDS);
-    let mut hear = |output: Output| {
-        let (level, line) = match output {
-            Output::Out(line) | Output::Element(line) => (LogLevel::Info, line),
-            Output::Err(line) => (LogLevel::Warning, line),
-            Output::Begin => return,
-        };
-        heard(level, &line);
-        if last.len() == LAST_WORDS {
-            last.pop_front();
-        }
-        last.push_back(line);
-    };
+    let mut words = Words { heard, last: VecDeque::with_capacity(LAST_WORDS) };
     let mut stopped = None;
     let ended = loop {
         tokio::select! {
             ended = &mut ending => break ended,
-            Some(output) = coming.recv() => hear(output),
+            Some(output) = coming.recv() => words.hear(output),
             reason = pressed(&mut stop), if stopped.is_none() => {
                 stopped = Some(Trouble::Stopped(reason));
                 press.send_replace(Some(reason));
@@ -231,13 +243,13 @@ async fn run(
         }
     };
     while let Ok(output) = coming.try_recv() {
-        hear(output);
+        words.hear(output);
     }
     let ended = ended.map_err(|e| Trouble::Failed(format!("it cannot be run: {e}")))?;
     match (stopped, ended.exit) {
         (None, Exit::Code(0)) => Ok(()),
         (Some(trouble), _) => Err(trouble),
-        (None, exit) => Err(Trouble::Failed(said(exit, &last))),
+        (None, exit) => Err(Trouble::Failed(said(exit, &words.last))),
     }
 }
 

@@ -13,18 +13,15 @@ use tokio::task::JoinHandle;
 const SEEN: Duration = Duration::from_secs(5);
 /// How often it is looked which runs were due.
 const NEXT: Duration = Duration::from_secs(15);
-/// How often it is looked of which hosts somebody should be told.
-const WATCH: Duration = Duration::from_secs(20);
-/// How long after the start nobody is told of a host yet: agents tell first what was done while the server was away.
-const SETTLE: Duration = Duration::from_secs(300);
 /// How often silent jobs are looked for in the time that they may be silent.
 const LOOKS: u32 = 12;
 /// How often it is looked whether an export is due.
 const EXPORTS: Duration = Duration::from_secs(3600);
 
-/// Starts all of them; they end when the server stops. What repositories need is looked at every `upkeep`, or never if that is zero.
+/// Starts all of them; they end when the server stops. What repositories need and how hosts stand is looked at every `upkeep`, or never if
+/// that is zero; of hosts nobody is told before the server has run for `settle`.
 #[must_use]
-pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
+pub fn start(s: &Data<Services>, upkeep: Duration, settle: Duration) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
         every("seen", SEEN, s, |s| async move { ingest::write_back_seen(&s).await }),
         every("silent jobs", (s.leased() / LOOKS).max(Duration::from_secs(1)), s, |s| async move {
@@ -32,7 +29,6 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
         }),
         every("next runs", NEXT, s, |s| async move { protection::follow_the_clock(&s, Timestamp::now()).await }),
         every("standings", NEXT, s, |s| async move { protection::judge_new(&s).await }),
-        every("watch", WATCH, s, |s| async move { watch_hosts(&s, Timestamp::now()).await }),
     ];
     if !upkeep.is_zero() {
         tasks.push(every(
@@ -42,14 +38,15 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
             |s| async move { service_upkeep::start_due(&s, Timestamp::now()).await },
         ));
         tasks.push(every("proofs", upkeep, s, |s| async move { service_upkeep::prove(&s, Timestamp::now()).await }));
+        tasks.push(every("watch", upkeep, s, move |s| async move { watch_hosts(&s, settle, Timestamp::now()).await }));
         tasks.push(every("drills", upkeep, s, |s| async move { drills::start_due(&s, Timestamp::now()).await }));
         tasks.push(every("rotation", upkeep, s, |s| async move { rotation::advance(&s, Timestamp::now()).await }));
     }
     tasks
 }
 
-async fn watch_hosts(s: &Services, now: Timestamp) -> Result<usize, ActError> {
-    if now.since(s.started_at) < SETTLE {
+async fn watch_hosts(s: &Services, settle: Duration, now: Timestamp) -> Result<usize, ActError> {
+    if now.since(s.started_at) < settle {
         return Ok(0);
     }
     watch::look(s, now).await

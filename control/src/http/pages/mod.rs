@@ -13,6 +13,7 @@ pub mod form;
 pub mod freeze;
 pub mod host_add;
 pub mod host_choice;
+pub mod host_settings;
 pub mod hosts;
 pub mod jobs;
 pub mod names;
@@ -66,6 +67,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(hosts::host_jobs)
             .service(hosts::host_snapshots)
             .service(hosts::run)
+            .service(host_settings::show)
+            .service(host_settings::save)
+            .service(host_settings::ask_remove)
+            .service(host_settings::remove)
             .service(schedules::list)
             .service(schedules::new)
             .service(schedules::add)
@@ -120,8 +125,10 @@ fn restores(config: &mut web::ServiceConfig) {
 
 /// Settings, tab by tab.
 fn settings_tabs(config: &mut web::ServiceConfig) {
-    use self::settings::{audit, tokens, users};
+    use self::settings::{audit, general, tokens, users};
     config
+        .service(general::show)
+        .service(general::save)
         .service(users::list)
         .service(users::add)
         .service(users::show)
