@@ -166,6 +166,16 @@ impl Figures {
     }
 }
 
+/// Counts how the last day's jobs ended.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_day(s: &Services, now: Timestamp) -> Result<Figures, ActError> {
+    let since = now - Duration::from_secs(24 * 3600);
+    let ended = s.db.read(move |conn| Ok::<_, ActError>(protection::ended_since(conn, since)?)).await?;
+    Ok(Figures { ended: ended.into_iter().collect(), ..Figures::default() })
+}
+
 /// Counts the fleet: how its hosts stand now, and how the last day's jobs ended.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ pub mod host_add;
 pub mod host_choice;
 pub mod host_settings;
 pub mod hosts;
+pub mod job_list;
 pub mod jobs;
 pub mod names;
 pub mod outcome;
@@ -58,19 +59,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(zone::choose)
             .service(dashboard::show)
             .service(dashboard::live)
-            .service(hosts::list)
-            .service(host_add::blank)
-            .service(host_add::add)
-            .service(host_add::live)
-            .service(hosts::live)
-            .service(hosts::show)
-            .service(hosts::host_jobs)
-            .service(hosts::host_snapshots)
-            .service(hosts::run)
-            .service(host_settings::show)
-            .service(host_settings::save)
-            .service(host_settings::ask_remove)
-            .service(host_settings::remove)
+            .configure(fleet)
             .service(schedules::list)
             .service(schedules::new)
             .service(schedules::add)
@@ -80,7 +69,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(schedules::ask_delete)
             .service(schedules::delete)
             .service(schedules::run)
-            .service(jobs::list)
+            .service(job_list::list)
+            .service(job_list::live)
             .service(jobs::live)
             .service(jobs::show)
             .service(jobs::ask_cancel)
@@ -93,10 +83,6 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .configure(restores)
             .service(recovery::show)
             .service(recovery::make)
-            .service(freeze::ask)
-            .service(freeze::stop)
-            .service(freeze::ask_thaw)
-            .service(freeze::thaw)
             .service(search::find)
             .service(snapshots::list)
             .service(snapshots::compare)
@@ -104,6 +90,28 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(alerts::list)
             .service(alerts::acknowledge),
     );
+}
+
+/// Hosts, and what is done with one.
+fn fleet(config: &mut web::ServiceConfig) {
+    config
+        .service(hosts::list)
+        .service(host_add::blank)
+        .service(host_add::add)
+        .service(host_add::live)
+        .service(hosts::live)
+        .service(hosts::show)
+        .service(hosts::host_jobs)
+        .service(hosts::host_snapshots)
+        .service(hosts::run)
+        .service(host_settings::show)
+        .service(host_settings::save)
+        .service(host_settings::ask_remove)
+        .service(host_settings::remove)
+        .service(freeze::ask)
+        .service(freeze::stop)
+        .service(freeze::ask_thaw)
+        .service(freeze::thaw);
 }
 
 /// The restore wizard.
