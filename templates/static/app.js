@@ -97,7 +97,7 @@
      the card stays as it is, and saving checks again. */
   const sched = $("form[data-runs]");
   if (sched) {
-    const typed = [sched.elements.cron, sched.elements.timezone, sched.elements.drill_cron];
+    const typed = [sched.elements.cron, sched.elements.timezone, sched.elements.drill_cron, ...$$("[name^=keep_]", sched)];
     let timer, asked = 0;
     const look = async () => {
       const mine = ++asked, u = new URL(sched.dataset.runs, location.href);

@@ -2,6 +2,7 @@
 //! what a person should be told about it before they save it.
 
 use super::reading::{and, reading};
+use super::retention::{Foreseen, Retention, foresee};
 use super::schedule::{self, ScheduleInput};
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -24,6 +25,9 @@ pub struct PreviewInput {
     /// IANA zone of the line; UTC if none.
     #[serde(default)]
     pub timezone: Option<String>,
+    /// Which snapshots would be kept; all if not said.
+    #[serde(default)]
+    pub retention: Retention,
     /// How many fires, 5 if not said.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 50)]
@@ -41,6 +45,8 @@ pub struct Preview {
     pub text: String,
     /// When it fires next, in order.
     pub fires: Vec<Fire>,
+    /// What the rules keep in the long run, by this line alone; none if they keep everything.
+    pub kept: Option<Foreseen>,
 }
 
 /// One time at which a line fires.
@@ -67,11 +73,13 @@ pub fn preview(input: &PreviewInput, now: Timestamp) -> Result<Preview, Vec<Fiel
     if !(1..=MOST).contains(&count) {
         wrong.push(FieldError { pointer: "/count".into(), detail: format!("1 to {MOST}") });
     }
+    wrong.extend(input.retention.check("/retention"));
     let zone = input.timezone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC);
     match input.cron.parse() {
         Ok(cron) if wrong.is_empty() => {
             let fires = fires(&cron, zone, input.from.unwrap_or(now), count as usize);
-            Ok(Preview { text: reading(&cron), fires })
+            let kept = input.retention.policy().ok().map(|policy| foresee(policy, &cron, zone, now));
+            Ok(Preview { text: reading(&cron), fires, kept })
         }
         _ => Err(wrong),
     }
@@ -190,7 +198,13 @@ mod tests {
     use super::*;
 
     fn ask(cron: &str, zone: &str, from: &str, count: u32) -> Vec<(String, String)> {
-        let input = PreviewInput { cron: cron.into(), timezone: Some(zone.into()), count: Some(count), from: None };
+        let input = PreviewInput {
+            cron: cron.into(),
+            timezone: Some(zone.into()),
+            count: Some(count),
+            from: None,
+            retention: Retention::default(),
+        };
         let fires = preview(&input, Timestamp::parse(from).expect("time")).expect(cron).fires;
         fires.into_iter().map(|f| (f.local, f.note.unwrap_or_default())).collect()
     }
@@ -285,7 +299,13 @@ mod tests {
     fn a_preview_says_what_is_wrong_by_field() {
         let now = Timestamp::parse("2026-11-23T20:00:00Z").expect("time");
         let wrong = |cron: &str, zone: Option<&str>, count| {
-            let input = PreviewInput { cron: cron.into(), timezone: zone.map(Into::into), count, from: None };
+            let input = PreviewInput {
+                cron: cron.into(),
+                timezone: zone.map(Into::into),
+                count,
+                from: None,
+                retention: Retention::default(),
+            };
             preview(&input, now).err().into_iter().flatten().map(|e| e.pointer).collect::<Vec<_>>()
         };
         assert_eq!(wrong("30 2 * * *", None, None), Vec::<String>::new());

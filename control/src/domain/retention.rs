@@ -13,9 +13,11 @@ use serde::Serialize;
 use std::cmp::Reverse;
 use std::fmt;
 
+mod foresight;
 mod policy;
 mod within;
 
+pub use foresight::{Foreseen, foresee};
 pub use policy::{Count, NoPolicy, NotCount, Policy, Retention};
 pub use within::{NotWithin, Within};
 

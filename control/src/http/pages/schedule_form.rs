@@ -2,8 +2,10 @@
 
 use super::form::{FormErrors, capital, chosen, commas, lines, number, typed};
 use crate::domain::drill::{DrillPlan, DrillWish, check_plan};
-use crate::domain::schedule::{Retention, Schedule, ScheduleInput};
+use crate::domain::retention::{Foreseen, foresee};
+use crate::domain::schedule::{Retention, Schedule, ScheduleInput, zone};
 use restic_manager_shared::id::ScheduleId;
+use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::state::{BackupOptions, Compression, Firing, Overlap, StdinSource};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -229,6 +231,21 @@ impl ScheduleForm {
         }
     }
 
+    /// What its rules keep in the long run, in words; nothing while the line or the rules do not stand, or if nobody knows when it runs.
+    pub(super) fn kept(&self, host_zone: Option<&str>, now: Timestamp) -> String {
+        let retention = self.retention(Retention::default(), &mut FormErrors::default());
+        if retention.keeps_everything() {
+            return "Every snapshot is kept.".into();
+        }
+        let own = typed(&self.timezone);
+        match (self.cron.parse(), retention.policy()) {
+            (Ok(cron), Ok(policy)) if self.manual.is_none() => {
+                in_words(foresee(policy, &cron, zone(own.as_deref(), host_zone), now))
+            }
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => String::new(),
+        }
+    }
+
     fn retention(&self, old: Retention, wrong: &mut FormErrors) -> Retention {
         Retention {
             keep_last: read(&self.keep_last, "keep_last", wrong),
@@ -311,6 +328,19 @@ fn compression_of(word: &str, wrong: &mut FormErrors) -> Option<Compression> {
         wrong.add("compression", "choose one of the list");
     }
     found
+}
+
+/// What is kept in the long run.
+fn in_words(kept: Foreseen) -> String {
+    let age = match kept.days {
+        0 | 1 => "a day".to_owned(),
+        n @ 2..60 => format!("{n} days"),
+        n @ 60..730 => format!("{} months", n / 30),
+        n => format!("{} years", n / 365),
+    };
+    let plural = if kept.snapshots == 1 { "" } else { "s" };
+    let more = if kept.more { "more than" } else { "about" };
+    format!("In the long run {more} {} snapshot{plural}, the oldest {more} {age} old.", kept.snapshots)
 }
 
 /// What the form's fields are called where services name them otherwise.

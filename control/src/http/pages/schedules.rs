@@ -19,7 +19,7 @@ use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// A schedule in a list.
 #[derive(Debug, Serialize)]
@@ -147,6 +147,8 @@ pub struct SchedulePage {
     pub drill: Runs,
     /// What is wrong.
     pub errors: FormErrors,
+    /// What is kept in the long run.
+    pub kept: String,
 }
 
 impl Page for SchedulePage {
@@ -190,6 +192,7 @@ async fn page(
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
         runs: Runs::typed(&form.cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
         drill: Runs::typed(&form.drill_cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
+        kept: form.kept(host.timezone.as_deref(), Timestamp::now()),
         hooks: host.hooks.clone(),
         is_windows: host.os == Some(Os::Windows),
         form,
@@ -303,21 +306,12 @@ pub struct RunsFragment {
     pub runs: Runs,
     /// What the line of its drills does.
     pub drill: Runs,
+    /// What is kept in the long run.
+    pub kept: String,
 }
 
 impl Page for RunsFragment {
     const TEMPLATE: &'static str = "fragments/runs.html";
-}
-
-/// What is typed so far.
-#[derive(Debug, Deserialize)]
-pub struct TypedLine {
-    #[serde(default)]
-    cron: String,
-    #[serde(default)]
-    timezone: String,
-    #[serde(default)]
-    drill_cron: String,
 }
 
 /// What a cron line would do on a host.
@@ -327,11 +321,13 @@ pub async fn runs(
     view: View,
     s: web::Data<Services>,
     id: web::Path<HostId>,
-    line: web::Query<TypedLine>,
+    form: web::Query<ScheduleForm>,
 ) -> Result<HttpResponse, ApiError> {
     let host = hosts::get(&s, *id).await?;
-    let read = |cron: &str| Runs::typed(cron, &line.timezone, host.timezone.as_deref(), Timestamp::now());
-    view.piece(&who, &RunsFragment { runs: read(&line.cron), drill: read(&line.drill_cron) }).await
+    let (form, now, host_zone) = (form.into_inner(), Timestamp::now(), host.timezone.as_deref());
+    let read = |cron: &str| Runs::typed(cron, &form.timezone, host_zone, now);
+    let kept = form.kept(host_zone, now);
+    view.piece(&who, &RunsFragment { runs: read(&form.cron), drill: read(&form.drill_cron), kept }).await
 }
 
 /// Asks before deleting.
