@@ -32,6 +32,8 @@ fn schedule(conn: &mut Conn, host: HostId, name: &str) -> Result<ScheduleId, Sto
         cron: None,
         timezone: None,
         firing: Firing::default(),
+        paused: None,
+        pauses: vec![],
         paths: vec!["/srv".into()],
         excludes: vec![],
         tags: vec![],

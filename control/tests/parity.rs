@@ -11,8 +11,11 @@ use utoipa::openapi::path::Operation;
 /// What is done by a page's form, and the operations that do the same.
 const ACTS: &[(&str, &[&str])] = &[
     ("/alerts/{id}/acknowledge", &["acknowledgeAlert"]),
+    ("/hosts/actions", &["actOnHosts"]),
     ("/hosts/add", &["createEnrollmentToken"]),
     ("/hosts/{id}/freeze", &["freezeHost"]),
+    ("/hosts/{id}/pause", &["pauseHost"]),
+    ("/hosts/{id}/resume", &["resumeHost"]),
     ("/hosts/{id}/run", &["runHost"]),
     ("/hosts/{id}/schedules/new", &["createSchedule"]),
     ("/hosts/{id}/thaw", &["thawHost"]),
@@ -37,6 +40,8 @@ const ACTS: &[(&str, &[&str])] = &[
     ("/restore/{id}/target", &["requestJob"]),
     ("/schedules/{id}/delete", &["deleteSchedule"]),
     ("/schedules/{id}/edit", &["updateSchedule"]),
+    ("/schedules/{id}/pause", &["pauseSchedule"]),
+    ("/schedules/{id}/resume", &["resumeSchedule"]),
     ("/schedules/{id}/run", &["runSchedule", "dryRunSchedule"]),
     ("/settings/tokens", &["createApiToken"]),
     ("/settings/tokens/{id}/revoke", &["revokeApiToken"]),
@@ -63,6 +68,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("/alerts", &["listAlerts"]),
     ("/drills", &["listDrills"]),
     ("/hosts", &["listHosts"]),
+    ("/hosts/actions", &["actOnHosts"]),
     ("/hosts/{id}", &["getHost"]),
     ("/hosts/{id}/jobs", &["listHostJobs"]),
     ("/hosts/{id}/schedules", &["listSchedules"]),
@@ -98,6 +104,7 @@ const SHOWN: &[(&str, &[&str])] = &[
 const WAYS: &[&str] = &[
     "/hosts/add",
     "/hosts/{id}/freeze",
+    "/hosts/{id}/pause",
     "/hosts/{id}/schedules/new",
     "/hosts/{id}/thaw",
     "/jobs/{id}/cancel",
@@ -107,6 +114,7 @@ const WAYS: &[&str] = &[
     "/repositories/{id}/hosts/{host}/remove",
     "/restore/{id}/target",
     "/schedules/{id}/delete",
+    "/schedules/{id}/pause",
     "/setup",
     "/snapshots/compare",
 ];

@@ -1,5 +1,6 @@
 //! Hosts: machines with an agent.
 
+use super::pause::Paused;
 use super::protection::HostProtection;
 use super::text_enum;
 use restic_manager_shared::id::HostId;
@@ -89,6 +90,8 @@ pub struct Host {
     pub enrolled_at: Option<Timestamp>,
     /// Why its retention does not run, if it is frozen.
     pub frozen: Option<Freeze>,
+    /// The pause that it is in now: none of its schedules starts by itself.
+    pub paused: Option<Paused>,
     /// Names in its folder of hooks: only these can be named in a schedule.
     pub hooks: Vec<String>,
     /// Whether what it is to back up is backed up lately enough.

@@ -281,7 +281,7 @@ async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPag
     let recent = jobs::list(s, filter, None, 8).await?;
     let newest = snapshots::of_host(s, id, None, 1).await?.items.pop();
     Ok(HostPage {
-        schedules: schedule_rows(s, id, head.host.timezone.as_deref(), now).await?,
+        schedules: schedule_rows(s, id, &head.host, now).await?,
         jobs: Names::default().rows(s, &recent.items, now).await?,
         newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
         proven: drills::proven(s, vec![id]).await?.get(&id).map(|at| Moment::new(*at, now)),
@@ -311,7 +311,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn filter(&self) -> host_search::Filter {
+    /// The same, as the list takes it.
+    pub(super) fn filter(&self) -> host_search::Filter {
         let text = |t: &str| Some(t.trim().to_owned()).filter(|t| !t.is_empty());
         host_search::Filter {
             text: text(&self.q),
@@ -332,7 +333,7 @@ impl Asked {
     }
 
     /// The address of the list in an order.
-    fn address(&self, sort: &str) -> String {
+    pub(super) fn address(&self, sort: &str) -> String {
         address(
             "/hosts",
             &[

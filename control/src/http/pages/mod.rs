@@ -11,6 +11,7 @@ pub mod drills;
 pub mod engine;
 pub mod form;
 pub mod freeze;
+pub mod host_actions;
 pub mod host_add;
 pub mod host_choice;
 pub mod hosts;
@@ -18,6 +19,7 @@ pub mod jobs;
 pub mod names;
 pub mod outcome;
 pub mod paths;
+pub mod pause;
 pub mod progress;
 pub mod recovery;
 pub mod repositories;
@@ -61,6 +63,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(host_add::blank)
             .service(host_add::add)
             .service(host_add::live)
+            .service(host_actions::ask)
+            .service(host_actions::carry_out)
             .service(hosts::live)
             .service(hosts::show)
             .service(hosts::host_jobs)
@@ -92,6 +96,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(freeze::stop)
             .service(freeze::ask_thaw)
             .service(freeze::thaw)
+            .service(pause::ask_host)
+            .service(pause::pause_host)
+            .service(pause::resume_host)
+            .service(pause::ask_schedule)
+            .service(pause::pause_schedule)
+            .service(pause::resume_schedule)
             .service(search::find)
             .service(snapshots::list)
             .service(snapshots::compare)
