@@ -163,7 +163,8 @@ async fn pages_ask_before_and_tell_afterwards() {
 
     let ask = anna.open(&format!("/hosts/actions?do=run{ticked}")).await;
     assert_eq!(ask.status, 200, "{}", ask.text);
-    for part in ["1 of 3 hosts?", "schedule “initial”", "several enabled schedules", "no agent has come yet"] {
+    for part in ["1 of 3 hosts?", "schedule “Initial schedule”", "several enabled schedules", "no agent has come yet"]
+    {
         assert!(ask.text.contains(part), "{part}: {}", ask.text);
     }
     let ids = fleet.ids().join(" ");

@@ -138,7 +138,7 @@ impl Why {
         }
     }
 
-    /// In words that follow the host's name.
+    /// In words that follow “left out:”.
     #[must_use]
     pub const fn text(&self) -> &'static str {
         match self {
@@ -149,10 +149,10 @@ impl Why {
             Self::NoRepository => "its schedule has no repository",
             Self::NoCredential => "no credential for the repository of its schedule",
             Self::Running(_) => "its last run is not over",
-            Self::HasTag => "has the tag already",
-            Self::LacksTag => "does not have the tag",
-            Self::TooManyTags => "has 100 tags already",
-            Self::NotPaused => "is not paused",
+            Self::HasTag => "the tag is there already",
+            Self::LacksTag => "the tag is not there",
+            Self::TooManyTags => "there are 100 tags already",
+            Self::NotPaused => "not paused",
         }
     }
 

@@ -283,6 +283,7 @@ fn ways_on(req: &HttpRequest, told: &Problem) -> Vec<Link> {
     let link = |href: String, text: &str| Link { href, text: text.into() };
     let mut links = vec![];
     let host = req.path().strip_prefix("/hosts/").and_then(|rest| rest.split('/').next());
+    let host = host.filter(|host| !matches!(*host, "actions" | "add"));
     match (told.code.as_str(), host, told.job_id) {
         ("pick_schedule", Some(host), _) => {
             links.push(link(format!("/hosts/{host}/schedules"), "Open its Schedules tab"))

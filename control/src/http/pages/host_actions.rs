@@ -129,17 +129,19 @@ fn group(icon: &'static str, class: &'static str, what: String, mut hosts: Vec<L
     Group { icon, class, what, count: number(count), more: number(count - hosts.len()), hosts }
 }
 
-/// What the hosts that do something do, before and after.
+/// What the hosts that do something do, before and after; of one host or many.
 const fn doing(kind: Kind, done: bool) -> &'static str {
     match (kind, done) {
         (Kind::Run, false) => "will run",
-        (Kind::Run, true) => "run now",
-        (Kind::AddTag, _) => "get the tag",
-        (Kind::RemoveTag, _) => "lose the tag",
+        (Kind::Run, true) => "told to run",
+        (Kind::AddTag, false) => "will get the tag",
+        (Kind::AddTag, true) => "got the tag",
+        (Kind::RemoveTag, false) => "will lose the tag",
+        (Kind::RemoveTag, true) => "lost the tag",
         (Kind::Pause, false) => "will be paused",
-        (Kind::Pause, true) => "are paused",
+        (Kind::Pause, true) => "paused",
         (Kind::Resume, false) => "will go on",
-        (Kind::Resume, true) => "go on",
+        (Kind::Resume, true) => "resumed",
     }
 }
 
@@ -155,9 +157,7 @@ fn grouped(kind: Kind, outcomes: &[HostOutcome], done: bool) -> Vec<Group> {
     for (effect, icon, class) in [(Effect::Unchanged, "info", "mute"), (Effect::Refused, "warn", "warn")] {
         let mut by_reason: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
         of(effect).for_each(|o| by_reason.entry(&o.note).or_default().push(Line::new(o, false)));
-        groups.extend(
-            by_reason.into_iter().map(|(why, hosts)| group(icon, class, format!("nothing is done: {why}"), hosts)),
-        );
+        groups.extend(by_reason.into_iter().map(|(why, hosts)| group(icon, class, format!("left out: {why}"), hosts)));
     }
     groups
 }
