@@ -12,7 +12,7 @@ use crate::domain::schedule::Schedule;
 use crate::store::host_search::{self, Filter};
 use crate::store::hosts::HostRecord;
 use crate::store::rows::at_once;
-use crate::store::{Conn, credentials, hosts, jobs, schedules};
+use crate::store::{Conn, credentials, hosts, open_jobs, schedules};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
@@ -251,7 +251,7 @@ impl Known {
             }
         }
         if runs {
-            known.open = jobs::open_of_schedules(conn, ids)?.into_iter().collect();
+            known.open = open_jobs::of_schedules(conn, ids)?.into_iter().collect();
             for (host, repository) in credentials::held_by(conn, ids)? {
                 known.credentials.entry(host).or_default().insert(repository);
             }

@@ -273,21 +273,6 @@ pub fn open_of_schedule(conn: &mut Conn, schedule: ScheduleId) -> StoreResult<Op
     id.map(|id| parse("jobs.id", &id)).transpose()
 }
 
-/// The jobs of these hosts' schedules that are not over: of each schedule one.
-///
-/// # Errors
-/// When the database fails.
-pub fn open_of_schedules(conn: &mut Conn, hosts: &[HostId]) -> StoreResult<Vec<(ScheduleId, JobId)>> {
-    let ids: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-    let rows = jobs::table
-        .filter(jobs::host_id.eq_any(ids))
-        .filter(jobs::schedule_id.is_not_null())
-        .filter(open())
-        .select((jobs::schedule_id.assume_not_null(), jobs::id))
-        .load::<(String, String)>(conn)?;
-    rows.iter().map(|(s, id)| Ok((parse("jobs.schedule_id", s)?, parse("jobs.id", id)?))).collect()
-}
-
 /// The unfinished jobs of a host, oldest first: what a poll looks at.
 ///
 /// # Errors

@@ -87,21 +87,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(repositories::list)
             .service(repositories::blank)
             .service(repositories::add)
+            .configure(stopping)
             .configure(repository)
             .configure(settings_tabs)
             .configure(restores)
             .service(recovery::show)
             .service(recovery::make)
-            .service(freeze::ask)
-            .service(freeze::stop)
-            .service(freeze::ask_thaw)
-            .service(freeze::thaw)
-            .service(pause::ask_host)
-            .service(pause::pause_host)
-            .service(pause::resume_host)
-            .service(pause::ask_schedule)
-            .service(pause::pause_schedule)
-            .service(pause::resume_schedule)
             .service(search::find)
             .service(snapshots::list)
             .service(snapshots::compare)
@@ -109,6 +100,21 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(alerts::list)
             .service(alerts::acknowledge),
     );
+}
+
+/// What is held for a while: the schedules of a host, one of them, its retention.
+fn stopping(config: &mut web::ServiceConfig) {
+    config
+        .service(freeze::ask)
+        .service(freeze::stop)
+        .service(freeze::ask_thaw)
+        .service(freeze::thaw)
+        .service(pause::ask_host)
+        .service(pause::pause_host)
+        .service(pause::resume_host)
+        .service(pause::ask_schedule)
+        .service(pause::pause_schedule)
+        .service(pause::resume_schedule);
 }
 
 /// The restore wizard.
