@@ -24,6 +24,7 @@ impl Desired {
             host_name: host_name.to_owned(),
             schedules: Vec::new(),
             repositories: Vec::new(),
+            pauses: Vec::new(),
         };
         let read = dir.read(FILE).ok().flatten().and_then(|bytes| {
             let state = serde_json::from_slice(&bytes);

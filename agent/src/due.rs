@@ -7,6 +7,7 @@ use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::spread::spread;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::fire::MAX_STOOD_FOR;
+use restic_manager_shared::wire::pause::{Pause, first_free, paused_at};
 use restic_manager_shared::wire::state::Firing;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct Line {
     pub zone: Tz,
     /// What becomes of its fires.
     pub firing: Firing,
+    /// Times in which it does not fire: the schedule's own and its host's.
+    pub pauses: Vec<Pause>,
     /// Whose: the spread depends on it.
     pub host: HostId,
     /// Which.
@@ -53,9 +56,24 @@ pub enum Decision {
 }
 
 impl Line {
-    /// The first fire after an instant, and when it starts.
+    /// The first fire after an instant that falls into no pause, and when it starts.
     #[must_use]
     pub fn next(&self, after: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        first_free(&self.pauses, after, |after| self.named(after))
+    }
+
+    /// When it is to be looked again, given up to when it was followed: at the next start, or at the end of a pause.
+    #[must_use]
+    pub fn wakes(&self, until: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let (_, start) = self.next(until)?;
+        match paused_at(&self.pauses, now) {
+            None => Some(start),
+            Some(pause) => pause.until.map(|end| end.max(start)),
+        }
+    }
+
+    /// The first fire that the line names after an instant, and when it starts, whatever is paused.
+    fn named(&self, after: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let due = self.cron.next_after(after.to_utc(), self.zone)?;
         let gap = self.cron.next_after(due, self.zone).and_then(|next| (next - due).to_std().ok());
         let due = Timestamp::from(due);
@@ -63,8 +81,11 @@ impl Line {
     }
 
     /// What to do about the fires after `until`, which are not decided on yet. `fired` knows those that were: a clock that was set back
-    /// comes by them again.
+    /// comes by them again. In a pause nothing starts: what was due before it, and slept through, is decided on when it ends.
     pub fn decide(&self, until: Timestamp, now: Timestamp, fired: impl Fn(Timestamp) -> bool) -> Decision {
+        if paused_at(&self.pauses, now).is_some() {
+            return Decision::Nothing;
+        }
         let mut after = until.max(now - LOOK_BACK);
         let mut passed: VecDeque<Timestamp> = VecDeque::new();
         let (mut more, mut newest_start) = (0, now);
@@ -122,6 +143,7 @@ mod tests {
             cron: cron.parse().expect("valid"),
             zone: Tz::UTC,
             firing: Firing { catch_up_minutes, jitter_minutes, ..Firing::default() },
+            pauses: vec![],
             host: HostId::new(),
             schedule: ScheduleId::new(),
         }
@@ -192,6 +214,74 @@ mod tests {
             ("05T12:00", at("04T12:00"), at("05T12:00")),
         ] {
             assert_eq!(line.over(at(until), now), want, "{until} {now}");
+        }
+    }
+
+    fn paused(line: Line, pauses: &[(&str, &str)]) -> Line {
+        let pause =
+            |(from, until): &(&str, &str)| Pause { from: at(from), until: (!until.is_empty()).then(|| at(until)) };
+        Line { pauses: pauses.iter().map(pause).collect(), ..line }
+    }
+
+    /// Pauses, catch-up, up to when it was followed, now, and what is decided.
+    type Paused = (&'static [(&'static str, &'static str)], u32, &'static str, &'static str, Decision);
+
+    #[test]
+    fn nothing_starts_in_a_pause_and_what_fell_into_it_is_not_made_up_for() {
+        const NIGHT: &[(&str, &str)] = &[("02T01:00", "02T04:00")];
+        let cases: [Paused; 12] = [
+            (NIGHT, 1440, "01T03:00", "02T02:30", Decision::Nothing),
+            (NIGHT, 1440, "01T03:00", "02T04:00", Decision::Nothing),
+            (NIGHT, 1440, "01T03:00", "03T02:30", fire("03T02:30", &[])),
+            // It ends at the very instant of a fire: that one runs. It begins at one: that one does not.
+            (&[("02T01:00", "02T02:30")], 1440, "01T03:00", "02T02:30", fire("02T02:30", &[])),
+            (&[("02T02:30", "02T04:00")], 1440, "01T03:00", "02T02:30", Decision::Nothing),
+            (&[("02T02:30", "02T04:00")], 1440, "01T03:00", "03T02:30", fire("03T02:30", &[])),
+            // Slept through before the pause: held while it lasts, made up for afterwards; only what the pause took is not named.
+            (&[("03T01:00", "04T01:00")], 4320, "01T03:00", "03T12:00", Decision::Nothing),
+            (&[("03T01:00", "04T01:00")], 4320, "01T03:00", "04T01:00", fire("02T02:30", &[])),
+            (&[("03T01:00", "04T01:00")], 4320, "01T03:00", "04T02:30", fire("04T02:30", &["02T02:30"])),
+            (&[("03T01:00", "04T01:00")], 60, "01T03:00", "04T01:00", Decision::TooLate { due: at("02T02:30") }),
+            // Without an end.
+            (&[("02T01:00", "")], 1440, "01T03:00", "20T02:30", Decision::Nothing),
+            // Of the host and of its own: the longer one holds.
+            (
+                &[("02T01:00", "02T02:00"), ("02T01:30", "03T02:00")],
+                1440,
+                "01T03:00",
+                "03T02:30",
+                fire("03T02:30", &[]),
+            ),
+        ];
+        for (pauses, catch_up, until, now, want) in cases {
+            let line = paused(line("30 2 * * *", catch_up, 0), pauses);
+            assert_eq!(line.decide(at(until), at(now), |_| false), want, "{pauses:?} {now}");
+        }
+    }
+
+    #[test]
+    fn a_paused_line_is_followed_all_the_same_and_wakes_when_there_is_something_to_do() {
+        let line = |pauses| paused(line("30 2 * * *", 1440, 0), pauses);
+        let open = line(&[("02T01:00", "")]);
+        assert_eq!((open.next(at("02T00:00")), open.wakes(at("02T00:00"), at("02T12:00"))), (None, None));
+        assert_eq!(open.settled(at("01T03:00"), at("05T12:00")), at("05T12:00"), "nothing is left to decide");
+        let till_four = line(&[("02T01:00", "02T04:00")]);
+        assert_eq!(till_four.wakes(at("01T03:00"), at("02T02:00")), Some(at("03T02:30")));
+        assert_eq!(till_four.settled(at("01T03:00"), at("02T12:00")), at("02T12:00"));
+        // One that was slept through is held: not settled, and looked at again when the pause ends.
+        let held = line(&[("02T05:00", "02T09:00")]);
+        assert_eq!(held.settled(at("01T03:00"), at("02T06:00")).micros(), at("02T02:30").micros() - 1);
+        assert_eq!(held.wakes(at("01T03:00"), at("02T06:00")), Some(at("02T09:00")));
+    }
+
+    #[test]
+    fn a_start_that_falls_into_a_pause_does_not_come_later() {
+        let plain = line("0 2 * * *", 1440, 60);
+        let (due, start) = plain.next(at("01T12:00")).expect("fires");
+        let pauses = vec![Pause { from: due + Duration::from_micros(1), until: Some(start + Duration::from_secs(1)) }];
+        let paused = Line { pauses, ..plain };
+        if start > due {
+            assert_eq!(paused.next(at("01T12:00")).map(|(due, _)| due), Some(at("03T02:00")));
         }
     }
 }

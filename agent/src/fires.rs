@@ -59,7 +59,10 @@ impl Fires {
         journal: &Journal,
     ) -> Result<bool, JournalError> {
         let mut followed = self.followed();
-        let read = |spec| read(spec, host, host_zone);
+        let read = |spec: &ScheduleSpec| {
+            let (line, ledger) = read(spec, host, host_zone)?;
+            Some((Line { pauses: [&*state.pauses, &spec.pauses].concat(), ..line }, ledger))
+        };
         let active = state.schedules.iter().filter(|s| s.enabled && !s.manual && s.repository_id.is_some());
         let wanted: Vec<(Line, FireLedger)> = active.filter_map(read).collect();
         let is_wanted = |l: &FireLedger| wanted.iter().any(|(_, w)| is_same_line(w, l));
@@ -83,7 +86,7 @@ impl Fires {
         }
         for (line, fresh) in wanted {
             match followed.get_mut(&fresh.schedule_id) {
-                Some(known) => known.line.firing = line.firing,
+                Some(known) => (known.line.firing, known.line.pauses) = (line.firing, line.pauses),
                 None => drop(followed.insert(fresh.schedule_id, begin(line, fresh, now, journal)?)),
             }
         }
@@ -138,7 +141,7 @@ impl Fires {
     /// How long until the next start, if there is one.
     #[must_use]
     pub fn next_in(&self, now: Timestamp) -> Option<Duration> {
-        let next = |f: &Followed| f.line.next(f.ledger.until).map(|(_, start)| start.since(now));
+        let next = |f: &Followed| f.line.wakes(f.ledger.until, now).map(|at| at.since(now));
         self.followed().values().filter_map(next).min()
     }
 
@@ -183,7 +186,7 @@ fn read(spec: &ScheduleSpec, host: HostId, host_zone: &str) -> Option<(Line, Fir
     let never = Timestamp::from_micros(0);
     let ledger =
         FireLedger { schedule_id: spec.id, cron: text, timezone: zone_name, since: never, until: never, ended: false };
-    Some((Line { cron, zone, firing: spec.firing, host, schedule: spec.id }, ledger))
+    Some((Line { cron, zone, firing: spec.firing, pauses: vec![], host, schedule: spec.id }, ledger))
 }
 
 fn is_same_line(one: &FireLedger, other: &FireLedger) -> bool {

@@ -21,8 +21,15 @@ fn state(schedule: ScheduleId, cron: &str, zone: Option<&str>, enabled: bool) ->
         firing: Default::default(),
         repository_id: Some(RepositoryId::new()),
         backup: Default::default(),
+        pauses: Vec::new(),
     };
-    DesiredState { version: 1, host_name: "h".into(), schedules: vec![spec], repositories: Vec::new() }
+    DesiredState {
+        version: 1,
+        host_name: "h".into(),
+        schedules: vec![spec],
+        repositories: Vec::new(),
+        pauses: Vec::new(),
+    }
 }
 
 struct Host {

@@ -77,6 +77,7 @@ mod tests {
             host_name: "h".into(),
             schedules: Vec::new(),
             repositories: Vec::new(),
+            pauses: Vec::new(),
         });
         let (server_time, queries) = (Timestamp::from_seconds(0), Vec::new());
         PollResponse { server_time, state, offers, cancel, queries, hold: 55, pause_ms: 0, restored: None }

@@ -103,6 +103,7 @@ proptest! {
             cron: cron.parse().expect("valid"),
             zone,
             firing: Firing { catch_up_minutes, jitter_minutes, ..Firing::default() },
+            pauses: vec![],
             host: HostId::new(),
             schedule: ScheduleId::new(),
         };

@@ -32,6 +32,8 @@ fn schedule(conn: &mut Conn, host: HostId, name: &str) -> Result<ScheduleId, Sto
         cron: None,
         timezone: None,
         firing: Firing::default(),
+        paused: None,
+        pauses: vec![],
         paths: vec!["/srv".into()],
         excludes: vec![],
         tags: vec![],
@@ -192,7 +194,7 @@ async fn with_snapshot(server: &ControlPlane, admin: &str, name: &str) -> (FakeA
 /// The schedule as it is sent back, with this plan.
 fn with_plan(schedule: &Value, plan: Value) -> Value {
     let mut body = schedule.clone();
-    for name in ["id", "host_id", "created_at", "updated_at"] {
+    for name in ["id", "host_id", "created_at", "updated_at", "paused"] {
         body.as_object_mut().unwrap().remove(name);
     }
     body["drill"] = plan;

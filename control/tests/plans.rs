@@ -7,7 +7,7 @@ mod support;
 
 use control::domain::job::{JobKind, JobState};
 use control::store::jobs::{self, Filter};
-use control::store::{Conn, StoreError, search, upkeep};
+use control::store::{Conn, StoreError, open_jobs, search, upkeep};
 use diesel::RunQueryDsl as _;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use support::plan::{insert_many, plan, statements};
@@ -31,10 +31,13 @@ fn fill(conn: &mut Conn, host: HostId, schedule: Option<ScheduleId>, repository:
 type Act = fn(&mut Conn, HostId, RepositoryId, ScheduleId) -> bool;
 
 /// What happens with each poll, each page and each minute, and the index that it must go by.
-const ALL_THE_TIME: [(&str, &str, Act); 14] = [
+const ALL_THE_TIME: [(&str, &str, Act); 15] = [
     ("the open jobs of a host", "jobs_open", |c, host, _, _| jobs::open_of_host(c, host).is_ok()),
     ("those of its repositories", "jobs_open", |c, _, r, _| jobs::open_of_repositories(c, &[r]).is_ok()),
     ("who waits for a repository", "jobs_open", |c, _, r, _| jobs::waiting_hosts(c, r).is_ok()),
+    ("what schedules of many hosts run", "jobs_open", |c, host, _, _| {
+        open_jobs::of_schedules(c, &[host, HostId::default()]).is_ok()
+    }),
     ("how many run", "jobs_open", |c, _, _, _| jobs::count_open(c, &[JobState::Running]).is_ok()),
     ("whose lease ended", "jobs_leased", |c, _, _, _| jobs::lease_ended(c, at(5), 10).is_ok()),
     ("which chores are under way", "jobs_o", |c, _, r, _| upkeep::open_chores(c, r).is_ok()),

@@ -317,6 +317,8 @@ async fn a_fire_is_known_by_when_it_was_due_whatever_the_clock_said_when_it_came
                 cron: Some("* * * * *".into()),
                 timezone: None,
                 firing: Firing::default(),
+                paused: None,
+                pauses: vec![],
                 drill: None,
                 paths: vec!["/srv".into()],
                 excludes: vec![],

@@ -113,6 +113,22 @@
     for (const i of typed) i.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 250); });
   }
   $$("[data-script]").forEach((n) => (n.hidden = false));
+
+  /* Many hosts at once: how many are ticked, all of the page with one tick, and what "all" means is said where it is counted. */
+  const all = $("#pick-all"), bulk = $("#bulk");
+  if (all && bulk) {
+    const picks = $$(".pick"), every = $("[name=all]", bulk);
+    const count = () => {
+      const on = picks.filter((p) => p.checked).length;
+      all.checked = on > 0 && on === picks.length;
+      all.indeterminate = on > 0 && on < picks.length;
+      $("#bulk-n").textContent = every?.checked ? "All selected" : `${on} selected`;
+    };
+    all.addEventListener("change", () => { for (const p of picks) p.checked = all.checked; count(); });
+    for (const p of [...picks, every]) p?.addEventListener("change", count);
+    addEventListener("pageshow", count);
+    count();
+  }
   $("[data-focus]")?.focus();
   $$(".log").forEach((l) => (l.scrollTop = l.scrollHeight));
 

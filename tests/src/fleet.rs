@@ -196,7 +196,7 @@ impl Fleet {
     pub async fn put_schedule(&self, mut schedule: Value) {
         let id = schedule["id"].as_str().unwrap().to_owned();
         let fields = schedule.as_object_mut().unwrap();
-        for name in ["id", "host_id", "created_at", "updated_at"] {
+        for name in ["id", "host_id", "created_at", "updated_at", "paused"] {
             fields.remove(name);
         }
         let path = format!("/api/v1/schedules/{id}");

@@ -150,7 +150,8 @@ impl Control {
         };
         let mut repositories = memory.state.take().map(|s| s.repositories).unwrap_or_default();
         repositories.push(spec);
-        memory.state = Some(DesiredState { version, host_name: "web1".into(), schedules: vec![], repositories });
+        memory.state =
+            Some(DesiredState { version, host_name: "web1".into(), schedules: vec![], repositories, pauses: vec![] });
         id
     }
 

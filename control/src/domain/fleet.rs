@@ -1,5 +1,6 @@
 //! Hosts: machines with an agent.
 
+use super::pause::Paused;
 use super::protection::HostProtection;
 use super::text_enum;
 use super::watch::Limits;
@@ -90,6 +91,8 @@ pub struct Host {
     pub enrolled_at: Option<Timestamp>,
     /// Why its retention does not run, if it is frozen.
     pub frozen: Option<Freeze>,
+    /// The pause that it is in now: none of its schedules starts by itself.
+    pub paused: Option<Paused>,
     /// Names in its folder of hooks: only these can be named in a schedule.
     pub hooks: Vec<String>,
     /// When alerts tell of it, where that differs from the general settings.

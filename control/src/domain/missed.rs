@@ -5,11 +5,14 @@
 //! A change counts from the moment the host has it, and so does the end: until its agent hears that a schedule is disabled or has
 //! another line, the old line is owed, and the agent's last word on it says how far. After it nothing is owed until a line begins anew.
 //! Of a deleted schedule what ran is recorded, and nothing is missed: nobody waits for it.
+//!
+//! A fire that fell into a pause is owed by nobody, whenever its agent tells of that time.
 
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::fire::FireLedger;
+use restic_manager_shared::wire::pause::{Pause, is_excused};
 
 /// The most fires that are judged at once; the rest waits for the next time.
 const AT_ONCE: usize = 2_000;
@@ -75,6 +78,20 @@ fn within(line: &FireLedger, from: Timestamp, until: Timestamp) -> Judgement {
         }
     }
     Judgement { owed, judged }
+}
+
+/// What remains owed of these fires, given the schedule's pauses and its host's. `start` tells when a fire starts, which is later than it is
+/// due where starts are spread.
+#[must_use]
+pub fn without_paused(
+    owed: Vec<Timestamp>,
+    pauses: &[Pause],
+    start: impl Fn(Timestamp) -> Timestamp,
+) -> Vec<Timestamp> {
+    if pauses.is_empty() {
+        return owed;
+    }
+    owed.into_iter().filter(|due| !is_excused(pauses, *due, start(*due))).collect()
 }
 
 /// The next fire that could be owed: until the agent has told of it there is nothing to judge.
@@ -204,6 +221,38 @@ mod tests {
             assert_eq!((judged.until, judged.ended), (at(until), is_end), "{case}");
             assert_eq!(next_owed(&judged).is_none(), is_end, "{case}");
         }
+    }
+
+    #[test]
+    fn nothing_is_missed_within_a_pause() {
+        let told = ledger("30 2 * * *", "01T12:00", "06T12:00");
+        let owed = |pauses: &[(&str, &str)]| {
+            let pause =
+                |(from, until): &(&str, &str)| Pause { from: at(from), until: (!until.is_empty()).then(|| at(until)) };
+            let pauses: Vec<Pause> = pauses.iter().map(pause).collect();
+            let owed = without_paused(judge(None, &told, at("08T00:00")).owed, &pauses, |due| due);
+            owed.iter().map(|t| t.to_string()[8..10].to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        for (pauses, want) in [
+            (&[][..], "02 03 04 05 06"),
+            (&[("03T00:00", "04T00:00")], "02 04 05 06"),
+            // It ends at the instant of a fire, which is owed again; it begins at one, which is not.
+            (&[("03T00:00", "04T02:30")], "02 04 05 06"),
+            (&[("03T02:30", "04T02:31")], "02 05 06"),
+            (&[("03T02:31", "04T02:30")], "02 03 04 05 06"),
+            (&[("04T00:00", "")], "02 03"),
+            // Of its own and of its host.
+            (&[("02T00:00", "03T00:00"), ("05T00:00", "06T00:00")], "03 04 06"),
+            (&[("02T00:00", "05T00:00"), ("03T00:00", "04T00:00")], "05 06"),
+            // Before its line was there.
+            (&[("01T00:00", "01T12:00")], "02 03 04 05 06"),
+        ] {
+            assert_eq!(owed(pauses), want, "{pauses:?}");
+        }
+        // It was due before the pause, and its place in the spread lies within.
+        let pause = [Pause { from: at("03T02:40"), until: Some(at("03T04:00")) }];
+        let late = |due: Timestamp| due + std::time::Duration::from_secs(900);
+        assert_eq!(without_paused(vec![at("02T02:30"), at("03T02:30")], &pause, late), [at("02T02:30")]);
     }
 
     #[test]

@@ -248,6 +248,8 @@ mod tests {
             tags: vec![],
             options: BackupOptions::default(),
             firing: Firing::default(),
+            paused: None,
+            pauses: vec![],
             drill: None,
             retention: Retention::default(),
             created_at: Timestamp::from_seconds(0),

@@ -3,8 +3,10 @@
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
+use restic_manager_shared::spread::spread;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
+use restic_manager_shared::wire::pause::{Pause, first_free};
 use restic_manager_shared::wire::problem::FieldError;
 use restic_manager_shared::wire::state::{BackupOptions, BackupSpec, Firing};
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ pub use super::retention::Retention;
 
 use super::backup_options::check_options;
 use super::drill::{self, DrillPlan, DrillWish};
+use super::pause::{Paused, current};
 use super::repository::check_name;
 
 /// The zone that a line is read in: the schedule's own, else the host's, else UTC.
@@ -54,6 +57,11 @@ pub struct Schedule {
     pub firing: Firing,
     /// When and how its backups are drilled; none if they are not drilled by themselves.
     pub drill: Option<DrillPlan>,
+    /// The pause of its own that it is in now: it does not start by itself. A pause of its host counts besides, and stands there.
+    pub paused: Option<Paused>,
+    /// All its pauses that are remembered, oldest first.
+    #[serde(skip)]
+    pub pauses: Vec<Paused>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -72,12 +80,30 @@ impl Schedule {
         }
     }
 
-    /// When it runs next by itself, if it does.
+    /// The same as people see it at an instant.
     #[must_use]
-    pub fn next_run(&self, host_zone: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+    pub fn seen_at(mut self, now: Timestamp) -> Self {
+        self.paused = current(&self.pauses, now).cloned();
+        self
+    }
+
+    /// When it runs next by itself, if it does, given the times in which it does not.
+    #[must_use]
+    pub fn next_run(&self, host_zone: Option<&str>, pauses: &[Pause], now: Timestamp) -> Option<Timestamp> {
         let line = self.cron.as_deref().filter(|_| self.enabled && !self.manual)?;
-        let zone = zone(self.timezone.as_deref(), host_zone);
-        line.parse::<Crontab>().ok()?.next_after(now.to_utc(), zone).map(Timestamp::from)
+        let (cron, zone) = (line.parse::<Crontab>().ok()?, zone(self.timezone.as_deref(), host_zone));
+        let next = |after: Timestamp| {
+            let due = cron.next_after(after.to_utc(), zone).map(Timestamp::from)?;
+            Some((due, self.start_of(&cron, zone, due)))
+        };
+        first_free(pauses, now, next).map(|(due, _)| due)
+    }
+
+    /// When a fire of a line of it starts on its host, which has its own place in the spread.
+    #[must_use]
+    pub fn start_of(&self, cron: &Crontab, zone: Tz, due: Timestamp) -> Timestamp {
+        let gap = cron.next_after(due.to_utc(), zone).map(|next| Timestamp::from(next).since(due));
+        due + spread(self.host_id, self.id, self.firing, gap)
     }
 }
 

@@ -102,6 +102,8 @@ pub struct Watched {
     pub last_seen: Option<Timestamp>,
     /// When its agent came.
     pub enrolled_at: Option<Timestamp>,
+    /// Somebody has stopped its schedules for now, and knows.
+    pub paused: bool,
 }
 
 /// A condition of a host, as an alert tells it.
@@ -179,7 +181,7 @@ fn silence(host: &Watched, general: General, since: Timestamp, now: Timestamp) -
 /// Everything that holds now. `since` is when this server began to hear agents.
 #[must_use]
 pub fn conditions(hosts: &[Watched], general: General, since: Timestamp, now: Timestamp) -> Vec<Condition> {
-    let enrolled = hosts.iter().filter(|h| h.lifecycle == Lifecycle::Enrolled);
+    let enrolled = hosts.iter().filter(|h| h.lifecycle == Lifecycle::Enrolled && !h.paused);
     enrolled.flat_map(|host| [backups(host, now), silence(host, general, since, now)]).flatten().collect()
 }
 
@@ -215,6 +217,7 @@ mod tests {
             limits: Limits::default(),
             last_seen: Some(at(100 * DAY)),
             enrolled_at: Some(at(0)),
+            paused: false,
         }
     }
 
@@ -262,6 +265,8 @@ mod tests {
         assert_eq!(told(&new, General::default(), now), [], "a new host has a day");
         let pending = Watched { lifecycle: Lifecycle::Pending, ..host(None, None, Trouble::None) };
         assert_eq!(told(&pending, General::default(), now), []);
+        let paused = Watched { paused: true, ..host(old.0, old.1, Trouble::Failed) };
+        assert_eq!(told(&paused, General::default(), now), [], "somebody knows");
     }
 
     #[test]

@@ -98,6 +98,11 @@ fn fleet(config: &mut ServiceConfig<'_>) {
         .service(api::hosts::remove_credential)
         .service(api::hosts::freeze_host)
         .service(api::hosts::thaw_host)
+        .service(api::pauses::pause_host)
+        .service(api::pauses::resume_host)
+        .service(api::host_actions::act_on_hosts)
+        .service(api::pauses::pause_schedule)
+        .service(api::pauses::resume_schedule)
         .service(api::schedules::preview_schedule)
         // Or other methods of this path would be taken for those of a schedule called "preview".
         .route("/schedules/preview", web::to(|| ready(not_allowed("POST"))))

@@ -10,6 +10,7 @@ use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::drill::{
     Drill, DrillCounts, DrillRecord, DrillStanding, DrillVerdict, DrilledEvidence, Seen, due, that_fit, verdict,
 };
+use crate::domain::pause::{Paused, spans, takes_drill};
 use crate::domain::schedule::{Schedule, zone};
 use crate::domain::snapshot::Snapshot;
 pub use crate::store::drills::Filter;
@@ -21,6 +22,7 @@ use restic_manager_shared::id::{HostId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{FinishReport, Task};
 use restic_manager_shared::wire::operation::Outcome;
+use restic_manager_shared::wire::pause::first_free;
 use restic_manager_shared::wire::restore::{DrillReport, DrilledFile, MAX_DRILL_FILES};
 use std::collections::HashMap;
 
@@ -77,20 +79,29 @@ pub async fn evidence(
 /// When there is no such host.
 pub async fn standing(s: &Services, host: HostId, now: Timestamp) -> Result<Vec<DrillStanding>, ActError> {
     s.db.read(move |conn| {
-        let host_zone = load_host(conn, host)?.timezone;
+        let record = load_host(conn, host)?;
         let mut found = vec![];
         for schedule in schedules::of_host(conn, host)? {
             let state = drills::state(conn, schedule.id)?;
-            found.push(stands(schedule, state, host_zone.as_deref(), now));
+            found.push(stands(schedule, state, (record.timezone.as_deref(), &record.pauses), now));
         }
         Ok(found)
     })
     .await
 }
 
-fn stands(schedule: Schedule, state: Option<State>, host_zone: Option<&str>, now: Timestamp) -> DrillStanding {
+fn stands(
+    schedule: Schedule,
+    state: Option<State>,
+    (host_zone, host_pauses): (Option<&str>, &[Paused]),
+    now: Timestamp,
+) -> DrillStanding {
+    let pauses = spans(host_pauses, &schedule.pauses);
     let zone = zone(schedule.timezone.as_deref(), host_zone);
-    let next_at = schedule.drill.as_ref().filter(|_| schedule.enabled).and_then(|plan| plan.next(zone, now));
+    let next_at = schedule.drill.as_ref().filter(|_| schedule.enabled).and_then(|plan| {
+        let next = |after| plan.next(zone, after).map(|due| (due, due));
+        first_free(&pauses, now, next).map(|(due, _)| due)
+    });
     let (proven_at, proven_snapshot, last_job_id, note) =
         state.map_or((None, None, None, None), |s| (s.proven_at, s.proven_snapshot, s.last_job_id, s.note));
     DrillStanding {
@@ -194,7 +205,8 @@ fn fire(
     let zone = zone(planned.timezone.as_deref(), None);
     let if_it_can =
         Seen { enabled: true, has_snapshot: true, online: true, open: false, followed_until: planned.followed_until };
-    if due(&planned.plan, zone, if_it_can, now).is_none() {
+    let falls_away = |due| takes_drill(&planned.pauses, due, now);
+    if due(&planned.plan, zone, if_it_can, now).is_none_or(falls_away) {
         return Ok(None);
     }
     let Some(host) = hosts::get(conn, planned.host_id)? else { return Ok(None) };

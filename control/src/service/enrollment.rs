@@ -367,6 +367,8 @@ fn equip(conn: &mut Conn, token: &TokenRecord, now: Timestamp) -> Result<(), Act
         tags: vec![],
         options: BackupOptions::default(),
         firing: Firing::default(),
+        paused: None,
+        pauses: vec![],
         drill: Some(DrillPlan::usual(id)),
         retention: Retention::default(),
         created_at: now,

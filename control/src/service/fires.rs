@@ -2,15 +2,19 @@
 
 use super::{ActError, Noun, Services};
 use crate::domain::job::{JobState, StandsFor};
-use crate::domain::missed::{Judgement, judge, next_owed};
+use crate::domain::missed::{Judgement, judge, next_owed, without_paused};
+use crate::domain::pause::spans;
 use crate::domain::place::Place;
 use crate::domain::schedule::Schedule;
 use crate::store::fires::{self, NewFire};
-use crate::store::{Conn, repositories, schedules};
+use crate::store::{Conn, hosts, repositories, schedules};
+use chrono_tz::Tz;
+use restic_manager_shared::cron::Crontab;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::fire::{FireLedger, FireOutcome, FireReport, MAX_STOOD_FOR};
 use restic_manager_shared::wire::job::{ClaimResponse, Task};
+use restic_manager_shared::wire::pause::Pause;
 use restic_manager_shared::wire::progress::{LogLevel, LogLine};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -134,12 +138,14 @@ pub async fn judge_told(s: &Services, host: HostId, told: &[FireLedger]) -> Resu
     let (judged, missed) =
         s.db.write(move |conn| {
             let (mut judged, mut missed) = (vec![], 0);
+            let of_host = hosts::get(conn, host)?.map_or_else(Vec::new, |record| record.pauses);
             for told in &news {
                 // One that is another host's is nothing to judge, and nobody waits for runs of one that was deleted.
                 let Some(schedule) = schedules::get(conn, told.schedule_id)?.filter(|x| x.host_id == host) else {
                     continue;
                 };
-                let (after, owed) = judge_one(conn, &schedule, told, now)?;
+                let pauses = spans(&of_host, &schedule.pauses);
+                let (after, owed) = judge_one(conn, &schedule, &pauses, told, now)?;
                 missed += owed;
                 judged.push(after);
             }
@@ -155,6 +161,7 @@ pub async fn judge_told(s: &Services, host: HostId, told: &[FireLedger]) -> Resu
 fn judge_one(
     conn: &mut Conn,
     schedule: &Schedule,
+    pauses: &[Pause],
     told: &FireLedger,
     now: Timestamp,
 ) -> Result<(FireLedger, usize), ActError> {
@@ -162,6 +169,7 @@ fn judge_one(
     loop {
         let before = fires::ledger(conn, told.schedule_id)?;
         let Judgement { owed, judged } = judge(before.as_ref(), told, now);
+        let owed = without_paused(owed, pauses, |due| start_of(schedule, told, due));
         missed += record_missed(conn, schedule, &owed, now)?;
         let is_news = before.as_ref() != Some(&judged);
         if is_news {
@@ -170,6 +178,14 @@ fn judge_one(
         if !is_news || !told.ended || judged.ended {
             return Ok((judged, missed));
         }
+    }
+}
+
+/// When a fire of the line that is told starts on its host.
+fn start_of(schedule: &Schedule, told: &FireLedger, due: Timestamp) -> Timestamp {
+    match (told.cron.parse::<Crontab>(), told.timezone.parse::<Tz>()) {
+        (Ok(cron), Ok(zone)) => schedule.start_of(&cron, zone, due),
+        _ => due,
     }
 }
 

@@ -22,6 +22,20 @@ pub async fn list(s: &Services, cursor: Option<String>, limit: i64) -> Result<Li
     Ok(page(items, limit, |h: &Host| h.name.clone()))
 }
 
+/// Hosts by name that a filter lets through. The cursor is the name of the last one seen.
+///
+/// # Errors
+/// When the database fails.
+pub async fn found(s: &Services, filter: Filter, cursor: Option<String>, limit: i64) -> Result<Listed<Host>, ActError> {
+    let now = Timestamp::now();
+    let records = s
+        .db
+        .read(move |conn| Ok::<_, ActError>(host_search::list(conn, &filter, &Order::Name(cursor), limit + 1, now)?))
+        .await?;
+    let items = records.into_iter().map(|r| view(s, r, now)).collect();
+    Ok(page(items, limit, |h: &Host| h.name.clone()))
+}
+
 /// The cursor after a host.
 fn after(order: &Order, host: &Host) -> String {
     match order {

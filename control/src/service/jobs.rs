@@ -135,7 +135,13 @@ pub async fn run_host(s: &Services, actor: &Actor, host: HostId, key: Option<Str
     queued(s, job).await
 }
 
-fn queue_backup(conn: &mut Conn, request: &Request, schedule: &Schedule, dry_run: bool) -> Result<Job, ActError> {
+/// Queues a run of a schedule, if its rules allow it.
+pub(super) fn queue_backup(
+    conn: &mut Conn,
+    request: &Request,
+    schedule: &Schedule,
+    dry_run: bool,
+) -> Result<Job, ActError> {
     if !schedule.enabled {
         return Err(Refusal::ScheduleDisabled.into());
     }

@@ -2,6 +2,7 @@
 
 use super::{ActError, Services, general};
 use crate::domain::job::{JobResult, JobState};
+use crate::domain::pause::{Paused, spans};
 use crate::domain::protection::{Protection, Track, standing};
 use crate::domain::schedule::Schedule;
 use crate::store::jobs::JobRecord;
@@ -47,24 +48,25 @@ pub(super) fn ended(
 
 /// Works out how a host stands: after the end of a run, and after every change of its schedules.
 pub(super) fn judge(conn: &mut Conn, host: HostId, now: Timestamp) -> Result<(), ActError> {
-    let zone = hosts::get(conn, host)?.and_then(|h| h.timezone);
+    let record = hosts::get(conn, host)?;
+    let (zone, pauses) = record.map_or_else(Default::default, |h| (h.timezone, h.pauses));
     let mut tracks: HashMap<_, _> = protection::tracks_of_host(conn, host)?.into_iter().collect();
     let schedules = schedules::of_host(conn, host)?.into_iter();
     let with_tracks: Vec<_> = schedules.map(|s| (tracks.remove(&s.id), s)).map(|(track, s)| (s, track)).collect();
     let manual_limit = general::load(conn)?.manual_limit();
-    plan_next(conn, host, with_tracks.iter().map(|(s, _)| s), zone.as_deref(), now)?;
+    plan_next(conn, host, with_tracks.iter().map(|(s, _)| s), (zone.as_deref(), &pauses), now)?;
     Ok(protection::put_standing(conn, host, &standing(&with_tracks, zone.as_deref(), manual_limit), now)?)
 }
 
-/// Keeps when the schedules of a host run next.
-fn plan_next<'a>(
+/// Keeps when the schedules of a host run next, given its zone and its own pauses.
+pub(super) fn plan_next<'a>(
     conn: &mut Conn,
     host: HostId,
     schedules: impl Iterator<Item = &'a Schedule>,
-    zone: Option<&str>,
+    (zone, pauses): (Option<&str>, &[Paused]),
     now: Timestamp,
 ) -> Result<(), ActError> {
-    let next = schedules.filter_map(|s| Some((s.id, s.next_run(zone, now)?))).collect();
+    let next = schedules.filter_map(|s| Some((s.id, s.next_run(zone, &spans(pauses, &s.pauses), now)?))).collect();
     Ok(next_runs::put(conn, host, &next)?)
 }
 
@@ -79,9 +81,10 @@ pub async fn follow_the_clock(s: &Services, now: Timestamp) -> Result<usize, Act
             s.db.write(move |conn| {
                 let some = next_runs::gone_by(conn, now, AT_ONCE)?;
                 for host in &some {
-                    let zone = hosts::get(conn, *host)?.and_then(|h| h.timezone);
+                    let record = hosts::get(conn, *host)?;
+                    let (zone, pauses) = record.map_or_else(Default::default, |h| (h.timezone, h.pauses));
                     let planned = schedules::of_host(conn, *host)?;
-                    plan_next(conn, *host, planned.iter(), zone.as_deref(), now)?;
+                    plan_next(conn, *host, planned.iter(), (zone.as_deref(), &pauses), now)?;
                 }
                 Ok::<_, ActError>(some.len())
             })

@@ -13,9 +13,10 @@ use restic_manager_shared::time::Timestamp;
 /// # Errors
 /// When there is no such host.
 pub async fn of_host(s: &Services, host: HostId) -> Result<Vec<Schedule>, ActError> {
+    let now = Timestamp::now();
     s.db.read(move |conn| {
         load_host(conn, host)?;
-        Ok(schedules::of_host(conn, host)?)
+        Ok(schedules::of_host(conn, host)?.into_iter().map(|s| s.seen_at(now)).collect())
     })
     .await
 }
@@ -25,7 +26,7 @@ pub async fn of_host(s: &Services, host: HostId) -> Result<Vec<Schedule>, ActErr
 /// # Errors
 /// When there is no such schedule.
 pub async fn get(s: &Services, id: ScheduleId) -> Result<Schedule, ActError> {
-    s.db.read(move |conn| load(conn, id)).await
+    Ok(s.db.read(move |conn| load(conn, id)).await?.seen_at(Timestamp::now()))
 }
 
 pub(super) fn load(conn: &mut Conn, id: ScheduleId) -> Result<Schedule, ActError> {
@@ -51,6 +52,8 @@ fn build(id: ScheduleId, host_id: HostId, input: ScheduleInput, old: Option<&Sch
         retention: input.retention,
         firing: input.firing,
         drill: input.drill.or(as_it_is),
+        paused: None,
+        pauses: old.map_or_else(Vec::new, |old| old.pauses.clone()),
         created_at: old.map_or(now, |old| old.created_at),
         updated_at: now,
     }
@@ -130,7 +133,7 @@ pub async fn update(s: &Services, actor: &Actor, id: ScheduleId, input: Schedule
             schedules::update(conn, &schedule).map_err(name_taken)?;
             drills::plan_changed(conn, Some(&old), &schedule, now)?;
             changed(conn, &actor, now, "schedule.update", &schedule)?;
-            Ok(schedule)
+            Ok(schedule.seen_at(now))
         })
         .await?;
     s.hub.hosts.wake(schedule.host_id);

@@ -2,6 +2,7 @@
 
 use super::hosts::load as load_host;
 use super::{ActError, Services};
+use crate::domain::pause::to_tell;
 use crate::domain::repository::url_for;
 use crate::store::credentials::CredentialRecord;
 use crate::store::hosts::HostRecord;
@@ -11,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::seal;
+use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::{JobSecrets, job_seal_name};
 use restic_manager_shared::wire::state::{DesiredState, RepositorySecrets, RepositorySpec, ScheduleSpec, seal_name};
 
@@ -23,11 +25,12 @@ pub(super) struct Plain {
 
 /// Reads it, on one connection.
 pub(super) fn read(conn: &mut Conn, host: HostId) -> Result<Plain, ActError> {
-    let record = load_host(conn, host)?;
+    let (record, now) = (load_host(conn, host)?, Timestamp::now());
     let schedules = schedules::of_host(conn, host)?
         .into_iter()
         .map(|s| ScheduleSpec {
             backup: s.backup(),
+            pauses: to_tell(&s.pauses, now),
             id: s.id,
             name: s.name,
             enabled: s.enabled,
@@ -62,6 +65,7 @@ pub(super) fn seal_to(s: &Services, plain: Plain) -> Result<DesiredState, ActErr
         .collect::<Result<_, _>>()?;
     Ok(DesiredState {
         version: plain.host.schedule_version,
+        pauses: to_tell(&plain.host.pauses, Timestamp::now()),
         host_name: plain.host.name,
         schedules: plain.schedules,
         repositories,

@@ -116,6 +116,22 @@ pub fn of_host(conn: &mut Conn, host: HostId) -> StoreResult<Vec<CredentialRecor
     rows.into_iter().map(record).collect()
 }
 
+/// Which of these hosts hold a credential for which repository.
+///
+/// # Errors
+/// When the database fails.
+pub fn held_by(conn: &mut Conn, hosts: &[HostId]) -> StoreResult<Vec<(HostId, RepositoryId)>> {
+    let ids: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    let rows = host_credentials::table
+        .filter(host_credentials::host_id.eq_any(ids))
+        .select((host_credentials::host_id, host_credentials::repository_id))
+        .load::<(String, String)>(conn)?;
+    let ids = |(host, repository): &(String, String)| {
+        Ok((parse("host_credentials.host_id", host)?, parse("host_credentials.repository_id", repository)?))
+    };
+    rows.iter().map(ids).collect()
+}
+
 /// The hosts that hold a credential for a repository.
 ///
 /// # Errors

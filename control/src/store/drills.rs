@@ -2,13 +2,15 @@
 
 use super::bridge::{from_json, parse, parse_opt, time, to_json};
 use super::conn::Backend;
-use super::schedules::drill as plan_of;
+use super::schedules::{drill as plan_of, pauses_of};
 use super::schema::{drill_states, drilled_files, drills, hosts, schedules};
 use super::{Conn, StoreResult};
 use crate::domain::drill::{Drill, DrillPlan, DrilledEvidence};
+use crate::domain::pause::spans;
 use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::pause::Pause;
 use restic_manager_shared::wire::restore::{DrilledFile, Proof};
 use sha2::{Digest, Sha256};
 
@@ -109,9 +111,13 @@ pub struct Planned {
     pub timezone: Option<String>,
     /// Up to which instant its fires were acted on.
     pub followed_until: Timestamp,
+    /// Times in which nothing of it starts by itself: its own and its host's.
+    pub pauses: Vec<Pause>,
 }
 
-type PlannedRow = (String, String, String, Option<String>, Option<String>, Option<String>, i64);
+type PlannedRow = (String, String, String, Option<String>, Option<String>, Option<String>, i64, Paused);
+/// The pauses of the host and of the schedule.
+type Paused = (Option<String>, Option<String>);
 
 /// All enabled schedules that have a plan and a repository; or one, if it is such a one.
 ///
@@ -132,13 +138,16 @@ pub fn planned(conn: &mut Conn, one: Option<ScheduleId>) -> StoreResult<Vec<Plan
             schedules::timezone,
             hosts::timezone,
             drill_states::followed_until,
+            (hosts::pauses, schedules::pauses),
         ))
         .into_boxed::<Backend>();
     if let Some(one) = one {
         query = query.filter(schedules::id.eq(one.to_string()));
     }
     let mut found = vec![];
-    for (id, host, repository, plan, own, of_host, followed) in query.load::<PlannedRow>(conn)? {
+    for (id, host, repository, plan, own, of_host, followed, (host_pauses, own_pauses)) in
+        query.load::<PlannedRow>(conn)?
+    {
         let Some(plan) = plan_of(plan.as_deref())? else { continue };
         found.push(Planned {
             schedule_id: parse("schedules.id", &id)?,
@@ -147,6 +156,10 @@ pub fn planned(conn: &mut Conn, one: Option<ScheduleId>) -> StoreResult<Vec<Plan
             plan,
             timezone: own.or(of_host),
             followed_until: Timestamp::from_micros(followed),
+            pauses: spans(
+                &pauses_of("hosts.pauses", host_pauses.as_deref())?,
+                &pauses_of("schedules.pauses", own_pauses.as_deref())?,
+            ),
         });
     }
     Ok(found)

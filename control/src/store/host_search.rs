@@ -129,6 +129,15 @@ pub fn list(
     rows.into_iter().map(HostRecord::try_from).collect()
 }
 
+/// Which hosts there are, by name.
+///
+/// # Errors
+/// When the database fails.
+pub fn ids(conn: &mut Conn, filter: &Filter, limit: i64, now: Timestamp) -> StoreResult<Vec<HostId>> {
+    let rows = narrowed(filter, now)?.order(hosts::name.asc()).limit(limit).select(hosts::id).load::<String>(conn)?;
+    rows.iter().map(|id| parse("hosts.id", id)).collect()
+}
+
 /// How many hosts there are.
 ///
 /// # Errors

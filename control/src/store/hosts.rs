@@ -1,9 +1,11 @@
 //! Hosts.
 
 use super::bridge::{from_json, parse, time, to_json};
+use super::schedules::{pauses_of, pauses_text};
 use super::schema::hosts;
 use super::{Conn, StoreError, StoreResult};
 use crate::domain::fleet::{Freeze, Host, Lifecycle, host_state};
+use crate::domain::pause::{Paused, current};
 use crate::domain::protection::{HostProtection, Standing};
 use crate::domain::watch::{Limits, Watched};
 use diesel::prelude::*;
@@ -52,6 +54,8 @@ pub struct HostRecord {
     pub enrolled_at: Option<Timestamp>,
     /// Why its retention does not run, if it is frozen.
     pub frozen: Option<Freeze>,
+    /// Its pauses that are remembered, oldest first.
+    pub pauses: Vec<Paused>,
     /// Names in its folder of hooks.
     pub hooks: Vec<String>,
     /// When alerts tell of it.
@@ -86,6 +90,7 @@ impl HostRecord {
             enrolled_at: self.enrolled_at,
             frozen: self.frozen,
             limits: self.limits,
+            paused: current(&self.pauses, now).cloned(),
             protection: HostProtection {
                 state: self.standing.of(self.lifecycle, now),
                 last_good_at: self.standing.good_at,
@@ -156,6 +161,7 @@ pub(super) struct Row {
     protected_until: Option<i64>,
     trouble: String,
     limits: Option<String>,
+    pauses: Option<String>,
 }
 
 impl TryFrom<Row> for HostRecord {
@@ -183,6 +189,7 @@ impl TryFrom<Row> for HostRecord {
             frozen: row.frozen.as_deref().map(|f| from_json("hosts.frozen", f)).transpose()?,
             hooks: from_json("hosts.hooks", &row.hooks)?,
             limits: limits(row.limits.as_deref())?,
+            pauses: pauses_of("hosts.pauses", row.pauses.as_deref())?,
             standing: Standing {
                 planned: row.planned,
                 good_at: time(row.good_at),
@@ -371,7 +378,7 @@ pub fn set_limits(conn: &mut Conn, id: HostId, limits: Limits) -> StoreResult<()
 ///
 /// # Errors
 /// When the database fails.
-pub fn watched(conn: &mut Conn) -> StoreResult<Vec<Watched>> {
+pub fn watched(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<Watched>> {
     let rows =
         hosts::table.filter(hosts::lifecycle.eq(Lifecycle::Enrolled.as_str())).select(Row::as_select()).load(conn)?;
     let watched = |record: HostRecord| Watched {
@@ -381,8 +388,42 @@ pub fn watched(conn: &mut Conn) -> StoreResult<Vec<Watched>> {
         limits: record.limits,
         last_seen: record.last_seen_at,
         enrolled_at: record.enrolled_at,
+        paused: current(&record.pauses, now).is_some(),
     };
     rows.into_iter().map(|row| HostRecord::try_from(row).map(watched)).collect()
+}
+
+/// Keeps a host's pauses. False if there is no such host.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_pauses(conn: &mut Conn, id: HostId, pauses: &[Paused]) -> StoreResult<bool> {
+    let text = pauses_text("hosts.pauses", pauses)?;
+    Ok(diesel::update(hosts::table.find(id.to_string())).set(hosts::pauses.eq(text)).execute(conn)? > 0)
+}
+
+/// Changes a host's tags. False if there is no such host.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_tags(conn: &mut Conn, id: HostId, tags: &[String]) -> StoreResult<bool> {
+    let text = to_json("hosts.tags", &tags)?;
+    Ok(diesel::update(hosts::table.find(id.to_string())).set(hosts::tags.eq(text)).execute(conn)? > 0)
+}
+
+/// These hosts, by name, without retired ones and those that are not there.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_ids(conn: &mut Conn, ids: &[HostId]) -> StoreResult<Vec<HostRecord>> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let rows = hosts::table
+        .filter(hosts::id.eq_any(ids))
+        .filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str()))
+        .order(hosts::name)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(HostRecord::try_from).collect()
 }
 
 /// Changes a host's name and tags. False if there is no such host.

@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod migrate;
 pub mod names;
 pub mod next_runs;
+pub mod open_jobs;
 pub mod past;
 pub mod protection;
 pub mod recovery;

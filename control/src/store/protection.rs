@@ -1,10 +1,12 @@
 //! Protection: what schedules' backups came to, what that makes of hosts, and the fleet's counts of it. The rules are in `domain::protection`.
 
 use super::bridge::{from_word, parse, parse_opt, time, word};
+use super::schedules::pauses_of;
 use super::schema::{hosts, jobs, schedule_tracks, schedules};
 use super::{Conn, StoreResult};
 use crate::domain::fleet::Lifecycle;
 use crate::domain::job::JobState;
+use crate::domain::pause::current;
 use crate::domain::protection::{Standing, Track, Trouble};
 use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
@@ -104,6 +106,8 @@ pub struct Failing {
     pub job: Option<JobId>,
     /// What it said.
     pub cause: Option<CauseCode>,
+    /// Whether the host is paused now.
+    pub paused: bool,
 }
 
 /// All hosts that are failing, by name, once for each schedule that does.
@@ -127,16 +131,18 @@ pub fn failing(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<Failing>> {
             schedules::repository_id,
             schedule_tracks::last_job_id,
             schedule_tracks::cause,
+            hosts::pauses,
         ))
-        .load::<(String, String, Option<String>, Option<String>, Option<String>)>(conn)?;
+        .load::<(String, String, Option<String>, Option<String>, Option<String>, Option<String>)>(conn)?;
     rows.into_iter()
-        .map(|(host, name, repository, job, cause)| {
+        .map(|(host, name, repository, job, cause, pauses)| {
             Ok(Failing {
                 host: parse("hosts.id", &host)?,
                 name,
                 repository: parse_opt("schedules.repository_id", repository.as_deref())?,
                 job: parse_opt("schedule_tracks.last_job_id", job.as_deref())?,
                 cause: cause.map(|c| from_word("schedule_tracks.cause", &c)).transpose()?,
+                paused: current(&pauses_of("hosts.pauses", pauses.as_deref())?, now).is_some(),
             })
         })
         .collect()

@@ -4,6 +4,7 @@ use super::bridge::{from_json, parse, parse_opt, to_json};
 use super::schema::schedules;
 use super::{Conn, StoreResult};
 use crate::domain::drill::DrillPlan;
+use crate::domain::pause::Paused;
 use crate::domain::schedule::Schedule;
 use diesel::prelude::*;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
@@ -13,6 +14,16 @@ use restic_manager_shared::wire::state::BackupSpec;
 /// The plan of a schedule's drills.
 pub(super) fn drill(text: Option<&str>) -> StoreResult<Option<DrillPlan>> {
     text.map(|text| from_json("schedules.drill", text)).transpose()
+}
+
+/// A list of pauses as it is kept: nothing for none.
+pub(super) fn pauses_of(column: &'static str, text: Option<&str>) -> StoreResult<Vec<Paused>> {
+    Ok(text.map(|text| from_json(column, text)).transpose()?.unwrap_or_default())
+}
+
+/// The same on its way back.
+pub(super) fn pauses_text(column: &'static str, pauses: &[Paused]) -> StoreResult<Option<String>> {
+    if pauses.is_empty() { Ok(None) } else { to_json(column, &pauses).map(Some) }
 }
 
 type Row = (
@@ -29,6 +40,7 @@ type Row = (
     String,
     i64,
     i64,
+    Option<String>,
     Option<String>,
 );
 
@@ -50,6 +62,8 @@ fn schedule(row: Row) -> StoreResult<Schedule> {
         retention: from_json("schedules.retention", &row.9)?,
         firing: from_json("schedules.firing", &row.10)?,
         drill: drill(row.13.as_deref())?,
+        paused: None,
+        pauses: pauses_of("schedules.pauses", row.14.as_deref())?,
         created_at: Timestamp::from_micros(row.11),
         updated_at: Timestamp::from_micros(row.12),
     })
@@ -132,6 +146,28 @@ pub fn of_repository(conn: &mut Conn, repository: RepositoryId) -> StoreResult<V
     let rows = schedules::table
         .filter(schedules::repository_id.eq(repository.to_string()))
         .order((schedules::created_at, schedules::id))
+        .load::<Row>(conn)?;
+    rows.into_iter().map(schedule).collect()
+}
+
+/// Keeps a schedule's pauses. False if it is not there.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_pauses(conn: &mut Conn, id: ScheduleId, pauses: &[Paused]) -> StoreResult<bool> {
+    let text = pauses_text("schedules.pauses", pauses)?;
+    Ok(diesel::update(schedules::table.find(id.to_string())).set(schedules::pauses.eq(text)).execute(conn)? > 0)
+}
+
+/// The schedules of these hosts, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_hosts(conn: &mut Conn, hosts: &[HostId]) -> StoreResult<Vec<Schedule>> {
+    let ids: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    let rows = schedules::table
+        .filter(schedules::host_id.eq_any(ids))
+        .order((schedules::host_id, schedules::created_at, schedules::id))
         .load::<Row>(conn)?;
     rows.into_iter().map(schedule).collect()
 }

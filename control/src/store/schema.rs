@@ -35,7 +35,7 @@ diesel::table! {
         held_version -> BigInt, last_seen_at -> Nullable<BigInt>, created_at -> BigInt,
         enrolled_at -> Nullable<BigInt>, retired_at -> Nullable<BigInt>, frozen -> Nullable<Text>, hooks -> Text,
         planned -> Bool, good_at -> Nullable<BigInt>, good_bytes -> Nullable<BigInt>, protected_until -> Nullable<BigInt>,
-        trouble -> Text, judged_at -> Nullable<BigInt>, limits -> Nullable<Text>,
+        trouble -> Text, judged_at -> Nullable<BigInt>, limits -> Nullable<Text>, pauses -> Nullable<Text>,
     }
 }
 diesel::table! {
@@ -57,6 +57,7 @@ diesel::table! {
         id -> Text, host_id -> Text, repository_id -> Nullable<Text>, name -> Text, enabled -> Bool, manual -> Bool,
         cron -> Nullable<Text>, timezone -> Nullable<Text>, backup -> Text, retention -> Text,
         firing -> Text, created_at -> BigInt, updated_at -> BigInt, drill -> Nullable<Text>,
+        pauses -> Nullable<Text>,
     }
 }
 diesel::table! {

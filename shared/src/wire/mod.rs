@@ -8,6 +8,7 @@ pub mod fire;
 pub mod job;
 pub mod job_secrets;
 pub mod operation;
+pub mod pause;
 pub mod poll;
 pub mod problem;
 pub mod progress;

@@ -3,6 +3,7 @@
 use crate::id::{RepositoryId, ScheduleId};
 use crate::seal::Sealed;
 use crate::secret::Secret;
+use crate::wire::pause::Pause;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ pub struct DesiredState {
     pub schedules: Vec<ScheduleSpec>,
     /// Where to.
     pub repositories: Vec<RepositorySpec>,
+    /// Times in which no schedule of this host fires by itself, also some that are over: they count against what is made up for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pauses: Vec<Pause>,
 }
 
 /// One schedule, as the agent needs it.
@@ -46,6 +50,9 @@ pub struct ScheduleSpec {
     pub repository_id: Option<RepositoryId>,
     /// What to back up.
     pub backup: BackupSpec,
+    /// Times in which it does not fire by itself, besides those of its host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pauses: Vec<Pause>,
 }
 
 /// How the fires of a cron schedule are treated.

@@ -3,6 +3,7 @@
 use super::Errors;
 use crate::domain::fleet::Host;
 use crate::domain::job::Job;
+use crate::domain::protection::Protection;
 use crate::domain::schedule::{Schedule, ScheduleInput};
 use crate::domain::watch::Limits;
 use crate::http::api::jobs::{JobList, RunAnswer, run_answer};
@@ -12,10 +13,12 @@ use crate::http::params::{IdempotencyKey, Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::hosts::HostChange;
 use crate::service::repositories::CredentialInput;
-use crate::service::{Services, hosts, jobs, repositories, schedules, snapshots};
+use crate::service::{ActError, Services, hosts, jobs, repositories, schedules, snapshots};
+use crate::store::host_search;
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::wire::enroll::Os;
 use serde::{Deserialize, Serialize};
 
 /// A page of hosts.
@@ -52,18 +55,79 @@ pub struct HostInput {
     pub limits: Option<Limits>,
 }
 
+/// What a list of hosts is narrowed to.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostFilter {
+    /// In the name or tags.
+    #[serde(default)]
+    pub q: Option<String>,
+    /// How well it is protected.
+    #[serde(default)]
+    pub state: Option<Protection>,
+    /// Its system.
+    #[serde(default)]
+    pub os: Option<Os>,
+    /// A tag that it has.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// A repository that one of its schedules backs up to.
+    #[serde(default)]
+    pub repository_id: Option<RepositoryId>,
+}
+
+impl HostFilter {
+    /// The same, as the list takes it.
+    ///
+    /// # Errors
+    /// A NUL in a text: no name has one, and PostgreSQL takes none.
+    pub fn read(self) -> Result<host_search::Filter, ApiError> {
+        let Self { q, state, os, tag, repository_id: repository } = self;
+        if [&q, &tag].into_iter().flatten().any(|text| text.contains('\0')) {
+            return Err(ActError::field("/filter", "holds a NUL").into());
+        }
+        let said = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+        Ok(host_search::Filter { text: said(q), states: state.into_iter().collect(), os, tag: said(tag), repository })
+    }
+}
+
+/// Which hosts, and which page of them.
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct HostQuery {
+    /// In the name or tags.
+    pub q: Option<String>,
+    /// How well it is protected.
+    pub state: Option<Protection>,
+    /// Its system.
+    pub os: Option<Os>,
+    /// A tag that it has.
+    pub tag: Option<String>,
+    /// A repository that one of its schedules backs up to.
+    pub repository_id: Option<RepositoryId>,
+    /// Entries in the answer.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+}
+
 /// List hosts
 ///
 /// By name, without retired ones.
-#[utoipa::path(operation_id = "listHosts", tag = "hosts", params(Paging), responses((status = 200, body = HostList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[utoipa::path(operation_id = "listHosts", tag = "hosts", params(HostQuery), responses((status = 200, body = HostList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
 #[get("/hosts")]
 pub async fn list_hosts(
     _: Guarded<Viewer>,
     s: web::Data<Services>,
-    paging: web::Query<Paging>,
+    query: web::Query<HostQuery>,
 ) -> Result<web::Json<HostList>, ApiError> {
+    let HostQuery { q, state, os, tag, repository_id, limit, cursor } = query.into_inner();
+    let paging = Paging { limit, cursor };
+    let filter = HostFilter { q, state, os, tag, repository_id }.read()?;
     let limit = paging.limit()?;
-    let page = hosts::list(&s, paging.into_inner().cursor, limit).await?;
+    let page = hosts::found(&s, filter, paging.cursor, limit).await?;
     Ok(web::Json(HostList { items: page.items, next: page.next }))
 }
 

@@ -3,6 +3,7 @@
 
 use super::alerts::alert_rows;
 use super::names::Names;
+use super::pause::PausedWords;
 use super::view::Link;
 use crate::domain::fleet::{Host, HostState};
 use crate::domain::protection::Protection;
@@ -53,8 +54,13 @@ struct Cause {
     repository: Option<RepositoryId>,
 }
 
+/// A host's name, and that it is paused if it is.
+fn name_of(name: &str, paused: bool) -> String {
+    if paused { format!("{name} (paused)") } else { name.to_owned() }
+}
+
 fn link(host: &Host) -> Link {
-    Link { href: format!("/hosts/{}", host.id), text: host.name.clone() }
+    Link { href: format!("/hosts/{}", host.id), text: name_of(&host.name, host.paused.is_some()) }
 }
 
 fn named(hosts: &[Host]) -> Vec<Link> {
@@ -116,7 +122,7 @@ async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp
         let mut about: Vec<Link> = hosts
             .iter()
             .take(NAMED)
-            .map(|f| Link { href: format!("/hosts/{}", f.host), text: f.name.clone() })
+            .map(|f| Link { href: format!("/hosts/{}", f.host), text: name_of(&f.name, f.paused) })
             .collect();
         if let (true, Some(id)) = (hosts.len() > NAMED, cause.repository) {
             let href = format!("/hosts?state=failing&repository={id}");
@@ -166,13 +172,21 @@ async fn silent(s: &Services, state: Protection, now: Timestamp) -> Result<Optio
     let at = if state == Protection::Never { Some(first.created_at) } else { first.protection.last_good_at };
     let since =
         at.filter(|_| one && !why.is_empty()).map(|at| format!("{why} {}.", super::words::Moment::new(at, now).ago));
+    let paused = first.paused.as_ref().filter(|_| one).map(|p| PausedWords::new(p, now).sentence());
     let acts = if one {
         vec![Link { href: format!("/hosts/{}", first.id), text: "Open host".into() }]
     } else {
         vec![Link { href: format!("/hosts?state={state}"), text: format!("All {n}") }]
     };
     let about = if one { vec![] } else { named(&listed.items) };
-    Ok(Some(Item { icon, class, what, why: since.unwrap_or_default(), about, acts }))
+    Ok(Some(Item {
+        icon,
+        class,
+        what,
+        why: [since, paused].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        about,
+        acts,
+    }))
 }
 
 /// What needs a person now, the worst first. What only operators may do is offered to them alone.

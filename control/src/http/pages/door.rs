@@ -159,6 +159,10 @@ fn said(query: &str) -> &'static str {
         "vouched" => "From now on retention counts these snapshots.",
         "frozen" => "Nothing of this host is forgotten until somebody lets retention run again.",
         "thawed" => "Retention runs again for this host.",
+        "host-paused" => "Paused. Nothing of this host starts by itself until the pause ends.",
+        "host-resumed" => "The host goes on with its schedules.",
+        "schedule-paused" => "Paused. The schedule does not start by itself until the pause ends.",
+        "schedule-resumed" => "The schedule goes on.",
         "acknowledged" => "Acknowledged. It stays open until its cause is gone.",
         "user-added" => "User added.",
         "user-deleted" => "User deleted.",
@@ -281,6 +285,7 @@ fn ways_on(req: &HttpRequest, told: &Problem) -> Vec<Link> {
     let link = |href: String, text: &str| Link { href, text: text.into() };
     let mut links = vec![];
     let host = req.path().strip_prefix("/hosts/").and_then(|rest| rest.split('/').next());
+    let host = host.filter(|host| !matches!(*host, "actions" | "add"));
     match (told.code.as_str(), host, told.job_id) {
         ("pick_schedule", Some(host), _) => {
             links.push(link(format!("/hosts/{host}/schedules"), "Open its Schedules tab"))

@@ -294,7 +294,7 @@ async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPag
     let month = if head.host.pending { None } else { Some(strip::month(s, &host, now).await?) };
     let mut names = Names::default();
     Ok(HostPage {
-        schedules: schedule_rows(s, id, head.host.timezone.as_deref(), now).await?,
+        schedules: schedule_rows(s, id, &head.host, now).await?,
         open: names.rows(s, &going.items, now).await?,
         jobs: names.rows(s, &recent.items, now).await?,
         next: protection::next_of_hosts(s, vec![id], now).await?.get(&id).map(|at| Moment::new(*at, now)),
@@ -327,7 +327,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn filter(&self) -> host_search::Filter {
+    /// The same, as the list takes it.
+    pub(super) fn filter(&self) -> host_search::Filter {
         let text = |t: &str| Some(t.trim().to_owned()).filter(|t| !t.is_empty());
         host_search::Filter {
             text: text(&self.q),
@@ -348,7 +349,7 @@ impl Asked {
     }
 
     /// The address of the list in an order.
-    fn address(&self, sort: &str) -> String {
+    pub(super) fn address(&self, sort: &str) -> String {
         address(
             "/hosts",
             &[

@@ -11,6 +11,7 @@ pub mod drills;
 pub mod engine;
 pub mod form;
 pub mod freeze;
+pub mod host_actions;
 pub mod host_add;
 pub mod host_choice;
 pub mod host_settings;
@@ -20,6 +21,7 @@ pub mod jobs;
 pub mod names;
 pub mod outcome;
 pub mod paths;
+pub mod pause;
 pub mod progress;
 pub mod recovery;
 pub mod repositories;
@@ -78,6 +80,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(repositories::list)
             .service(repositories::blank)
             .service(repositories::add)
+            .configure(stopping)
             .configure(repository)
             .configure(settings_tabs)
             .configure(restores)
@@ -108,10 +111,23 @@ fn fleet(config: &mut web::ServiceConfig) {
         .service(host_settings::save)
         .service(host_settings::ask_remove)
         .service(host_settings::remove)
+        .service(host_actions::ask)
+        .service(host_actions::carry_out);
+}
+
+/// What is held for a while: the schedules of a host, one of them, its retention.
+fn stopping(config: &mut web::ServiceConfig) {
+    config
         .service(freeze::ask)
         .service(freeze::stop)
         .service(freeze::ask_thaw)
-        .service(freeze::thaw);
+        .service(freeze::thaw)
+        .service(pause::ask_host)
+        .service(pause::pause_host)
+        .service(pause::resume_host)
+        .service(pause::ask_schedule)
+        .service(pause::pause_schedule)
+        .service(pause::resume_schedule);
 }
 
 /// The restore wizard.

@@ -6,11 +6,13 @@ use super::form::FormErrors;
 use super::host_add::{Choice, choices};
 use super::hosts::{HostHead, Pressed, head, press_key};
 use super::names::Names;
+use super::pause::PausedWords;
 use super::schedule_form::{FIELDS, ScheduleForm, named, ticked};
-use super::view::JobRow;
+use super::view::{HostRow, JobRow};
 use super::when::{self, NextRun, Runs};
 use super::words::Moment;
 use crate::domain::fleet::Host;
+use crate::domain::pause::Paused;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::{Services, drills, hosts, jobs, schedules};
@@ -36,6 +38,10 @@ pub struct ScheduleRow {
     pub tags: Vec<String>,
     /// Whether it runs at all.
     pub enabled: bool,
+    /// The pause of its own that it is in.
+    pub paused: Option<PausedWords>,
+    /// Whether there is anything that it does by itself.
+    pub by_itself: bool,
     /// Whether it only runs when somebody says so.
     pub manual: bool,
     /// Its cron line.
@@ -67,7 +73,7 @@ pub struct ScheduleRow {
 pub async fn schedule_rows(
     s: &Services,
     host: HostId,
-    zone: Option<&str>,
+    of: &HostRow,
     now: Timestamp,
 ) -> Result<Vec<ScheduleRow>, ApiError> {
     let mut names = Names::default();
@@ -80,11 +86,14 @@ pub async fn schedule_rows(
             Some(id) => names.repository(s, id).await?,
             None => None,
         };
+        let pauses: Vec<_> = of.pause.into_iter().chain(schedule.paused.as_ref().map(Paused::span)).collect();
         rows.push(ScheduleRow {
             id: schedule.id.to_string(),
             excludes: schedule.excludes.len(),
             words: schedule.cron.as_deref().and_then(when::words),
-            next: when::next_run(&schedule, zone, now),
+            next: when::next_run(&schedule, of.timezone.as_deref(), &pauses, now),
+            paused: schedule.paused.as_ref().map(|p| PausedWords::new(p, now)),
+            by_itself: schedule.enabled && (!schedule.manual || schedule.drill.is_some()),
             keeps: when::keeps(&schedule),
             repository,
             proven: standing
@@ -210,7 +219,7 @@ pub async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let now = Timestamp::now();
     let head = head(&s, *id, "schedules", now).await?;
-    let schedules = schedule_rows(&s, *id, head.host.timezone.as_deref(), now).await?;
+    let schedules = schedule_rows(&s, *id, &head.host, now).await?;
     view.show(&who, &HostSchedulesPage { head, schedules }).await
 }
 

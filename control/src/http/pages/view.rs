@@ -2,13 +2,16 @@
 //! decided here.
 
 use super::freeze::Frozen;
+use super::pause::PausedWords;
 use super::words::Moment;
 use crate::domain::fleet::{Host, HostState};
 use crate::domain::job::{Job, JobKind, JobState};
+use crate::domain::pause::Paused;
 use crate::domain::permission::{Actor, Role};
 use crate::domain::protection::Protection;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
+use restic_manager_shared::wire::pause::Pause;
 use serde::Serialize;
 
 /// What stands around every page.
@@ -257,6 +260,11 @@ pub struct HostRow {
     pub in_force: bool,
     /// Why nothing of it is forgotten, if that is so.
     pub frozen: Option<Frozen>,
+    /// The pause that it is in.
+    pub paused: Option<PausedWords>,
+    /// The time of that.
+    #[serde(skip)]
+    pub pause: Option<Pause>,
 }
 
 impl HostRow {
@@ -296,6 +304,8 @@ impl HostRow {
             enrolled: host.enrolled_at.map(|t| Moment::new(t, now)),
             in_force: host.in_force,
             frozen: host.frozen.as_ref().map(|f| Frozen::new(f, now)),
+            paused: host.paused.as_ref().map(|p| PausedWords::new(p, now)),
+            pause: host.paused.as_ref().map(Paused::span),
         }
     }
 }

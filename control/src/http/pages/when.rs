@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
 use restic_manager_shared::spread;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::pause::Pause;
 use serde::Serialize;
 
 /// A run to come.
@@ -70,6 +71,11 @@ pub fn words(line: &str) -> Option<String> {
 /// The next runs of a cron line.
 #[must_use]
 pub fn next_runs(cron: &Crontab, zone: Tz, now: Timestamp, most: usize) -> Vec<NextRun> {
+    runs_after(cron, zone, (now, now), most)
+}
+
+/// The runs after an instant, as they look from now.
+fn runs_after(cron: &Crontab, zone: Tz, (after, now): (Timestamp, Timestamp), most: usize) -> Vec<NextRun> {
     let this_year = now.to_utc().with_timezone(&zone).year();
     let run = |fire: Fire| {
         let local = fire.at.to_utc().with_timezone(&zone);
@@ -81,16 +87,18 @@ pub fn next_runs(cron: &Crontab, zone: Tz, now: Timestamp, most: usize) -> Vec<N
             note: fire.note.as_deref().map(capital),
         }
     };
-    fires(cron, zone, now, most).into_iter().map(run).collect()
+    fires(cron, zone, after, most).into_iter().map(run).collect()
 }
 
-/// The next run of a schedule that runs by itself.
+/// The next run of a schedule that runs by itself, given the times in which it does not.
 #[must_use]
-pub fn next_run(schedule: &Schedule, host_zone: Option<&str>, now: Timestamp) -> Option<NextRun> {
+pub fn next_run(schedule: &Schedule, host_zone: Option<&str>, pauses: &[Pause], now: Timestamp) -> Option<NextRun> {
     let line = schedule.cron.as_deref().filter(|_| schedule.enabled && !schedule.manual)?;
     let (cron, zone) = (line.parse().ok()?, zone(schedule.timezone.as_deref(), host_zone));
-    let mut run = next_runs(&cron, zone, now, 1).pop()?;
-    let due = cron.next_after(now.to_utc(), zone)?;
+    let due = schedule.next_run(host_zone, pauses, now)?;
+    let just_before = Timestamp::from_micros(due.micros() - 1);
+    let mut run = runs_after(&cron, zone, (just_before, now), 1).pop()?;
+    let due = due.to_utc();
     let gap = cron.next_after(due, zone).and_then(|after| (after - due).to_std().ok());
     let width = spread::width(schedule.firing, gap);
     run.until = (width.as_secs() >= 60).then(|| (due + width).with_timezone(&zone).format("%H:%M").to_string());

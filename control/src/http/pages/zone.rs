@@ -11,7 +11,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, post};
-use chrono::{Offset as _, TimeZone as _};
+use chrono::{NaiveDateTime, Offset as _, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
 use restic_manager_shared::time::Timestamp;
 use serde::Deserialize;
@@ -33,6 +33,22 @@ pub fn viewer() -> Tz {
 #[must_use]
 pub fn offset(at: Timestamp) -> i64 {
     i64::from(viewer().offset_from_utc_datetime(&at.to_utc().naive_utc()).fix().local_minus_utc())
+}
+
+/// What the viewer's clock shows at an instant.
+#[must_use]
+pub fn local(at: Timestamp) -> NaiveDateTime {
+    at.to_utc().with_timezone(&viewer()).naive_local()
+}
+
+/// The instant at which a clock of a zone shows this. A time that comes twice is meant the first time; one that a change of the clocks skips
+/// means when they have changed.
+#[must_use]
+pub fn instant(shown: NaiveDateTime, zone: Tz) -> Timestamp {
+    // No clock skips more than a day, and all change at quarters of an hour.
+    let later = (0..=96).filter_map(|quarters| shown.checked_add_signed(TimeDelta::minutes(15 * quarters)));
+    let there = later.filter_map(|shown| zone.from_local_datetime(&shown).earliest()).next();
+    there.map_or_else(|| shown.and_utc().into(), |at| at.to_utc().into())
 }
 
 /// Renders what is within in the viewer's zone.
@@ -75,6 +91,18 @@ pub async fn choose(_: Guarded<Viewer>, req: HttpRequest, form: SafeForm<ZoneFor
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_typed_is_read_on_the_viewers_clock() {
+        for (shown, zone, want) in [
+            ("2026-11-28T06:00:00", Tz::UTC, "2026-11-28T06:00:00Z"),
+            ("2026-11-28T06:00:00", Tz::Europe__Berlin, "2026-11-28T05:00:00Z"),
+            ("2026-10-25T02:30:00", Tz::Europe__Berlin, "2026-10-25T00:30:00Z"),
+            ("2027-03-28T02:30:00", Tz::Europe__Berlin, "2027-03-28T01:00:00Z"),
+        ] {
+            assert_eq!(instant(shown.parse().expect("valid"), zone).to_string(), want, "{shown} {zone}");
+        }
+    }
 
     #[tokio::test]
     async fn the_offset_is_that_of_the_instant() {

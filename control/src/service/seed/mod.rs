@@ -210,6 +210,8 @@ fn schedule(member: &mut Member, (name, cron, path): (&str, Option<&str>, &str),
         options: BackupOptions::default(),
         retention: Retention::default(),
         firing: Firing::default(),
+        paused: None,
+        pauses: vec![],
         created_at: at,
         updated_at: at,
     }

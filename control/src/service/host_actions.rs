@@ -1,0 +1,347 @@
+//! Acts on many hosts at once, in writes of a bounded size. What each host does is decided in `domain::host_action`, from what few queries tell
+//! of all of them; it is then done as the act on one host alone would be, with its own entry in the audit log.
+
+use super::jobs::{Request, queue_backup};
+use super::operations::online_now;
+use super::pauses::{Change, change_host, checked};
+use super::{ActError, Services, audit};
+use crate::domain::host_action::{Effect, Facts, HostAct, Step, Why, check_tag, plan};
+use crate::domain::pause::current;
+use crate::domain::permission::Actor;
+use crate::domain::schedule::Schedule;
+use crate::store::host_search::{self, Filter};
+use crate::store::hosts::HostRecord;
+use crate::store::rows::at_once;
+use crate::store::{Conn, credentials, hosts, open_jobs, schedules};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Hosts of one act at most.
+pub const MOST: usize = 10_000;
+/// Hosts in one write.
+const AT_ONCE: usize = 100;
+
+/// Which hosts are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// These.
+    Hosts(Vec<HostId>),
+    /// All that a list narrowed like this holds.
+    All(Filter),
+}
+
+/// What became of one host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HostOutcome {
+    /// Which.
+    pub host_id: HostId,
+    /// Its name; empty if there is no such host.
+    pub host: String,
+    /// How it ended.
+    pub effect: Effect,
+    /// Why nothing was done; none if something was.
+    pub code: Option<String>,
+    /// What is done, or why not, in words.
+    pub note: String,
+    /// The schedule that runs.
+    pub schedule_id: Option<ScheduleId>,
+    /// The job that was queued, or that is in the way.
+    pub job_id: Option<JobId>,
+}
+
+impl HostOutcome {
+    fn done(host: &HostRecord, note: impl Into<String>) -> Self {
+        Self {
+            host_id: host.id,
+            host: host.name.clone(),
+            effect: Effect::Done,
+            code: None,
+            note: note.into(),
+            schedule_id: None,
+            job_id: None,
+        }
+    }
+
+    fn not(host: &HostRecord, why: &Why) -> Self {
+        let job_id = if let Why::Running(job) = why { Some(*job) } else { None };
+        let code = Some(why.code().to_owned());
+        Self { effect: why.effect(), code, job_id, ..Self::done(host, why.text()) }
+    }
+
+    fn missing(host_id: HostId) -> Self {
+        Self {
+            host_id,
+            host: String::new(),
+            effect: Effect::Refused,
+            code: Some("host_not_found".into()),
+            note: "there is no such host".into(),
+            schedule_id: None,
+            job_id: None,
+        }
+    }
+}
+
+/// The hosts that are meant, each once.
+///
+/// # Errors
+/// Too many, or the database fails.
+pub async fn resolve(s: &Services, target: Target) -> Result<Vec<HostId>, ActError> {
+    let too_many = |field| ActError::field(field, format!("at most {MOST} hosts at once: narrow it"));
+    match target {
+        Target::Hosts(ids) if ids.len() > MOST => Err(too_many("/host_ids")),
+        Target::Hosts(ids) => {
+            let mut seen = HashSet::new();
+            Ok(ids.into_iter().filter(|id| seen.insert(*id)).collect())
+        }
+        Target::All(filter) => {
+            let (now, limit) = (Timestamp::now(), i64::try_from(MOST).unwrap_or(i64::MAX) + 1);
+            let ids = s.db.read(move |conn| Ok::<_, ActError>(host_search::ids(conn, &filter, limit, now)?)).await?;
+            if ids.len() > MOST { Err(too_many("/filter")) } else { Ok(ids) }
+        }
+    }
+}
+
+/// A host that was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// Which.
+    pub id: HostId,
+    /// Its name.
+    pub name: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// The hosts that are meant and there, by name.
+///
+/// # Errors
+/// Too many, or the database fails.
+pub async fn chosen(s: &Services, target: Target) -> Result<Vec<Chosen>, ActError> {
+    let ids = resolve(s, target).await?;
+    let mut found: Vec<Chosen> =
+        s.db.read(move |conn| {
+            let mut found = vec![];
+            for some in ids.chunks(AT_ONCE) {
+                let hosts = hosts::of_ids(conn, some)?;
+                found.extend(hosts.into_iter().map(|h| Chosen { id: h.id, name: h.name, tags: h.tags }));
+            }
+            Ok::<_, ActError>(found)
+        })
+        .await?;
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn check(act: HostAct, now: Timestamp) -> Result<HostAct, ActError> {
+    match act {
+        HostAct::AddTag { ref tag } | HostAct::RemoveTag { ref tag } => match check_tag(tag) {
+            Some(wrong) => Err(ActError::Invalid(vec![wrong])),
+            None => Ok(act),
+        },
+        HostAct::Pause(input) => checked(input, now).map(HostAct::Pause),
+        HostAct::Run { .. } | HostAct::Resume {} => Ok(act),
+    }
+}
+
+/// Says what each host would do. Nothing is changed.
+///
+/// # Errors
+/// A wrong tag or pause, too many hosts, or the database fails.
+pub async fn preview(s: &Services, act: HostAct, target: Target) -> Result<Vec<HostOutcome>, ActError> {
+    let now = Timestamp::now();
+    let (act, ids) = (Arc::new(check(act, now)?), resolve(s, target).await?);
+    let online = Arc::new(online_now(s));
+    let mut outcomes = Vec::with_capacity(ids.len());
+    for some in ids.chunks(AT_ONCE) {
+        let (act, online, some) = (Arc::clone(&act), Arc::clone(&online), some.to_vec());
+        outcomes.extend(
+            s.db.read(move |conn| each(conn, &some, &act, &*online, now, |_, asked| Ok(asked.told(&act)))).await?,
+        );
+    }
+    Ok(outcomes)
+}
+
+/// Does it, some hosts in each transaction. If the database fails in the middle, what was done before stays; the same request with the same
+/// key does the rest.
+///
+/// # Errors
+/// A wrong tag or pause, too many hosts, or the database fails.
+pub async fn act(
+    s: &Services,
+    actor: &Actor,
+    act: HostAct,
+    target: Target,
+    key: Option<String>,
+) -> Result<Vec<HostOutcome>, ActError> {
+    let now = Timestamp::now();
+    Request::new(actor, "hosts", key.clone())?;
+    let (act, ids) = (Arc::new(check(act, now)?), resolve(s, target).await?);
+    let online = Arc::new(online_now(s));
+    let mut outcomes = Vec::with_capacity(ids.len());
+    for some in ids.chunks(AT_ONCE) {
+        let (act, online, some) = (Arc::clone(&act), Arc::clone(&online), some.to_vec());
+        let (actor, key) = (actor.clone(), key.clone());
+        let done =
+            s.db.write(move |conn| {
+                each(conn, &some, &act, &*online, now, |conn, asked| {
+                    carry_out(conn, &actor, &act, asked, key.clone(), now)
+                })
+            })
+            .await?;
+        done.iter().filter(|o| o.effect == Effect::Done).for_each(|o| s.hub.hosts.wake(o.host_id));
+        outcomes.extend(done);
+    }
+    Ok(outcomes)
+}
+
+/// One host, and what it is to do.
+struct Asked<'a> {
+    host: &'a HostRecord,
+    online: bool,
+    schedules: &'a [Schedule],
+    step: Result<Step<'a>, Why>,
+}
+
+impl Asked<'_> {
+    /// What it does, in words.
+    fn told(&self, act: &HostAct) -> HostOutcome {
+        let step = match &self.step {
+            Ok(step) => step,
+            Err(why) => return HostOutcome::not(self.host, why),
+        };
+        match (step, act) {
+            (Step::Run(schedule), _) => {
+                let waits = if self.online { "" } else { "; it is offline, and the job waits until it is back" };
+                let note = format!("schedule \u{201c}{}\u{201d}{waits}", schedule.name);
+                HostOutcome { schedule_id: Some(schedule.id), ..HostOutcome::done(self.host, note) }
+            }
+            (Step::Tag(_), HostAct::RemoveTag { .. }) => HostOutcome::done(self.host, "loses the tag"),
+            (Step::Tag(_), _) => HostOutcome::done(self.host, "gets the tag"),
+            (Step::Pause, HostAct::Resume {}) => HostOutcome::done(self.host, "goes on"),
+            (Step::Pause, _) => HostOutcome::done(self.host, "is paused"),
+        }
+    }
+}
+
+/// What all of some hosts are decided by, in a few queries.
+struct Known {
+    hosts: Vec<HostRecord>,
+    schedules: HashMap<HostId, Vec<Schedule>>,
+    open: HashMap<ScheduleId, JobId>,
+    credentials: HashMap<HostId, HashSet<RepositoryId>>,
+}
+
+impl Known {
+    fn of(conn: &mut Conn, ids: &[HostId], act: &HostAct) -> Result<Self, ActError> {
+        let (runs, tags) =
+            (matches!(act, HostAct::Run { .. }), matches!(act, HostAct::AddTag { .. } | HostAct::RemoveTag { .. }));
+        let mut known = Self {
+            hosts: hosts::of_ids(conn, ids)?,
+            schedules: HashMap::new(),
+            open: HashMap::new(),
+            credentials: HashMap::new(),
+        };
+        if !tags {
+            for schedule in schedules::of_hosts(conn, ids)? {
+                known.schedules.entry(schedule.host_id).or_default().push(schedule);
+            }
+        }
+        if runs {
+            known.open = open_jobs::of_schedules(conn, ids)?.into_iter().collect();
+            for (host, repository) in credentials::held_by(conn, ids)? {
+                known.credentials.entry(host).or_default().insert(repository);
+            }
+        }
+        Ok(known)
+    }
+}
+
+/// Decides for each of some hosts, in the order of their names, and hands it on. Ids that are no host come last.
+fn each(
+    conn: &mut Conn,
+    ids: &[HostId],
+    act: &HostAct,
+    online: &impl Fn(&HostRecord) -> bool,
+    now: Timestamp,
+    mut f: impl FnMut(&mut Conn, Asked<'_>) -> Result<HostOutcome, ActError>,
+) -> Result<Vec<HostOutcome>, ActError> {
+    let known = Known::of(conn, ids, act)?;
+    let (no_schedules, no_credentials) = (vec![], HashSet::new());
+    let mut outcomes = Vec::with_capacity(ids.len());
+    for host in &known.hosts {
+        let schedules = known.schedules.get(&host.id).unwrap_or(&no_schedules);
+        let facts = Facts {
+            lifecycle: host.lifecycle,
+            online: online(host),
+            tags: &host.tags,
+            paused: current(&host.pauses, now).is_some(),
+            schedules,
+            open: &known.open,
+            credentials: known.credentials.get(&host.id).unwrap_or(&no_credentials),
+        };
+        let asked = Asked { host, online: facts.online, schedules, step: plan(act, facts) };
+        outcomes.push(f(conn, asked)?);
+    }
+    let there: HashSet<HostId> = known.hosts.iter().map(|h| h.id).collect();
+    outcomes.extend(ids.iter().filter(|id| !there.contains(id)).map(|id| HostOutcome::missing(*id)));
+    Ok(outcomes)
+}
+
+fn carry_out(
+    conn: &mut Conn,
+    actor: &Actor,
+    act: &HostAct,
+    asked: Asked<'_>,
+    key: Option<String>,
+    now: Timestamp,
+) -> Result<HostOutcome, ActError> {
+    let told = asked.told(act);
+    if matches!(act, HostAct::Run { .. }) {
+        return run(conn, actor, &asked, told, key);
+    }
+    match (&asked.step, act) {
+        (Ok(Step::Tag(tags)), _) => {
+            hosts::set_tags(conn, asked.host.id, tags)?;
+            let detail = json!({"name": asked.host.name, "tags": tags});
+            audit::record(conn, actor, now, "host.update", &format!("host:{}", asked.host.id), &detail)?;
+        }
+        (Ok(Step::Pause), HostAct::Pause(input)) => {
+            change_host(conn, actor, (asked.host, asked.schedules), &Change::Begin(input.clone()), now)?;
+        }
+        (Ok(Step::Pause), _) => {
+            change_host(conn, actor, (asked.host, asked.schedules), &Change::End, now)?;
+        }
+        (Ok(Step::Run(_)) | Err(_), _) => {}
+    }
+    Ok(told)
+}
+
+/// Queues a run as Run now on the host would. The same key twice is the same job, which the second time is under way already.
+fn run(
+    conn: &mut Conn,
+    actor: &Actor,
+    asked: &Asked<'_>,
+    told: HostOutcome,
+    key: Option<String>,
+) -> Result<HostOutcome, ActError> {
+    let request = Request::new(actor, &format!("host:{}", asked.host.id), key)?;
+    if let Some(job) = request.known(conn)? {
+        let note = "was asked for already".to_owned();
+        let known = HostOutcome { effect: Effect::Done, code: None, note, schedule_id: job.schedule_id, ..told };
+        return Ok(HostOutcome { job_id: Some(job.id), ..known });
+    }
+    let Ok(Step::Run(schedule)) = &asked.step else { return Ok(told) };
+    // In a savepoint of its own: what one host refuses does not undo the others.
+    match at_once(conn, |conn| queue_backup(conn, &request, schedule, false)) {
+        Ok(job) => Ok(HostOutcome { job_id: Some(job.id), ..told }),
+        Err(ActError::Refused(refusal)) => {
+            let code = Some(refusal.code().to_owned());
+            Ok(HostOutcome { effect: Effect::Refused, code, note: refusal.title().to_lowercase(), ..told })
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,2 @@
+ALTER TABLE schedules DROP COLUMN pauses;
+ALTER TABLE hosts DROP COLUMN pauses;
