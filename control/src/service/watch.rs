@@ -19,9 +19,10 @@ fn condition(alert: Alert) -> Condition {
 /// When the database fails.
 pub async fn look(s: &Services, now: Timestamp) -> Result<usize, ActError> {
     let seen = s.presence.all_seen();
-    let (mut watched, open, general) = s
-        .db
-        .read(|conn| Ok::<_, ActError>((hosts::watched(conn)?, alerts::open_of(conn, &KINDS)?, general::load(conn)?)))
+    let (mut watched, open, general) =
+        s.db.read(move |conn| {
+            Ok::<_, ActError>((hosts::watched(conn, now)?, alerts::open_of(conn, &KINDS)?, general::load(conn)?))
+        })
         .await?;
     for host in &mut watched {
         host.last_seen = host.last_seen.max(seen.get(&host.id).copied());
