@@ -124,6 +124,17 @@ impl<T: DeserializeOwned> Input<T> {
         }
         serde_json::from_slice(&self.body).map_err(|e| ApiError::Malformed(e.to_string()))
     }
+
+    /// The body, or nothing of it if there is none.
+    ///
+    /// # Errors
+    /// As [`Input::read`].
+    pub fn read_or_default(self) -> Result<T, ApiError>
+    where
+        T: Default,
+    {
+        if self.body.is_empty() { Ok(T::default()) } else { self.read() }
+    }
 }
 
 impl<T: 'static> FromRequest for Input<T> {
