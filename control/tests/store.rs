@@ -265,6 +265,10 @@ async fn what_a_complete_list_does_not_name_is_gone_and_nothing_else() {
     }
 }
 
+fn anna() -> alerts::Acknowledged<'static> {
+    alerts::Acknowledged { by: "user:anna", ..alerts::Acknowledged::default() }
+}
+
 #[tokio::test]
 async fn an_alert_is_opened_once_updated_and_resolved() {
     for database in databases() {

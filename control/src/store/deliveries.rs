@@ -131,29 +131,50 @@ fn tags_about(conn: &mut Conn, subject: &str) -> StoreResult<Vec<String>> {
     Ok(all)
 }
 
+/// Alerts in one statement.
+const AT_ONCE: usize = 1000;
+
 /// Queues reminders of open alerts that nobody has acknowledged and that their channels last heard of long enough ago.
 ///
 /// # Errors
 /// When the database fails.
 pub fn remind(conn: &mut Conn, now: Timestamp) -> StoreResult<usize> {
+    let reminded: Vec<_> = channels::enabled(conn)?
+        .into_iter()
+        .filter_map(|c| Some((c.id, now - Duration::from_secs(u64::from(c.rules.remind_hours?) * 3600))))
+        .collect();
+    if reminded.is_empty() {
+        return Ok(0);
+    }
+    let open = alerts::table.filter(alerts::resolved_at.is_null()).filter(alerts::acknowledged_at.is_null());
+    let open = open.select(alerts::id).load::<String>(conn)?;
     let mut added = 0;
-    for channel in channels::enabled(conn)? {
-        let Some(hours) = channel.rules.remind_hours else { continue };
-        let since = now - Duration::from_secs(u64::from(hours) * 3600);
-        let due = deliveries::table
-            .inner_join(alerts::table)
-            .filter(deliveries::channel_id.eq(channel.id.to_string()))
-            .filter(alerts::resolved_at.is_null())
-            .filter(alerts::acknowledged_at.is_null())
-            .group_by(alerts::id)
-            .having(max(deliveries::created_at).le(since.micros()))
-            .select((alerts::id, count_star()))
-            .load::<(String, i64)>(conn)?;
-        for (alert, round) in due {
-            let alert = parse("deliveries.alert_id", &alert)?;
-            let new = New { alert, channel: channel.id, what: What::Reminder, round, due: now, now };
-            added += usize::from(put(conn, &new)?);
+    for (channel, since) in reminded {
+        for part in open.chunks(AT_ONCE) {
+            added += remind_channel(conn, channel, since, part, now)?;
         }
+    }
+    Ok(added)
+}
+
+fn remind_channel(
+    conn: &mut Conn,
+    channel: ChannelId,
+    since: Timestamp,
+    open: &[String],
+    now: Timestamp,
+) -> StoreResult<usize> {
+    let due = deliveries::table
+        .filter(deliveries::alert_id.eq_any(open))
+        .filter(deliveries::channel_id.eq(channel.to_string()))
+        .group_by(deliveries::alert_id)
+        .having(max(deliveries::created_at).le(since.micros()))
+        .select((deliveries::alert_id, count_star()))
+        .load::<(Option<String>, i64)>(conn)?;
+    let mut added = 0;
+    for (alert, round) in due {
+        let alert = parse("deliveries.alert_id", alert.as_deref().unwrap_or_default())?;
+        added += usize::from(put(conn, &New { alert, channel, what: What::Reminder, round, due: now, now })?);
     }
     Ok(added)
 }
