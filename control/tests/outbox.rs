@@ -10,8 +10,10 @@ use control::store::alerts::{self, Acknowledged};
 use control::store::channels::{self, ChannelRecord};
 use control::store::deliveries::{self, Taken};
 use control::store::{Conn, StoreError, StoreResult, jobs, told};
+use diesel::RunQueryDsl as _;
 use restic_manager_shared::id::{AlertId, ChannelId, MessageId};
 use restic_manager_shared::time::Timestamp;
+use support::plan::{insert_many, plan, statements};
 use support::{at, databases, open, seeded};
 
 const LOCK: (AlertKind, &str) = (AlertKind::ForeignLock, "repository:x");
@@ -245,6 +247,44 @@ async fn what_is_settled_is_forgotten_in_time_and_a_paused_channel_gives_up_what
             assert!(!deliveries::any_due(conn, at(100_000))?, "{name}");
             assert!(channels::delete(conn, chat)? && !channels::delete(conn, chat)?, "{name}");
             assert_eq!(said(conn, open)?, [], "{name}: the record goes with the channel");
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    }
+}
+
+type Act = fn(&mut Conn, ChannelId) -> bool;
+
+/// What is asked every few seconds or for each page, and the index that it must go by.
+const ALL_THE_TIME: [(&str, &str, Act); 6] = [
+    ("whether anything is due", "deliveries_waiting", |c, _| deliveries::any_due(c, at(5)).is_ok()),
+    ("what is due", "deliveries_waiting", |c, _| deliveries::take(c, at(5), at(6), 10).is_ok()),
+    ("how much waits", "deliveries_waiting", |c, _| told::waiting_by_channel(c).is_ok()),
+    ("who was told of listed alerts", "deliveries_once", |c, _| told::of_alerts(c, &[AlertId::new()]).is_ok()),
+    ("who was told of an alert", "deliveries_once", |c, _| told::of_alert(c, AlertId::new(), None, 10).is_ok()),
+    ("what a channel was last sent", "deliveries_by_channel", |c, channel| told::newest(c, channel).is_ok()),
+];
+
+#[tokio::test]
+async fn the_outbox_is_looked_through_by_index_however_much_was_sent() {
+    for database in databases() {
+        let (db, name) = (open(&database), database.name);
+        db.write(move |conn| {
+            let chat = channel(conn, "chat", Preset::Slack, Rules::default())?;
+            let into = "deliveries (id, channel_id, what, round, state, batch, attempts, created_at, next_attempt_at, sent_at)";
+            insert_many(conn, into, 50_000, 12, |n, padded| {
+                format!("'00000000-0000-7000-8000-' || {padded}, '{chat}', 'test', 0, 'sent', '00000000-0000-7000-8000-' || {padded}, 1, {n}, {n}, {n}")
+            });
+            if let Conn::Pg(_) = conn {
+                diesel::sql_query("ANALYZE deliveries").execute(conn).unwrap();
+            }
+            for (what, index, act) in ALL_THE_TIME {
+                let made = statements(conn, |c| assert!(act(c, chat), "{what}"));
+                assert_eq!(made.len(), 1, "{name}: {what}: {made:?}");
+                let plan = plan(conn, &made[0]);
+                assert!(plan.contains(index) && !plan.contains("Seq Scan on deliveries"), "{name}: {what}: {plan}");
+            }
             Ok::<_, StoreError>(())
         })
         .await

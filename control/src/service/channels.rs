@@ -1,6 +1,7 @@
 //! Channels: making, changing and deleting them, trying one, and who was told of what. Secrets go in and do not come out.
 
 use super::channel_input::{ChannelInput, read};
+use super::notices::HELD;
 use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
 use crate::courier::Secrets;
 use crate::domain::channel::{DeliveryState, Rules, Settings, Smtp, Webhook, What};
@@ -251,7 +252,7 @@ pub async fn update(s: &Services, actor: &Actor, id: ChannelId, input: ChannelIn
             return Err(ActError::NotFound(Noun::Channel));
         }
         if record.enabled {
-            deliveries::hurry(conn, id, now)?;
+            deliveries::hurry(conn, id, now, now + HELD)?;
         } else {
             deliveries::give_up(conn, id, PAUSED)?;
         }

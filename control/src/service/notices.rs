@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Messages on their way at the same time, and taken at a time.
 const AT_ONCE: usize = 16;
 /// How long a message that was taken is left to who took it: longer than any courier needs.
-const HELD: Duration = Duration::from_secs(120);
+pub(super) const HELD: Duration = Duration::from_secs(120);
 /// How long it is kept what was sent.
 const KEPT: Duration = Duration::from_secs(180 * 24 * 3600);
 

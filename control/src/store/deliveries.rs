@@ -304,12 +304,14 @@ fn begin(
     })
 }
 
-/// Notes that the other side has taken a message.
+/// Notes that the other side has taken a message, also one that was given up meanwhile.
 ///
 /// # Errors
 /// When the database fails.
 pub fn sent(conn: &mut Conn, taken: &Taken, digest: &str, now: Timestamp) -> StoreResult<usize> {
-    let of = deliveries::table.filter(deliveries::batch.eq(taken.message.to_string())).filter(waiting());
+    let of = deliveries::table
+        .filter(deliveries::batch.eq(taken.message.to_string()))
+        .filter(deliveries::state.ne(DeliveryState::Sent.as_str()));
     let values = (
         deliveries::state.eq(DeliveryState::Sent.as_str()),
         deliveries::sent_at.eq(now.micros()),
@@ -340,15 +342,17 @@ pub fn failed(conn: &mut Conn, taken: &Taken, why: &str, now: Timestamp) -> Stor
     Ok(diesel::update(of).set(values).execute(conn)?)
 }
 
-/// Tries everything that waits for a channel at once: its settings have changed.
+/// Tries what would wait for longer than until `held` at once: the settings of its channel have changed. What somebody has taken to send is
+/// not held for longer than that.
 ///
 /// # Errors
 /// When the database fails.
-pub fn hurry(conn: &mut Conn, channel: ChannelId, now: Timestamp) -> StoreResult<usize> {
+pub fn hurry(conn: &mut Conn, channel: ChannelId, now: Timestamp, held: Timestamp) -> StoreResult<usize> {
     let of = deliveries::table
         .filter(waiting())
         .filter(deliveries::channel_id.eq(channel.to_string()))
-        .filter(deliveries::last_error.is_not_null());
+        .filter(deliveries::last_error.is_not_null())
+        .filter(deliveries::next_attempt_at.gt(held.micros()));
     Ok(diesel::update(of).set(deliveries::next_attempt_at.eq(now.micros())).execute(conn)?)
 }
 
