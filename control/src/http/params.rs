@@ -133,7 +133,8 @@ impl<T: DeserializeOwned> Input<T> {
     where
         T: Default,
     {
-        if self.body.is_empty() { Ok(T::default()) } else { self.read() }
+        let nothing = matches!(self.body.trim_ascii(), b"" | b"null");
+        if nothing { Ok(T::default()) } else { self.read() }
     }
 }
 

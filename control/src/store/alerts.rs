@@ -137,27 +137,23 @@ pub struct Acknowledged<'a> {
 pub fn acknowledge(conn: &mut Conn, id: AlertId, how: Acknowledged<'_>, now: Timestamp) -> StoreResult<bool> {
     let open = alerts::table.find(id.to_string()).filter(alerts::resolved_at.is_null());
     let reason = how.reason.map(|text| to_json("alerts.acknowledged_reason", &text)).transpose()?;
-    let values = (
-        alerts::acknowledged_at.eq(now.micros()),
-        alerts::acknowledged_by.eq(how.by),
-        alerts::acknowledged_reason.eq(reason),
-        alerts::acknowledged_until.eq(how.until.map(Timestamp::micros)),
-    );
+    let values = Known {
+        acknowledged_at: Some(now.micros()),
+        acknowledged_by: Some(how.by.to_owned()),
+        acknowledged_reason: reason,
+        acknowledged_until: how.until.map(Timestamp::micros),
+    };
     Ok(diesel::update(open).set(values).execute(conn)? > 0)
 }
 
-fn unknown() -> (
-    diesel::dsl::Eq<alerts::acknowledged_at, Option<i64>>,
-    diesel::dsl::Eq<alerts::acknowledged_by, Option<String>>,
-    diesel::dsl::Eq<alerts::acknowledged_reason, Option<String>>,
-    diesel::dsl::Eq<alerts::acknowledged_until, Option<i64>>,
-) {
-    (
-        alerts::acknowledged_at.eq(None),
-        alerts::acknowledged_by.eq(None),
-        alerts::acknowledged_reason.eq(None),
-        alerts::acknowledged_until.eq(None),
-    )
+/// What a row keeps of it; nothing, for an alert that nobody knows of.
+#[derive(Default, AsChangeset)]
+#[diesel(table_name = alerts, treat_none_as_null = true)]
+struct Known {
+    acknowledged_at: Option<i64>,
+    acknowledged_by: Option<String>,
+    acknowledged_reason: Option<String>,
+    acknowledged_until: Option<i64>,
 }
 
 /// Takes back that an open alert is known. False if there is no such alert.
@@ -167,7 +163,7 @@ fn unknown() -> (
 pub fn reopen(conn: &mut Conn, id: AlertId) -> StoreResult<bool> {
     let known = alerts::table.find(id.to_string()).filter(alerts::resolved_at.is_null());
     let known = known.filter(alerts::acknowledged_at.is_not_null());
-    Ok(diesel::update(known).set(unknown()).execute(conn)? > 0)
+    Ok(diesel::update(known).set(Known::default()).execute(conn)? > 0)
 }
 
 /// Ends what was acknowledged until now; answers which alerts are open again.
@@ -176,7 +172,7 @@ pub fn reopen(conn: &mut Conn, id: AlertId) -> StoreResult<bool> {
 /// When the database fails.
 pub fn lapse(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<AlertId>> {
     let over = alerts::table.filter(alerts::resolved_at.is_null()).filter(alerts::acknowledged_until.le(now.micros()));
-    let ids = diesel::update(over).set(unknown()).returning(alerts::id).get_results::<String>(conn)?;
+    let ids = diesel::update(over).set(Known::default()).returning(alerts::id).get_results::<String>(conn)?;
     ids.iter().map(|id| parse("alerts.id", id)).collect()
 }
 
