@@ -3,6 +3,7 @@
 
 use crate::background;
 use crate::config::{Data as DataArgs, Serve};
+use crate::courier::Couriers;
 use crate::http::params::Site;
 use crate::http::{docs, layers, pages, routes};
 use crate::hub::Hub;
@@ -19,7 +20,7 @@ use restic_manager_shared::wire::LEASE;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
@@ -48,6 +49,9 @@ pub enum StartError {
     /// An export cannot be made or taken.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Messages could not be sent to channels.
+    #[error("messages could not be sent to channels: {0}")]
+    Couriers(String),
     /// The address cannot be listened on.
     #[error(
         "{address} cannot be listened on: {error}. Is another server running there? Name another address with --listen"
@@ -174,6 +178,9 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         lease: LEASE,
         restored,
         started_at: Timestamp::now(),
+        couriers: Couriers::new().map_err(StartError::Couriers)?,
+        outbox: Notify::new(),
+        public_url: None,
         fleet_limit: None,
         stopping,
     })
@@ -200,7 +207,12 @@ fn tls(serve: &Serve) -> Result<Option<rustls::ServerConfig>, StartError> {
 /// The services, as the command line wants them.
 async fn services(args: &Serve, stopping: watch::Receiver<bool>) -> Result<Services, StartError> {
     let services = open(&args.data, stopping).await?;
-    Ok(Services { fleet_limit: args.max_running_jobs, lease: args.lease, ..services })
+    Ok(Services {
+        fleet_limit: args.max_running_jobs,
+        lease: args.lease,
+        public_url: args.public_url.clone(),
+        ..services
+    })
 }
 
 /// Starts what goes on beside the requests.

@@ -4,6 +4,7 @@
 pub mod app;
 mod background;
 pub mod config;
+pub mod courier;
 pub mod domain;
 pub mod http;
 pub mod hub;

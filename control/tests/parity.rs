@@ -10,8 +10,13 @@ use utoipa::openapi::path::Operation;
 
 /// What is done by a page's form, and the operations that do the same.
 const ACTS: &[(&str, &[&str])] = &[
+    ("/alerts/channels/add", &["createChannel"]),
+    ("/alerts/channels/{id}/delete", &["deleteChannel"]),
+    ("/alerts/channels/{id}/edit", &["updateChannel"]),
+    ("/alerts/channels/{id}/test", &["testChannel"]),
     ("/alerts/{id}/acknowledge", &["acknowledgeAlert"]),
     ("/hosts/actions", &["actOnHosts"]),
+    ("/alerts/{id}/reopen", &["reopenAlert"]),
     ("/hosts/add", &["createEnrollmentToken"]),
     ("/hosts/{id}/freeze", &["freezeHost"]),
     ("/hosts/{id}/remove", &["deleteHost"]),
@@ -68,7 +73,9 @@ const OWN: &[(&str, &str)] = &[
 /// What a page shows, and the operations that tell the same.
 const SHOWN: &[(&str, &[&str])] = &[
     ("/", &["listHosts", "listJobs", "listAlerts", "listRepositories"]),
-    ("/alerts", &["listAlerts"]),
+    ("/alerts", &["listAlerts", "listDeliveries"]),
+    ("/alerts/channels", &["listChannels"]),
+    ("/alerts/channels/{id}/edit", &["getChannel"]),
     ("/drills", &["listDrills"]),
     ("/hosts", &["listHosts"]),
     ("/hosts/actions", &["actOnHosts"]),
@@ -107,6 +114,9 @@ const SHOWN: &[(&str, &[&str])] = &[
 
 /// Forms that are empty, questions before an act, and ways to other pages: they show nothing of their own.
 const WAYS: &[&str] = &[
+    "/alerts/channels/add",
+    "/alerts/channels/{id}/delete",
+    "/alerts/{id}/acknowledge",
     "/hosts/add",
     "/hosts/{id}/freeze",
     "/hosts/{id}/remove",

@@ -265,6 +265,10 @@ async fn what_a_complete_list_does_not_name_is_gone_and_nothing_else() {
     }
 }
 
+fn anna() -> alerts::Acknowledged<'static> {
+    alerts::Acknowledged { by: "user:anna", ..alerts::Acknowledged::default() }
+}
+
 #[tokio::test]
 async fn an_alert_is_opened_once_updated_and_resolved() {
     for database in databases() {
@@ -276,10 +280,10 @@ async fn an_alert_is_opened_once_updated_and_resolved() {
             let open = alerts::list(conn, true, None, 10)?;
             assert_eq!(open.len(), 1, "{name}");
             assert_eq!((open[0].detail.as_str(), open[0].severity), ("second", Severity::Critical), "{name}");
-            assert!(alerts::acknowledge(conn, open[0].id, "user:anna", at(3))?, "{name}");
+            assert!(alerts::acknowledge(conn, open[0].id, anna(), at(3))?, "{name}");
             assert!(alerts::resolve(conn, about, at(4))?, "{name}");
             assert!(!alerts::resolve(conn, about, at(5))?, "{name}: it is over");
-            assert!(!alerts::acknowledge(conn, open[0].id, "user:anna", at(6))?, "{name}");
+            assert!(!alerts::acknowledge(conn, open[0].id, anna(), at(6))?, "{name}");
             assert!(alerts::raise(conn, about, Severity::Warning, "again", at(7))?, "{name}: a new one");
             assert_eq!(alerts::list(conn, false, None, 10)?.len(), 2, "{name}");
             for subject in ["repository:x", "repository:x/host:h", "repository:y"] {

@@ -75,6 +75,12 @@ ids! {
     ApiTokenId,
     /// An Alert.
     AlertId,
+    /// A Channel.
+    ChannelId,
+    /// One piece of news on its way to one Channel.
+    DeliveryId,
+    /// One message to a Channel: all deliveries that go out together.
+    MessageId,
     /// One installation of the control plane: the audience of every agent's token.
     ControlId,
     /// A question that a person waits for, about what is in a snapshot.

@@ -1,7 +1,9 @@
 //! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
 
+mod alert_sender;
+
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, drills, exports, ingest, protection, rotation, watch};
+use crate::service::{ActError, Services, drills, exports, ingest, notices, protection, rotation, watch};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -13,6 +15,8 @@ use tokio::task::JoinHandle;
 const SEEN: Duration = Duration::from_secs(5);
 /// How often it is looked which runs were due.
 const NEXT: Duration = Duration::from_secs(15);
+/// How often it is looked which alerts are to be told again.
+const REMINDERS: Duration = Duration::from_secs(60);
 /// How often silent jobs are looked for in the time that they may be silent.
 const LOOKS: u32 = 12;
 /// How often it is looked whether an export is due.
@@ -29,6 +33,8 @@ pub fn start(s: &Data<Services>, upkeep: Duration, settle: Duration) -> Vec<Join
         }),
         every("next runs", NEXT, s, |s| async move { protection::follow_the_clock(&s, Timestamp::now()).await }),
         every("standings", NEXT, s, |s| async move { protection::judge_new(&s).await }),
+        every("reminders", REMINDERS, s, |s| async move { notices::follow_the_clock(&s, Timestamp::now()).await }),
+        alert_sender::start(s),
     ];
     if !upkeep.is_zero() {
         tasks.push(every(

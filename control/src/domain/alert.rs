@@ -2,7 +2,7 @@
 //! themselves when they end.
 
 use super::text_enum;
-use restic_manager_shared::id::AlertId;
+use restic_manager_shared::id::{AlertId, HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
@@ -33,6 +33,27 @@ text_enum! {
         BackupOverdue = "backup_overdue",
         /// A host's agent has been silent for too long.
         HostOffline = "host_offline",
+    }
+}
+
+impl AlertKind {
+    /// The condition in a few words.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::CredentialCanDelete => "A credential that should only append can delete",
+            Self::UnattestedSnapshots => "Snapshots that no job of ours made",
+            Self::RetentionCeiling => "Retention waits for a person",
+            Self::RetentionFrozen => "Retention is frozen",
+            Self::RepositoryDamaged => "The repository is damaged",
+            Self::MaintenanceFailed => "Maintenance failed",
+            Self::ForeignLock => "A lock that nothing known explains",
+            Self::RotationStuck => "The change of a password does not go on",
+            Self::DrillFailed => "A restore drill failed",
+            Self::BackupFailed => "Backups fail",
+            Self::BackupOverdue => "The newest backup is too old",
+            Self::HostOffline => "The host is silent",
+        }
     }
 }
 
@@ -67,6 +88,54 @@ pub struct Alert {
     pub acknowledged_at: Option<Timestamp>,
     /// Who did.
     pub acknowledged_by: Option<String>,
+    /// Why, in their words.
+    pub acknowledged_reason: Option<String>,
+    /// Until when that holds; none as long as the alert is open.
+    pub acknowledged_until: Option<Timestamp>,
     /// When it ended.
     pub resolved_at: Option<Timestamp>,
+}
+
+/// What an alert is about, by its subject such as `repository:<id>/host:<id>`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The repository.
+    pub repository: Option<RepositoryId>,
+    /// The host.
+    pub host: Option<HostId>,
+    /// The schedule.
+    pub schedule: Option<ScheduleId>,
+}
+
+impl About {
+    /// What a subject names; what it does not know it passes over.
+    #[must_use]
+    pub fn of(subject: &str) -> Self {
+        let mut about = Self::default();
+        for part in subject.split('/') {
+            match part.split_once(':') {
+                Some(("repository", id)) => about.repository = id.parse().ok(),
+                Some(("host", id)) => about.host = id.parse().ok(),
+                Some(("schedule", id)) => about.schedule = id.parse().ok(),
+                _ => {}
+            }
+        }
+        about
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_name_what_they_are_about() {
+        let (repository, host, schedule) = (RepositoryId::new(), HostId::new(), ScheduleId::new());
+        let about = |text: &str| About::of(text);
+        let both = About { repository: Some(repository), host: Some(host), schedule: None };
+        assert_eq!(about(&format!("host:{host}/repository:{repository}")), both);
+        assert_eq!(about(&format!("repository:{repository}/prune")).repository, Some(repository));
+        assert_eq!(about(&format!("repository:{repository}/schedule:{schedule}")).schedule, Some(schedule));
+        assert_eq!(about("something else"), About::default());
+    }
 }

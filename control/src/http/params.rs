@@ -124,6 +124,18 @@ impl<T: DeserializeOwned> Input<T> {
         }
         serde_json::from_slice(&self.body).map_err(|e| ApiError::Malformed(e.to_string()))
     }
+
+    /// The body, or nothing of it if there is none.
+    ///
+    /// # Errors
+    /// As [`Input::read`].
+    pub fn read_or_default(self) -> Result<T, ApiError>
+    where
+        T: Default,
+    {
+        let nothing = matches!(self.body.trim_ascii(), b"" | b"null");
+        if nothing { Ok(T::default()) } else { self.read() }
+    }
 }
 
 impl<T: 'static> FromRequest for Input<T> {

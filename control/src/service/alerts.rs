@@ -3,9 +3,11 @@
 use super::{ActError, Listed, Noun, Services, audit, page};
 use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::permission::Actor;
-use crate::store::alerts;
+use crate::store::alerts::{self, Acknowledged};
 use restic_manager_shared::id::{AlertId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
+use serde::Deserialize;
+use std::time::Duration;
 
 /// Damaged places of one repository that are told at most.
 const DAMAGE: i64 = 20;
@@ -54,17 +56,71 @@ pub async fn damage(s: &Services, id: RepositoryId) -> Result<Vec<Alert>, ActErr
     .await
 }
 
-/// Says that an open alert is known.
+/// That an alert is known: why, and until when it is quiet for that.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    /// Why, for people.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 1000)]
+    pub reason: Option<String>,
+    /// Until when; as long as the alert is open if left out.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+}
+
+/// The longest that an alert is quiet by a date.
+const QUIET: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+fn check(how: &Acknowledgement, now: Timestamp) -> Result<(), ActError> {
+    let fine = |text: &str| !text.trim().is_empty() && text.chars().count() <= 1000 && !text.contains(char::is_control);
+    if how.reason.as_deref().is_some_and(|reason| !fine(reason)) {
+        return Err(ActError::field("/reason", "1 to 1000 characters without control characters, or left out"));
+    }
+    if how.until.is_some_and(|until| until <= now || until.since(now) > QUIET) {
+        return Err(ActError::field("/until", "in the future, within ten years"));
+    }
+    Ok(())
+}
+
+/// Says that an open alert is known: no channel is reminded of it until the date that was given, or else for as long as it is open.
 ///
 /// # Errors
-/// When there is no such open alert.
-pub async fn acknowledge(s: &Services, actor: &Actor, id: AlertId) -> Result<(), ActError> {
+/// When there is no such open alert, or fields are wrong.
+pub async fn acknowledge(s: &Services, actor: &Actor, id: AlertId, how: Acknowledgement) -> Result<(), ActError> {
     let (actor, now) = (actor.clone(), Timestamp::now());
+    check(&how, now)?;
     s.db.write(move |conn| {
-        if !alerts::acknowledge(conn, id, &actor.label(), now)? {
+        let by = actor.label();
+        let told = Acknowledged { by: &by, reason: how.reason.as_deref(), until: how.until };
+        if !alerts::acknowledge(conn, id, told, now)? {
             return Err(ActError::NotFound(Noun::Alert));
         }
-        Ok(audit::record(conn, &actor, now, "alert.acknowledge", &format!("alert:{id}"), &serde_json::json!({}))?)
+        let detail = serde_json::json!({"reason": how.reason, "until": how.until});
+        Ok(audit::record(conn, &actor, now, "alert.acknowledge", &format!("alert:{id}"), &detail)?)
     })
     .await
+}
+
+/// Takes it back that an open alert is known.
+///
+/// # Errors
+/// When there is no such open alert that is.
+pub async fn reopen(s: &Services, actor: &Actor, id: AlertId) -> Result<(), ActError> {
+    let (actor, now) = (actor.clone(), Timestamp::now());
+    s.db.write(move |conn| {
+        if !alerts::reopen(conn, id)? {
+            return Err(ActError::NotFound(Noun::Alert));
+        }
+        Ok(audit::record(conn, &actor, now, "alert.reopen", &format!("alert:{id}"), &serde_json::json!({}))?)
+    })
+    .await
+}
+
+/// One alert.
+///
+/// # Errors
+/// When there is no such alert.
+pub async fn get(s: &Services, id: AlertId) -> Result<Alert, ActError> {
+    s.db.read(move |conn| alerts::get(conn, id)?.ok_or(ActError::NotFound(Noun::Alert))).await
 }

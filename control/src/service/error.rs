@@ -55,6 +55,8 @@ pub enum Noun {
     Job,
     /// An alert.
     Alert,
+    /// A channel.
+    Channel,
     /// A snapshot.
     Snapshot,
     /// A question.
@@ -77,6 +79,7 @@ impl Noun {
             Self::Repository => "repository",
             Self::Job => "job",
             Self::Alert => "alert",
+            Self::Channel => "channel",
             Self::Snapshot => "snapshot",
             Self::Query => "query",
             Self::Restore => "restore",

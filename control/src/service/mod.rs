@@ -6,6 +6,8 @@ pub mod agents;
 pub mod alerts;
 pub mod audit;
 pub mod changes;
+pub mod channel_input;
+pub mod channels;
 pub mod doctor;
 pub mod drills;
 pub mod enrollment;
@@ -22,6 +24,7 @@ pub mod jobs;
 mod listing;
 pub mod locks;
 pub mod names;
+pub mod notices;
 pub mod operations;
 mod outcomes;
 pub mod pauses;
@@ -49,12 +52,14 @@ pub mod watch;
 
 pub use error::{ActError, Noun, Refusal};
 
+use crate::courier::Couriers;
 use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::store::Db;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::recall::Restored;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::watch::Receiver;
 
 /// Everything that the acts need, built once in `app`.
@@ -83,6 +88,12 @@ pub struct Services {
     pub restored: Option<Restored>,
     /// When this process started.
     pub started_at: Timestamp,
+    /// Who carries messages to channels.
+    pub couriers: Couriers,
+    /// Says that there may be something to send.
+    pub outbox: Notify,
+    /// How people reach this server, if it was told.
+    pub public_url: Option<String>,
     /// How many jobs the whole fleet may run at the same time; none for no limit.
     pub fleet_limit: Option<u32>,
     /// Becomes true when the server stops: held requests are answered at once.

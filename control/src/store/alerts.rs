@@ -2,15 +2,42 @@
 
 use super::bridge::{from_json, parse, time, to_json};
 use super::schema::alerts;
-use super::{Conn, StoreResult};
+use super::{Conn, StoreResult, deliveries};
 use crate::domain::alert::{Alert, AlertKind, Severity};
 use diesel::prelude::*;
 use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
 
-type Row = (String, String, String, String, String, i64, i64, Option<i64>, Option<String>, Option<i64>);
+pub(super) type Row = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+);
 
-fn alert(row: Row) -> StoreResult<Alert> {
+/// What channels are told of when an alert opens or gets worse.
+pub(super) struct News<'a> {
+    /// Which.
+    pub id: AlertId,
+    /// Its condition.
+    pub kind: AlertKind,
+    /// What it is about.
+    pub subject: &'a str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// How bad it was, if it was open before.
+    pub was: Option<Severity>,
+}
+
+pub(super) fn alert(row: Row) -> StoreResult<Alert> {
     Ok(Alert {
         id: parse("alerts.id", &row.0)?,
         kind: parse("alerts.kind", &row.1)?,
@@ -22,10 +49,13 @@ fn alert(row: Row) -> StoreResult<Alert> {
         acknowledged_at: time(row.7),
         acknowledged_by: row.8,
         resolved_at: time(row.9),
+        acknowledged_reason: row.10.map(|text| from_json("alerts.acknowledged_reason", &text)).transpose()?,
+        acknowledged_until: time(row.11),
     })
 }
 
-/// Says that a condition holds: opens an alert, or updates the open one. Answers whether it is new.
+/// Says that a condition holds: opens an alert, or updates the open one. Answers whether it is new. What channels are to be told of it
+/// is kept with it.
 ///
 /// # Errors
 /// When the database fails.
@@ -41,15 +71,25 @@ pub fn raise(
         .filter(alerts::kind.eq(kind.as_str()))
         .filter(alerts::subject.eq(subject))
         .filter(alerts::resolved_at.is_null());
-    let changed = diesel::update(open)
-        .set((alerts::severity.eq(severity.as_str()), alerts::detail.eq(&detail), alerts::updated_at.eq(now.micros())))
-        .execute(conn)?;
-    if changed > 0 {
+    if let Some((id, was)) = open.select((alerts::id, alerts::severity)).first::<(String, String)>(conn).optional()? {
+        diesel::update(alerts::table.find(&id))
+            .set((
+                alerts::severity.eq(severity.as_str()),
+                alerts::detail.eq(&detail),
+                alerts::updated_at.eq(now.micros()),
+            ))
+            .execute(conn)?;
+        let was: Severity = parse("alerts.severity", &was)?;
+        if severity > was {
+            let news = News { id: parse("alerts.id", &id)?, kind, subject, severity, was: Some(was) };
+            deliveries::opened(conn, &news, now)?;
+        }
         return Ok(false);
     }
+    let id = AlertId::new();
     diesel::insert_into(alerts::table)
         .values((
-            alerts::id.eq(AlertId::new().to_string()),
+            alerts::id.eq(id.to_string()),
             alerts::kind.eq(kind.as_str()),
             alerts::subject.eq(subject),
             alerts::severity.eq(severity.as_str()),
@@ -58,10 +98,11 @@ pub fn raise(
             alerts::updated_at.eq(now.micros()),
         ))
         .execute(conn)?;
+    deliveries::opened(conn, &News { id, kind, subject, severity, was: None }, now)?;
     Ok(true)
 }
 
-/// Says that a condition no longer holds.
+/// Says that a condition no longer holds. Channels that know of it are to be told.
 ///
 /// # Errors
 /// When the database fails.
@@ -70,18 +111,84 @@ pub fn resolve(conn: &mut Conn, (kind, subject): (AlertKind, &str), now: Timesta
         .filter(alerts::kind.eq(kind.as_str()))
         .filter(alerts::subject.eq(subject))
         .filter(alerts::resolved_at.is_null());
+    let ids = open.select(alerts::id).load::<String>(conn)?;
+    end(conn, &ids, now)?;
+    Ok(!ids.is_empty())
+}
+
+/// Ends open alerts. Channels that know of them are to be told.
+fn end(conn: &mut Conn, ids: &[String], now: Timestamp) -> StoreResult<()> {
     let values = (alerts::resolved_at.eq(now.micros()), alerts::updated_at.eq(now.micros()));
-    Ok(diesel::update(open).set(values).execute(conn)? > 0)
+    for id in ids {
+        diesel::update(alerts::table.find(id)).set(values).execute(conn)?;
+        deliveries::resolved(conn, parse("alerts.id", id)?, now)?;
+    }
+    Ok(())
+}
+
+/// Who says that an alert is known, why, and until when that is to hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Acknowledged<'a> {
+    /// Who.
+    pub by: &'a str,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// Until when; none as long as the alert is open.
+    pub until: Option<Timestamp>,
 }
 
 /// Marks an open alert as seen. False if there is no such open alert.
 ///
 /// # Errors
 /// When the database fails.
-pub fn acknowledge(conn: &mut Conn, id: AlertId, by: &str, now: Timestamp) -> StoreResult<bool> {
+pub fn acknowledge(conn: &mut Conn, id: AlertId, how: Acknowledged<'_>, now: Timestamp) -> StoreResult<bool> {
     let open = alerts::table.find(id.to_string()).filter(alerts::resolved_at.is_null());
-    let values = (alerts::acknowledged_at.eq(now.micros()), alerts::acknowledged_by.eq(by));
+    let reason = how.reason.map(|text| to_json("alerts.acknowledged_reason", &text)).transpose()?;
+    let values = Known {
+        acknowledged_at: Some(now.micros()),
+        acknowledged_by: Some(how.by.to_owned()),
+        acknowledged_reason: reason,
+        acknowledged_until: how.until.map(Timestamp::micros),
+    };
     Ok(diesel::update(open).set(values).execute(conn)? > 0)
+}
+
+/// What a row keeps of it; nothing, for an alert that nobody knows of.
+#[derive(Default, AsChangeset)]
+#[diesel(table_name = alerts, treat_none_as_null = true)]
+struct Known {
+    acknowledged_at: Option<i64>,
+    acknowledged_by: Option<String>,
+    acknowledged_reason: Option<String>,
+    acknowledged_until: Option<i64>,
+}
+
+/// Takes back that an open alert is known. False if there is no such alert.
+///
+/// # Errors
+/// When the database fails.
+pub fn reopen(conn: &mut Conn, id: AlertId) -> StoreResult<bool> {
+    let known = alerts::table.find(id.to_string()).filter(alerts::resolved_at.is_null());
+    let known = known.filter(alerts::acknowledged_at.is_not_null());
+    Ok(diesel::update(known).set(Known::default()).execute(conn)? > 0)
+}
+
+/// Ends what was acknowledged until now; answers which alerts are open again.
+///
+/// # Errors
+/// When the database fails.
+pub fn lapse(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<AlertId>> {
+    let over = alerts::table.filter(alerts::resolved_at.is_null()).filter(alerts::acknowledged_until.le(now.micros()));
+    let ids = diesel::update(over).set(Known::default()).returning(alerts::id).get_results::<String>(conn)?;
+    ids.iter().map(|id| parse("alerts.id", id)).collect()
+}
+
+/// One alert.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &mut Conn, id: AlertId) -> StoreResult<Option<Alert>> {
+    alerts::table.find(id.to_string()).first::<Row>(conn).optional()?.map(alert).transpose()
 }
 
 /// Alerts, the newest first; only open ones if asked so. `before` is the id of the last one seen.
@@ -138,9 +245,8 @@ pub fn open_of(conn: &mut Conn, kinds: &[AlertKind]) -> StoreResult<Vec<Alert>> 
 /// When the database fails.
 pub fn resolve_about(conn: &mut Conn, subject: &str, now: Timestamp) -> StoreResult<()> {
     let open = alerts::table.filter(alerts::resolved_at.is_null()).filter(alerts::subject.like(format!("{subject}%")));
-    let values = (alerts::resolved_at.eq(now.micros()), alerts::updated_at.eq(now.micros()));
-    diesel::update(open).set(values).execute(conn)?;
-    Ok(())
+    let ids = open.select(alerts::id).load::<String>(conn)?;
+    end(conn, &ids, now)
 }
 
 /// The open alerts of a kind about a subject or a part of it: their subjects begin with it. The oldest first.

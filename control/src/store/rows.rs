@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 /// The tables that are carried, so that no row comes before one that it refers to.
-pub const TABLES: [&str; 25] = [
+pub const TABLES: [&str; 27] = [
     "settings",
     "users",
     "api_tokens",
@@ -34,6 +34,8 @@ pub const TABLES: [&str; 25] = [
     "drills",
     "drilled_files",
     "alerts",
+    "channels",
+    "deliveries",
     "audit_events",
 ];
 /// The tables that stay behind: who was signed in signs in again.

@@ -142,7 +142,20 @@ diesel::table! {
     alerts (id) {
         id -> Text, kind -> Text, subject -> Text, severity -> Text, detail -> Text, opened_at -> BigInt,
         updated_at -> BigInt, acknowledged_at -> Nullable<BigInt>, acknowledged_by -> Nullable<Text>,
-        resolved_at -> Nullable<BigInt>,
+        resolved_at -> Nullable<BigInt>, acknowledged_reason -> Nullable<Text>, acknowledged_until -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    channels (id) {
+        id -> Text, name -> Text, settings -> Text, secrets_sealed -> Nullable<Text>, enabled -> Bool, rules -> Text,
+        created_at -> BigInt, updated_at -> BigInt,
+    }
+}
+diesel::table! {
+    deliveries (id) {
+        id -> Text, channel_id -> Text, alert_id -> Nullable<Text>, what -> Text, round -> BigInt, state -> Text,
+        batch -> Nullable<Text>, attempts -> Integer, created_at -> BigInt, next_attempt_at -> BigInt,
+        last_error -> Nullable<Text>, sent_at -> Nullable<BigInt>, digest -> Nullable<Text>,
     }
 }
 diesel::table! {
@@ -173,7 +186,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     recovery_kits,
     repository_chores,
     drill_states,
+    alerts,
+    channels,
+    deliveries,
 );
+diesel::joinable!(deliveries -> alerts (alert_id));
+diesel::joinable!(deliveries -> channels (channel_id));
 diesel::joinable!(drill_states -> schedules (schedule_id));
 diesel::joinable!(host_credentials -> hosts (host_id));
 diesel::joinable!(next_runs -> hosts (host_id));

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)] // each test file uses its own part
 
+pub mod peers;
 pub mod plan;
 
 use control::domain::place::Place;

@@ -3,10 +3,12 @@
 use super::Errors;
 use crate::domain::alert::Alert;
 use crate::http::guard::{Guarded, Operator, Viewer};
-use crate::http::params::Paging;
+use crate::http::params::{Input, Paging};
 use crate::http::problem::ApiError;
-use crate::service::{Services, alerts};
-use actix_web::{HttpResponse, get, post, web};
+use crate::service::alerts::Acknowledgement;
+use crate::service::channels::Delivery;
+use crate::service::{Services, alerts, channels};
+use actix_web::{HttpResponse, delete, get, post, web};
 use restic_manager_shared::id::AlertId;
 use serde::{Deserialize, Serialize};
 
@@ -50,14 +52,54 @@ pub async fn list_alerts(
 
 /// Acknowledge an alert
 ///
-/// It stays open until its condition ends.
-#[utoipa::path(operation_id = "acknowledgeAlert", tag = "alerts", params(("id" = AlertId, Path)), responses((status = 204), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+/// It stays open until its condition ends, but no channel is reminded of it: until the date that is given, or else for as long as it is open.
+#[utoipa::path(operation_id = "acknowledgeAlert", tag = "alerts", params(("id" = AlertId, Path)), request_body = Option<Acknowledgement>, responses((status = 204), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
 #[post("/alerts/{id}/acknowledge")]
 pub async fn acknowledge_alert(
     who: Guarded<Operator>,
     s: web::Data<Services>,
     id: web::Path<AlertId>,
+    input: Input<Acknowledgement>,
 ) -> Result<HttpResponse, ApiError> {
-    alerts::acknowledge(&s, &who.actor, *id).await?;
+    alerts::acknowledge(&s, &who.actor, *id, input.read_or_default()?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Take an acknowledgement back
+///
+/// The alert is as one that nobody knows of.
+#[utoipa::path(operation_id = "reopenAlert", tag = "alerts", params(("id" = AlertId, Path)), responses((status = 204), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
+#[delete("/alerts/{id}/acknowledge")]
+pub async fn reopen_alert(
+    who: Guarded<Operator>,
+    s: web::Data<Services>,
+    id: web::Path<AlertId>,
+) -> Result<HttpResponse, ApiError> {
+    alerts::reopen(&s, &who.actor, *id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A page of deliveries.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DeliveryList {
+    /// The newest first.
+    pub items: Vec<Delivery>,
+    /// Pass as `cursor` for the next page.
+    pub next: Option<String>,
+}
+
+/// List who was told of an alert
+///
+/// Each channel with what it was told, when, and what is in the way if it was not.
+#[utoipa::path(operation_id = "listDeliveries", tag = "alerts", params(("id" = AlertId, Path), Paging), responses((status = 200, body = DeliveryList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/alerts/{id}/deliveries")]
+pub async fn list_deliveries(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    id: web::Path<AlertId>,
+    paging: web::Query<Paging>,
+) -> Result<web::Json<DeliveryList>, ApiError> {
+    let limit = paging.limit()?;
+    let page = channels::deliveries_of(&s, *id, paging.into_inner().cursor, limit).await?;
+    Ok(web::Json(DeliveryList { items: page.items, next: page.next }))
 }

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod alerts;
 pub mod changes;
+pub mod channels;
 pub mod drills;
 pub mod enrollment;
 pub mod files;

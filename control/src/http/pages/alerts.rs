@@ -1,18 +1,19 @@
 //! Alerts: what is wrong now, the worst first, with a way to what it is about; and what was wrong. Acknowledging says that one is known.
 
-use super::door::{View, go};
+use super::door::View;
 use super::engine::Page;
 use super::hosts::PAGE;
 use super::names::Names;
-use super::repository::access::Sure;
 use super::view::asked_by;
 use super::words::Moment;
-use crate::domain::alert::{Alert, AlertKind, Severity};
-use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
+use crate::domain::alert::{About, Alert, AlertKind, Severity};
+use crate::domain::channel::DeliveryState;
+use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{Services, alerts};
-use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::{AlertId, HostId, RepositoryId};
+use crate::service::channels::Told;
+use crate::service::{Services, alerts, channels};
+use actix_web::{HttpResponse, get, web};
+use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +23,16 @@ const OPEN: i64 = 200;
 /// Alerts.
 #[derive(Debug, Serialize)]
 pub struct AlertsPage {
+    /// The open tab.
+    pub tab: &'static str,
     /// Those that nobody has acknowledged, the worst first; on the page of all: this page of them, newest first.
     pub alerts: Vec<AlertRow>,
     /// Open ones that somebody knows of.
     pub known: Vec<AlertRow>,
     /// Whether all are shown, also those that have ended.
     pub all: bool,
+    /// Whether there is any channel.
+    pub channels: bool,
     /// The next page.
     pub next: Option<String>,
     /// Whether this is not the first page.
@@ -60,25 +65,47 @@ pub struct AlertRow {
     pub opened: Moment,
     /// When somebody said that it is known, and who.
     pub known: Option<(Moment, String)>,
+    /// Why it is known, in their words.
+    pub reason: Option<String>,
+    /// Until when that holds.
+    pub until: Option<Moment>,
     /// When it ended.
     pub ended: Option<Moment>,
+    /// Who was told.
+    pub told: Vec<ToldLine>,
 }
 
-const fn title(kind: AlertKind) -> &'static str {
-    match kind {
-        AlertKind::CredentialCanDelete => "A credential that should only append can delete",
-        AlertKind::UnattestedSnapshots => "Snapshots that no job of ours made",
-        AlertKind::RetentionCeiling => "Retention waits for a person",
-        AlertKind::RetentionFrozen => "Retention is frozen",
-        AlertKind::RepositoryDamaged => "The repository is damaged",
-        AlertKind::MaintenanceFailed => "Maintenance failed",
-        AlertKind::ForeignLock => "A lock that nothing known explains",
-        AlertKind::RotationStuck => "The change of a password does not go on",
-        AlertKind::DrillFailed => "A restore drill failed",
-        AlertKind::BackupFailed => "Backups fail",
-        AlertKind::BackupOverdue => "The newest backup is too old",
-        AlertKind::HostOffline => "The host is silent",
+/// How one channel stands to an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ToldLine {
+    /// The channel.
+    pub channel: String,
+    /// When it was told.
+    pub at: Option<Moment>,
+    /// What is to be said if it was not.
+    pub not: &'static str,
+    /// Why it was not.
+    pub trouble: Option<String>,
+}
+
+/// One line for each channel: that it was told, or else why not yet.
+fn lines_of(told: &[Told], id: AlertId, now: Timestamp) -> Vec<ToldLine> {
+    let mut lines: Vec<ToldLine> = vec![];
+    for one in told.iter().filter(|t| t.alert == id) {
+        let line = ToldLine {
+            channel: one.channel.clone(),
+            at: one.at.map(|at| Moment::new(at, now)),
+            not: match (one.state, &one.trouble) {
+                (DeliveryState::Sent, _) => "",
+                (DeliveryState::Pending, None) => "waits",
+                (DeliveryState::Pending, Some(_)) => "not delivered yet",
+                (DeliveryState::Failed | DeliveryState::GivenUp, _) => "given up",
+            },
+            trouble: one.trouble.clone().filter(|_| one.state != DeliveryState::Sent),
+        };
+        lines.push(line);
     }
+    lines
 }
 
 const fn icon(kind: AlertKind) -> &'static str {
@@ -115,27 +142,12 @@ const fn tab(kind: AlertKind) -> &'static str {
     }
 }
 
-/// What an alert is about, by its subject such as `repository:<id>/host:<id>`.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct About {
-    repository: Option<RepositoryId>,
-    host: Option<HostId>,
-}
-
-fn about(subject: &str) -> About {
-    let mut about = About::default();
-    for part in subject.split('/') {
-        match part.split_once(':') {
-            Some(("repository", id)) => about.repository = id.parse().ok(),
-            Some(("host", id)) => about.host = id.parse().ok(),
-            _ => {}
-        }
-    }
-    about
-}
-
-async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> Result<AlertRow, ApiError> {
-    let About { repository, host } = about(&alert.subject);
+/// An alert as a row; whom it was told is not looked up.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> Result<AlertRow, ApiError> {
+    let About { repository, host, schedule: _ } = About::of(&alert.subject);
     let (mut words, mut href) = (vec![], None);
     if let Some(id) = repository {
         let name = names.repository(s, id).await?;
@@ -156,14 +168,17 @@ async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> 
             Severity::Warning => "warn",
             Severity::Critical => "bad",
         },
-        title: title(alert.kind),
+        title: alert.kind.title(),
         detail: super::form::capital(&alert.detail),
         subject: words.join(", "),
         href,
         opened: Moment::new(alert.opened_at, now),
         known: moment(alert.acknowledged_at)
             .map(|at| (at, asked_by(alert.acknowledged_by.as_deref().unwrap_or_default()))),
+        reason: alert.acknowledged_reason.clone(),
+        until: moment(alert.acknowledged_until),
         ended: moment(alert.resolved_at),
+        told: vec![],
     })
 }
 
@@ -205,23 +220,14 @@ pub async fn list(
         items.sort_by_key(|a| std::cmp::Reverse(a.severity));
     }
     let (mut open, mut known) = (vec![], vec![]);
+    let (told, channels) = channels::told(&s, items.iter().map(|a| a.id).collect()).await?;
     for alert in &items {
         let list = if !all && alert.acknowledged_at.is_some() { &mut known } else { &mut open };
-        list.push(row(&s, alert, &mut names, now).await?);
+        let told = lines_of(&told, alert.id, now);
+        list.push(AlertRow { told, ..row(&s, alert, &mut names, now).await? });
     }
-    view.show(&who, &AlertsPage { alerts: open, known, all, next: listed.next, later }).await
-}
-
-/// Says that an alert is known.
-#[post("/alerts/{id}/acknowledge")]
-pub async fn acknowledge(
-    who: Guarded<Operator>,
-    s: web::Data<Services>,
-    id: web::Path<AlertId>,
-    _form: SafeForm<Sure>,
-) -> Result<HttpResponse, ApiError> {
-    alerts::acknowledge(&s, &who.actor, *id).await?;
-    Ok(go("/alerts?done=acknowledged"))
+    let tab = if all { "history" } else { "open" };
+    view.show(&who, &AlertsPage { tab, alerts: open, known, all, channels, next: listed.next, later }).await
 }
 
 #[cfg(test)]
@@ -229,13 +235,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subjects_name_what_they_are_about() {
-        let (repository, host) = (RepositoryId::new(), HostId::new());
-        assert_eq!(
-            about(&format!("host:{host}/repository:{repository}")),
-            About { repository: Some(repository), host: Some(host) }
-        );
-        assert_eq!(about(&format!("repository:{repository}/prune")).repository, Some(repository));
-        assert_eq!(about("something else"), About::default());
+    fn each_channel_says_when_it_was_told_or_why_not() {
+        let (id, now) = (AlertId::new(), Timestamp::from_seconds(1_800_000_000));
+        let told = |state, at, trouble: Option<&str>| Told {
+            alert: id,
+            channel: "Ops".into(),
+            state,
+            at,
+            trouble: trouble.map(Into::into),
+        };
+        for (one, at, not, trouble) in [
+            (told(DeliveryState::Sent, Some(now), Some("old")), true, "", None),
+            (told(DeliveryState::Pending, None, None), false, "waits", None),
+            (told(DeliveryState::Pending, None, Some("403")), false, "not delivered yet", Some("403")),
+            (told(DeliveryState::GivenUp, None, Some("403")), false, "given up", Some("403")),
+        ] {
+            let lines = lines_of(std::slice::from_ref(&one), id, now);
+            let line = &lines[0];
+            assert_eq!((line.at.is_some(), line.not, line.trouble.as_deref()), (at, not, trouble));
+            assert!(lines_of(&[one], AlertId::new(), now).is_empty());
+        }
     }
 }

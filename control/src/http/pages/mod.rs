@@ -1,9 +1,12 @@
 //! The door for browsers: pages rendered on the server, forms that work without script, and fragments that keep open pages fresh.
 //! Everything a page does goes through the same services as the API.
 
+pub mod acknowledge;
 pub mod alerts;
 pub mod attention;
 pub mod cause;
+pub mod channel_form;
+pub mod channels;
 pub mod chart;
 pub mod dashboard;
 pub mod door;
@@ -91,7 +94,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(snapshots::compare)
             .service(drills::list)
             .service(alerts::list)
-            .service(alerts::acknowledge),
+            .service(acknowledge::ask)
+            .service(acknowledge::acknowledge)
+            .service(acknowledge::reopen)
+            .configure(notifications),
     );
 }
 
@@ -128,6 +134,19 @@ fn stopping(config: &mut web::ServiceConfig) {
         .service(pause::ask_schedule)
         .service(pause::pause_schedule)
         .service(pause::resume_schedule);
+}
+
+/// Where people are told of alerts.
+fn notifications(config: &mut web::ServiceConfig) {
+    config
+        .service(channels::list)
+        .service(channels::test)
+        .service(channels::ask_delete)
+        .service(channels::delete)
+        .service(channel_form::new)
+        .service(channel_form::add)
+        .service(channel_form::edit)
+        .service(channel_form::save);
 }
 
 /// The restore wizard.

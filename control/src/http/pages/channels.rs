@@ -1,0 +1,269 @@
+//! Channels: where people are told of alerts, what each was last sent, trying one, and taking one away. The form is `channel_form`.
+
+use super::door::{View, go};
+use super::engine::Page;
+use super::repository::access::Sure;
+use super::words::Moment;
+use crate::domain::alert::{AlertKind, Severity};
+use crate::domain::channel::{DeliveryState, Preset, Rules};
+use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
+use crate::http::problem::ApiError;
+use crate::service::channels::{ChannelView, Delivery};
+use crate::service::{Services, channels};
+use actix_web::{HttpResponse, get, post, web};
+use restic_manager_shared::id::ChannelId;
+use restic_manager_shared::time::Timestamp;
+use serde::Serialize;
+
+/// All channels.
+#[derive(Debug, Serialize)]
+pub struct ChannelsPage {
+    /// The open tab.
+    pub tab: &'static str,
+    /// The channels, by name.
+    pub channels: Vec<ChannelRow>,
+    /// What came of a test that was just sent.
+    pub tested: Option<TestLine>,
+    /// What raises an alert.
+    pub conditions: Vec<&'static str>,
+}
+
+impl Page for ChannelsPage {
+    const TEMPLATE: &'static str = "pages/channels.html";
+    const NAV: &'static str = "alerts";
+}
+
+/// A test's outcome.
+#[derive(Debug, Serialize)]
+pub struct TestLine {
+    /// Which channel.
+    pub channel: String,
+    /// Whether it arrived.
+    pub delivered: bool,
+    /// What the other side said, or what is in the way.
+    pub said: String,
+}
+
+/// A channel in the list.
+#[derive(Debug, Serialize)]
+pub struct ChannelRow {
+    /// Identity.
+    pub id: String,
+    /// The icon's name.
+    pub icon: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Where it leads, as far as that is no secret.
+    pub whither: String,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// What it sends.
+    pub sends: String,
+    /// When it says things again, and what goes together.
+    pub timing: String,
+    /// For which hosts.
+    pub hosts: String,
+    /// How many pieces of news wait.
+    pub waiting: i64,
+    /// What it was last sent.
+    pub last: Option<LastLine>,
+}
+
+/// What a channel was last sent.
+#[derive(Debug, Serialize)]
+pub struct LastLine {
+    /// The colour's class.
+    pub class: &'static str,
+    /// The icon's name.
+    pub icon: &'static str,
+    /// How it went.
+    pub word: &'static str,
+    /// When.
+    pub at: Moment,
+    /// What was in the way.
+    pub trouble: Option<String>,
+    /// When it is tried again.
+    pub again: Option<Moment>,
+}
+
+/// The name of a kind of receiver.
+#[must_use]
+pub const fn preset_name(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Generic => "Webhook",
+        Preset::Slack => "Slack",
+        Preset::Discord => "Discord",
+        Preset::Ntfy => "ntfy",
+        Preset::Gotify => "Gotify",
+        Preset::Teams => "Microsoft Teams",
+        Preset::PagerDuty => "PagerDuty",
+    }
+}
+
+/// The icon of a kind of receiver.
+#[must_use]
+pub const fn preset_icon(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Generic | Preset::PagerDuty => "webhook",
+        Preset::Slack | Preset::Discord | Preset::Teams => "chat",
+        Preset::Ntfy | Preset::Gotify => "push",
+    }
+}
+
+fn sends(rules: &Rules) -> String {
+    let level = match rules.min_severity {
+        Severity::Warning => "Warnings and critical alerts",
+        Severity::Critical => "Critical alerts",
+    };
+    let kinds = match rules.kinds.as_slice() {
+        [] => String::new(),
+        [one] => format!(" of one kind: {}", one.title()),
+        more => format!(" of {} kinds", more.len()),
+    };
+    format!("{level}{kinds}{}", if rules.send_resolved { ", and their end" } else { "" })
+}
+
+fn timing(rules: &Rules) -> String {
+    let together = match rules.group_seconds {
+        0 => "each at once".to_owned(),
+        n => format!("those within {} together", super::words::span(n.into())),
+    };
+    match rules.remind_hours {
+        None => together,
+        Some(1) => format!("{together}, again each hour"),
+        Some(hours) => format!("{together}, again after {hours} h"),
+    }
+}
+
+fn last(delivery: &Delivery, now: Timestamp) -> LastLine {
+    let (class, icon, word) = match (delivery.state, &delivery.last_error) {
+        (DeliveryState::Sent, _) => ("ok", "ok", "Delivered"),
+        (DeliveryState::Pending, Some(_)) => ("warn", "warn", "Not delivered yet"),
+        (DeliveryState::Pending, None) => ("run", "run", "On its way"),
+        (DeliveryState::Failed, _) => ("bad", "bad", "Test not delivered"),
+        (DeliveryState::GivenUp, _) => ("bad", "bad", "Given up"),
+    };
+    LastLine {
+        class,
+        icon,
+        word,
+        at: Moment::new(delivery.sent_at.unwrap_or(delivery.created_at), now),
+        trouble: delivery.last_error.clone(),
+        again: delivery.next_attempt_at.map(|at| Moment::new(at, now)),
+    }
+}
+
+fn row(channel: ChannelView, now: Timestamp) -> ChannelRow {
+    let (icon, whither) = match (&channel.smtp, &channel.webhook) {
+        (Some(smtp), _) => ("mail", smtp.to.join(", ")),
+        (None, Some(hook)) => (preset_icon(hook.preset), format!("{} at {}", preset_name(hook.preset), hook.origin)),
+        (None, None) => ("webhook", String::new()),
+    };
+    ChannelRow {
+        id: channel.id.to_string(),
+        icon,
+        whither,
+        paused: !channel.enabled,
+        sends: sends(&channel.rules),
+        timing: timing(&channel.rules),
+        hosts: match channel.rules.tags.as_slice() {
+            [] => "all hosts".to_owned(),
+            [tag] => format!("tag {tag}"),
+            tags => format!("tags {}", tags.join(", ")),
+        },
+        waiting: channel.waiting,
+        last: channel.last.as_ref().map(|l| last(l, now)),
+        name: channel.name,
+    }
+}
+
+async fn page(s: &Services, tested: Option<TestLine>) -> Result<ChannelsPage, ApiError> {
+    let now = Timestamp::now();
+    let channels = channels::list(s).await?.into_iter().map(|c| row(c, now)).collect();
+    let conditions = AlertKind::ALL.iter().map(|kind| kind.title()).collect();
+    Ok(ChannelsPage { tab: "channels", channels, tested, conditions })
+}
+
+/// Shows all channels.
+#[get("/alerts/channels")]
+pub async fn list(who: Guarded<Viewer>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
+    view.show(&who, &page(&s, None).await?).await
+}
+
+/// Sends a test, and shows what came of it.
+#[post("/alerts/channels/{id}/test")]
+pub async fn test(
+    who: Guarded<Admin>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<ChannelId>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    let channel = channels::get(&s, *id).await?.name;
+    let tested = channels::test(&s, &who.actor, *id).await?;
+    let line = TestLine { channel, delivered: tested.delivered, said: tested.said };
+    view.show(&who, &page(&s, Some(line)).await?).await
+}
+
+/// Asks once before a channel is deleted.
+#[derive(Debug, Serialize)]
+pub struct ChannelDeletePage {
+    /// The channel's identity.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// How many pieces of news wait for it.
+    pub waiting: i64,
+}
+
+impl Page for ChannelDeletePage {
+    const TEMPLATE: &'static str = "pages/channel-delete.html";
+    const NAV: &'static str = "alerts";
+}
+
+/// Asks before a channel is deleted.
+#[get("/alerts/channels/{id}/delete")]
+pub async fn ask_delete(
+    who: Guarded<Admin>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<ChannelId>,
+) -> Result<HttpResponse, ApiError> {
+    let channel = channels::get(&s, *id).await?;
+    let page = ChannelDeletePage { id: channel.id.to_string(), name: channel.name, waiting: channel.waiting };
+    view.show(&who, &page).await
+}
+
+/// Deletes a channel.
+#[post("/alerts/channels/{id}/delete")]
+pub async fn delete(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<ChannelId>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    channels::delete(&s, &who.actor, *id).await?;
+    Ok(go("/alerts/channels?done=channel-deleted"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_told_in_words() {
+        let all = Rules::default();
+        let few = Rules {
+            min_severity: Severity::Critical,
+            kinds: vec![AlertKind::ForeignLock],
+            send_resolved: false,
+            remind_hours: Some(24),
+            group_seconds: 0,
+            ..Rules::default()
+        };
+        assert_eq!(sends(&all), "Warnings and critical alerts, and their end");
+        assert_eq!(timing(&all), "those within 1 min together");
+        assert_eq!(sends(&few), "Critical alerts of one kind: A lock that nothing known explains");
+        assert_eq!(timing(&few), "each at once, again after 24 h");
+    }
+}

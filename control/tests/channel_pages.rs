@@ -1,0 +1,220 @@
+//! Channels and acknowledgements as the API and the pages have them: who may, what is refused, and that no secret comes out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use reqwest::Method;
+use restic_manager_tests::control::ControlPlane;
+use restic_manager_tests::visitor::Visitor;
+use serde_json::{Value, json};
+use std::time::Duration;
+use support::peers::WebServer;
+
+const HOSTILE: &str = "<script>alert(1)</script>\"'{{ 7 * 7 }}&amp;ü";
+
+fn hook(name: &str, url: &str) -> Value {
+    json!({"name": name, "webhook": {"preset": "generic", "url": url, "secret": "signing-key"}, "rules": {"group_seconds": 0}})
+}
+
+/// A frozen host is an alert; answers the alert.
+async fn alert(server: &ControlPlane, admin: &str) -> String {
+    let agent = server.host(admin, "web-01", &["/etc"]).await;
+    let freeze = format!("/api/v1/hosts/{}/freeze", agent.host);
+    let (status, said) = server.post(admin, &freeze, json!({"reason": HOSTILE})).await;
+    assert_eq!(status, 200, "{said}");
+    let open = server.get(admin, "/api/v1/alerts?open=true").await;
+    open["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+async fn until<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
+    for _ in 0..600 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what} did not come");
+}
+
+#[tokio::test]
+async fn an_alert_reaches_a_channel_and_the_api_tells_who_was_told() {
+    let (server, web) = (ControlPlane::start(), WebServer::start());
+    let (admin, viewer) = (server.token("admin"), server.token("viewer"));
+    let (status, made) = server.post(&admin, "/api/v1/channels", hook("Pager", &format!("{}/hidden", web.url))).await;
+    assert_eq!(status, 201, "{made}");
+    let path = format!("/api/v1/channels/{}", made["id"].as_str().unwrap());
+    let (status, tested) = server.post(&admin, &format!("{path}/test"), Value::Null).await;
+    assert_eq!((status, &tested), (200, &json!({"delivered": true, "said": "200 said so"})));
+    let alert = alert(&server, &admin).await;
+    let told = format!("/api/v1/alerts/{alert}/deliveries");
+    let sent = until("the message", async || {
+        let told = server.get(&viewer, &told).await;
+        (told["items"][0]["state"] == "sent").then_some(told)
+    })
+    .await;
+    assert_eq!((&sent["items"][0]["channel"], &sent["items"][0]["what"]), (&json!("Pager"), &json!("opened")));
+    for path in ["/api/v1/channels", &path, &told] {
+        let text = server.get(&viewer, path).await.to_string();
+        assert!(!text.contains("hidden") && !text.contains("signing-key") && !text.contains("v1."), "{text}");
+    }
+    let page = Visitor::sign_in(&server, "viewer").await.open("/alerts").await.text;
+    assert!(page.contains("told Pager"), "{page}");
+    assert_eq!(server.call(&admin, Method::DELETE, &path, Value::Null).await.0, 204);
+    assert_eq!(server.call(&admin, Method::DELETE, &path, Value::Null).await.0, 404);
+    assert_eq!(server.get(&viewer, &told).await["items"], json!([]));
+    let log = server.get(&admin, "/api/v1/audit-events").await.to_string();
+    for action in ["channel.add", "channel.test", "channel.delete"] {
+        assert!(log.contains(action), "{action} is not in the audit log");
+    }
+    assert!(!log.contains("hidden") && !log.contains("signing-key"), "{log}");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_at_its_field() {
+    let server = ControlPlane::start();
+    let (admin, operator) = (server.token("admin"), server.token("operator"));
+    let smtp = json!({"host": "mail.example.org", "from": "a@example.org", "to": ["b@example.org"]});
+    let with = |key: &str, value: Value| {
+        let mut smtp = smtp.clone();
+        smtp[key] = value;
+        json!({"name": "a", "smtp": smtp})
+    };
+    for (body, status, pointer) in [
+        (json!({"name": "a"}), 422, "/smtp"),
+        (json!({"name": "a\u{0}", "smtp": smtp}), 422, "/name"),
+        (with("from", json!("a\u{0}@example.org")), 422, "/smtp/from"),
+        (with("to", json!(["b@example.org", "\u{0}"])), 422, "/smtp/to/1"),
+        (with("username", json!("u")), 422, "/smtp/password"),
+        (with("port", json!(70_000)), 400, ""),
+        (json!({"name": "a", "webhook": {"preset": "slack", "url": "javascript:alert(1)"}}), 422, "/webhook/url"),
+        (json!({"name": "a", "webhook": {"preset": "pigeon", "url": "https://x/"}}), 400, ""),
+        (json!({"name": "a", "smtp": smtp, "rules": {"remind_hours": 0}}), 422, "/rules/remind_hours"),
+        (json!({"name": "a", "smtp": smtp, "rules": {"tags": ["\u{0}"]}}), 422, "/rules/tags"),
+        (json!({"name": "a", "smtp": smtp, "more": 1}), 400, ""),
+    ] {
+        let (answered, said) = server.post(&admin, "/api/v1/channels", body.clone()).await;
+        assert_eq!(answered, status, "{body}: {said}");
+        assert!(pointer.is_empty() || said["errors"][0]["pointer"] == pointer, "{body}: {said}");
+    }
+    let fine = json!({"name": "a", "smtp": smtp});
+    assert_eq!(server.post(&operator, "/api/v1/channels", fine.clone()).await.0, 403);
+    let (status, made) = server.post(&admin, "/api/v1/channels", fine.clone()).await;
+    assert_eq!((status, made["smtp"]["port"].as_u64()), (201, Some(587)), "{made}");
+    assert_eq!(server.post(&admin, "/api/v1/channels", fine).await.0, 409, "the name is taken");
+    let alert = alert(&server, &admin).await;
+    let acknowledge = format!("/api/v1/alerts/{alert}/acknowledge");
+    for (body, status) in [
+        (json!({"reason": ""}), 422),
+        (json!({"reason": "a\u{0}"}), 422),
+        (json!({"until": "2001-01-01T00:00:00Z"}), 422),
+        (json!({"until": "soon"}), 400),
+        (json!([]), 400),
+        (json!({"reason": HOSTILE, "until": "2030-01-01T00:00:00Z"}), 204),
+        (Value::Null, 204),
+    ] {
+        let (answered, said) = server.post(&operator, &acknowledge, body.clone()).await;
+        assert_eq!(answered, status, "{body}: {said}");
+    }
+    for status in [204, 404] {
+        assert_eq!(server.call(&operator, Method::DELETE, &acknowledge, Value::Null).await.0, status);
+    }
+}
+
+#[tokio::test]
+async fn a_channel_is_made_tried_changed_and_deleted_on_pages() {
+    let (server, web) = (ControlPlane::start(), WebServer::start());
+    let anna = Visitor::sign_in(&server, "admin").await;
+    assert!(anna.open("/alerts").await.text.contains("Nobody is told of alerts yet"));
+    for kind in ["", "mail", "generic", "slack", "discord", "ntfy", "gotify", "teams", "pagerduty", "pigeon"] {
+        let page = anna.open(&format!("/alerts/channels/add?kind={kind}")).await;
+        assert_eq!((page.status, page.html), (200, true), "{kind}: {}", page.text);
+    }
+    let url = format!("{}/hidden", web.url);
+    let form = [
+        ("kind", "generic"),
+        ("name", HOSTILE),
+        ("enabled", "1"),
+        ("url", url.as_str()),
+        ("secret", "signing-key"),
+        ("min_severity", "warning"),
+        ("tags", "prod, acme"),
+        ("send_resolved", "1"),
+        ("on_foreign_lock", "1"),
+        ("remind_hours", "24"),
+        ("group_seconds", "30"),
+    ];
+    let wrong = anna
+        .submit("/alerts/channels/add", &[&form[1..2], &[("kind", "generic"), ("remind_hours", "x")]].concat())
+        .await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.text.contains("A whole number, or empty") && wrong.text.contains("&lt;script&gt;"), "{}", wrong.text);
+    let wrong = anna
+        .submit(
+            "/alerts/channels/add",
+            &[("kind", "mail"), ("name", "m"), ("host", "h"), ("from", "f"), ("to", "a@b\nc")],
+        )
+        .await;
+    assert!(wrong.status == 422 && wrong.text.contains("Line 2: not a mail address"), "{}", wrong.text);
+    let added = anna.submit("/alerts/channels/add", &form).await;
+    assert_eq!((added.status, added.location.as_str()), (303, "/alerts/channels?done=channel-added"), "{}", added.text);
+    let token = server.token("viewer");
+    let channel = server.get(&token, "/api/v1/channels").await["items"][0].clone();
+    let rules = json!({"min_severity": "warning", "kinds": ["foreign_lock"], "tags": ["prod", "acme"], "send_resolved": true,
+        "remind_hours": 24, "group_seconds": 30});
+    assert_eq!((&channel["name"], &channel["rules"]), (&json!(HOSTILE), &rules));
+    let path = format!("/alerts/channels/{}", channel["id"].as_str().unwrap());
+    web.answer("403 Forbidden");
+    for (word, sent) in [("did not arrive", 1), ("was taken", 2)] {
+        let tested = anna.submit(&format!("{path}/test"), &[]).await;
+        assert!(tested.status == 200 && tested.text.contains(word), "{}", tested.text);
+        assert_eq!(web.posted().len(), sent);
+    }
+    for page in ["/alerts/channels", &format!("{path}/edit"), &format!("{path}/delete")] {
+        let page = anna.open(page).await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        assert!(!page.text.contains("<script>alert") && !page.text.contains("signing-key"));
+        assert!(!page.text.contains("/hidden") && !page.text.contains("49&amp;"), "{}", page.text);
+    }
+    let kept = [("name", "Pager"), ("min_severity", "critical"), ("group_seconds", "0")];
+    let saved = anna.submit(&format!("{path}/edit"), &kept).await;
+    assert_eq!((saved.status, saved.location.as_str()), (303, "/alerts/channels?done=channel-saved"), "{}", saved.text);
+    let channel = server.get(&token, "/api/v1/channels").await["items"][0].clone();
+    assert_eq!((&channel["enabled"], &channel["rules"]["kinds"]), (&json!(false), &json!([])));
+    let tested = anna.submit(&format!("{path}/test"), &[]).await;
+    assert!(tested.text.contains("was taken"), "the kept address is used");
+    assert!(web.posted()[2].header("x-restic-manager-signature").is_some(), "and the kept key");
+    let gone = anna.submit(&format!("{path}/delete"), &[]).await;
+    assert_eq!((gone.status, gone.location.as_str()), (303, "/alerts/channels?done=channel-deleted"));
+    assert_eq!(anna.open(&format!("{path}/edit")).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_alert_is_acknowledged_with_reason_and_day_and_opened_again() {
+    let server = ControlPlane::start();
+    let (anna, eve) = (Visitor::sign_in(&server, "operator").await, Visitor::sign_in(&server, "viewer").await);
+    let admin = server.token("admin");
+    let alert = alert(&server, &admin).await;
+    let path = format!("/alerts/{alert}/acknowledge");
+    let ask = anna.open(&path).await;
+    assert!(ask.status == 200 && ask.text.contains("Retention is frozen") && !ask.text.contains("<script>alert"));
+    let wrong = anna.submit(&path, &[("reason", HOSTILE), ("until", "31.1.2030")]).await;
+    assert!(wrong.status == 422 && wrong.text.contains("A day such as"), "{}", wrong.text);
+    let done = anna.submit(&path, &[("reason", HOSTILE), ("until", "2030-01-31")]).await;
+    assert_eq!((done.status, done.location.as_str()), (303, "/alerts?done=acknowledged"), "{}", done.text);
+    let known = server.get(&admin, "/api/v1/alerts?open=true").await["items"][0].clone();
+    assert_eq!(
+        (&known["acknowledged_reason"], &known["acknowledged_until"]),
+        (&json!(HOSTILE), &json!("2030-02-01T00:00:00Z"))
+    );
+    let page = anna.open("/alerts").await.text;
+    assert!(page.contains("quiet until") && page.contains("Reopen") && page.contains("&lt;script&gt;"), "{page}");
+    for (path, act) in [("/alerts", "Reopen"), ("/alerts/channels", "Add channel")] {
+        assert!(!eve.open(path).await.text.contains(act), "{path} shows a viewer {act}");
+    }
+    assert_eq!(eve.open("/alerts/channels/add").await.status, 403);
+    assert_eq!(anna.open("/alerts/channels/add").await.status, 403, "operators read channels only");
+    assert_eq!(eve.submit(&format!("/alerts/{alert}/reopen"), &[]).await.status, 403);
+    assert_eq!(anna.submit(&format!("/alerts/{alert}/reopen"), &[]).await.status, 303);
+    assert!(anna.open("/alerts").await.text.contains("Acknowledge…"));
+}
