@@ -106,6 +106,7 @@ fn quiet(s: &Services) -> PollResponse {
         hold: MAX_HOLD,
         pause_ms: 0,
         restored: s.restored.clone(),
+        release: None,
     }
 }
 
