@@ -4,7 +4,7 @@
 use crate::app::Agent;
 use crate::backoff::{self, Backoff};
 use crate::client::ClientError;
-use crate::facts::AGENT_VERSION;
+use crate::facts;
 use crate::hooks;
 use crate::queries;
 use crate::reconcile::{Held, Plan, reconcile};
@@ -120,6 +120,7 @@ impl Poller<'_> {
         match result {
             Ok(answer) => {
                 self.came_through(age);
+                self.agent.updates.heard(answer.release.as_ref());
                 if let Err(e) = self.agent.fires.heard(&request.fires, &self.agent.journal) {
                     tracing::warn!(error = %e, "cannot note what the control plane knows of schedules; it is told again");
                 }
@@ -144,14 +145,16 @@ impl Poller<'_> {
             instance: self.agent.instance,
             state_version: held.version,
             jobs: held.jobs.clone(),
-            free_slots: held.free_slots,
+            // What runs ends first; nothing new begins before the new version runs.
+            free_slots: if self.agent.updates.is_closing() { 0 } else { held.free_slots },
             fires: self.ledgers(),
             spooled: self.agent.journal.waiting().unwrap_or(0),
-            agent_version: AGENT_VERSION.to_owned(),
+            agent_version: facts::version().to_owned(),
             restic_version: self.agent.finder.last_version().map(|v| v.to_string()),
             hooks: Some(hooks::names(&self.agent.dir)),
             restored: self.agent.journal.restored().unwrap_or_default(),
             queries: self.agent.queries.held(),
+            update: Some(self.agent.updates.fact()),
             hold,
         }
     }

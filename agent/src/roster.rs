@@ -131,6 +131,11 @@ impl Roster {
         Turn { _lane: lane, _slot: slot }
     }
 
+    /// Waits until no job runs, and lets none begin while the answer is held. Jobs that come meanwhile wait, in the journal too.
+    pub async fn quiet(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).acquire_many_owned(self.max.max(1)).await.ok()
+    }
+
     /// The lane of a repository: one job at a time, in the order they came.
     fn lane(&self, repository: RepositoryId) -> Arc<Lane<()>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(repository).or_default().clone()
