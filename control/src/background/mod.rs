@@ -1,7 +1,7 @@
 //! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
 
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, drills, exports, ingest, protection, rotation};
+use crate::service::{ActError, Services, drills, exports, ingest, protection, rollouts, rotation};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -15,6 +15,8 @@ const SEEN: Duration = Duration::from_secs(5);
 const NEXT: Duration = Duration::from_secs(15);
 /// How often silent jobs are looked for in the time that they may be silent.
 const LOOKS: u32 = 12;
+/// How often it is looked how a roll-out goes.
+const ROLLOUTS: Duration = Duration::from_secs(15);
 /// How often it is looked whether an export is due.
 const EXPORTS: Duration = Duration::from_secs(3600);
 
@@ -28,6 +30,7 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
         }),
         every("next runs", NEXT, s, |s| async move { protection::follow_the_clock(&s, Timestamp::now()).await }),
     ];
+    tasks.push(every("roll-outs", ROLLOUTS, s, |s| async move { rollouts::advance(&s, Timestamp::now()).await }));
     if !upkeep.is_zero() {
         tasks.push(every(
             "upkeep",

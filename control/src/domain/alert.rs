@@ -27,6 +27,8 @@ text_enum! {
         RotationStuck = "rotation_stuck",
         /// A restore drill failed, or found files that are not what was backed up.
         DrillFailed = "drill_failed",
+        /// An update of the agent failed on a host, so its roll-out stopped.
+        RolloutStopped = "rollout_stopped",
     }
 }
 

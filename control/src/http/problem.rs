@@ -99,7 +99,9 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::AgentUnknown
         | Refusal::ClockSkew(_) => StatusCode::UNAUTHORIZED,
         Refusal::Forbidden | Refusal::CrossSite | Refusal::WrongSetupToken | Refusal::BadProof => StatusCode::FORBIDDEN,
-        Refusal::TokenUsed | Refusal::TokenExpired | Refusal::TokenRevoked => StatusCode::GONE,
+        Refusal::TokenUsed | Refusal::TokenExpired | Refusal::TokenRevoked | Refusal::ReleaseWithdrawn => {
+            StatusCode::GONE
+        }
         Refusal::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::AgentTooOld => StatusCode::UPGRADE_REQUIRED,
         Refusal::SetupDone
@@ -125,7 +127,12 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::RetentionFrozen(_)
         | Refusal::HostOffline(_)
         | Refusal::LookFailed(_)
-        | Refusal::LastAdmin => StatusCode::CONFLICT,
+        | Refusal::LastAdmin
+        | Refusal::ReleaseExists
+        | Refusal::RolloutExists
+        | Refusal::RolloutState(_)
+        | Refusal::NothingToGoBackTo
+        | Refusal::NothingFailed => StatusCode::CONFLICT,
         Refusal::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
         Refusal::StillReading => StatusCode::SERVICE_UNAVAILABLE,
     }

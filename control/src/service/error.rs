@@ -65,6 +65,10 @@ pub enum Noun {
     User,
     /// An API token.
     ApiToken,
+    /// A release of the agent.
+    Release,
+    /// A roll-out.
+    Rollout,
 }
 
 impl Noun {
@@ -82,6 +86,8 @@ impl Noun {
             Self::Restore => "restore",
             Self::User => "user",
             Self::ApiToken => "api_token",
+            Self::Release => "release",
+            Self::Rollout => "rollout",
         }
     }
 }
@@ -92,6 +98,9 @@ const APPEND_ONLY: &str = "On it this would half-succeed and leave litter. Give 
     credential, or name a host that has one.";
 const LAST_ADMIN: &str = "Nobody deletes themselves, and somebody must be able to sign in and do everything. Make another user an \
     administrator first.";
+
+const NO_PREVIOUS: &str = "Hosts go back only to a release that was rolled out before, is not withdrawn, and was signed with --rollback. \
+    Pause the roll-out, and roll out a newer version.";
 
 /// The rules that say no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +190,18 @@ pub enum Refusal {
     StillReading,
     /// Nobody would be left who may do everything.
     LastAdmin,
+    /// Another release has this version and platform.
+    ReleaseExists,
+    /// The release was withdrawn.
+    ReleaseWithdrawn,
+    /// The release is rolled out already.
+    RolloutExists,
+    /// The roll-out is in another state; the text says which.
+    RolloutState(&'static str),
+    /// There is no release from before that was signed for going back to.
+    NothingToGoBackTo,
+    /// No update failed on the host.
+    NothingFailed,
 }
 
 impl Refusal {
@@ -237,6 +258,12 @@ impl Refusal {
             Self::LookFailed(_) => "look_failed",
             Self::StillReading => "still_reading",
             Self::LastAdmin => "last_admin",
+            Self::ReleaseExists => "release_exists",
+            Self::ReleaseWithdrawn => "release_withdrawn",
+            Self::RolloutExists => "rollout_exists",
+            Self::RolloutState(_) => "rollout_state",
+            Self::NothingToGoBackTo => "nothing_to_go_back_to",
+            Self::NothingFailed => "nothing_failed",
         }
     }
 
@@ -284,6 +311,12 @@ impl Refusal {
             Self::LookFailed(_) => "The host could not look",
             Self::StillReading => "The snapshots are still being read",
             Self::LastAdmin => "An administrator has to be left",
+            Self::ReleaseExists => "There is a release of this version",
+            Self::ReleaseWithdrawn => "The release was withdrawn",
+            Self::RolloutExists => "The release is rolled out already",
+            Self::RolloutState(_) => "The roll-out is not in a state for that",
+            Self::NothingToGoBackTo => "There is nothing to go back to",
+            Self::NothingFailed => "No update failed on this host",
         }
     }
 
@@ -345,6 +378,12 @@ impl Refusal {
             Self::NoAnswer => "Try again in a moment.".into(),
             Self::LookFailed(cause) => cause.message.clone(),
             Self::LastAdmin => LAST_ADMIN.into(),
+            Self::ReleaseExists => "A version is never changed. Give the new binary a higher one, and sign it.".into(),
+            Self::ReleaseWithdrawn => "Sign the binary under a higher version.".into(),
+            Self::RolloutExists => "Look at its stage under Settings, Agent releases.".into(),
+            Self::RolloutState(state) => format!("It is {}.", state.replace('_', " ")),
+            Self::NothingToGoBackTo => NO_PREVIOUS.into(),
+            Self::NothingFailed => "There is nothing to try again.".into(),
             Self::StillReading => "The host reads them for the first time. Try again in a moment.".into(),
         }
     }

@@ -28,9 +28,11 @@ pub mod queries;
 pub mod random;
 pub mod recall;
 pub mod recovery;
+pub mod releases;
 pub mod repositories;
 pub mod restores;
 pub mod retention;
+pub mod rollouts;
 pub mod rotation;
 pub mod schedules;
 pub mod search;
@@ -71,6 +73,8 @@ pub struct Services {
     pub agent_tokens: agents::TokenCache,
     /// Questions that wait for hosts.
     pub questions: queries::Questions,
+    /// Files of releases, and what offers are made from.
+    pub releases: releases::Releases,
     /// Limits on signing in.
     pub gate: users::Gate,
     /// How long a running job may be silent, in seconds; agents are told, and give signs of life in time.

@@ -2,13 +2,14 @@
 
 use super::bridge::{from_json, parse, time, to_json};
 use super::schema::hosts;
-use super::{Conn, StoreError, StoreResult};
+use super::{Conn, StoreError, StoreResult, releases};
 use crate::domain::fleet::{Freeze, Host, Lifecycle, host_state};
 use crate::domain::protection::{HostProtection, Standing};
 use diesel::prelude::*;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::{HostFacts, Os};
+use restic_manager_shared::wire::release::UpdateFact;
 
 /// A host as it is kept.
 #[derive(Clone, Debug)]
@@ -89,6 +90,7 @@ impl HostRecord {
                 bytes: self.standing.good_bytes,
             },
             hooks: seen.and_then(|s| s.hooks.clone()).unwrap_or(self.hooks),
+            update: seen.and_then(|s| s.update.clone()),
         }
     }
 }
@@ -106,6 +108,10 @@ pub struct Seen {
     pub restic_version: Option<String>,
     /// Names in its folder of hooks; none if the agent does not say.
     pub hooks: Option<Vec<String>>,
+    /// How far it is with updates of itself; none if the agent does not say.
+    pub update: Option<UpdateFact>,
+    /// Whether it said something new of its version and updates since the last write-back.
+    pub agent_is_news: bool,
 }
 
 pub(super) const fn os_text(os: Os) -> &'static str {
@@ -334,6 +340,9 @@ pub fn seen(conn: &mut Conn, id: HostId, seen: &Seen) -> StoreResult<()> {
         diesel::update(hosts::table.find(id.to_string()))
             .set(hosts::hooks.eq(to_json("hosts.hooks", hooks)?))
             .execute(conn)?;
+    }
+    if seen.agent_is_news {
+        releases::note_agent(conn, id, &seen.agent_version, seen.update.as_ref(), seen.at)?;
     }
     Ok(())
 }

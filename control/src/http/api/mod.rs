@@ -9,6 +9,7 @@ pub mod files;
 pub mod hosts;
 pub mod jobs;
 pub mod recovery;
+pub mod releases;
 pub mod repositories;
 pub mod schedules;
 pub mod search;

@@ -75,6 +75,7 @@ const fn title(kind: AlertKind) -> &'static str {
         AlertKind::ForeignLock => "A lock that nothing known explains",
         AlertKind::RotationStuck => "The change of a password does not go on",
         AlertKind::DrillFailed => "A restore drill failed",
+        AlertKind::RolloutStopped => "A roll-out of the agent stopped",
     }
 }
 
@@ -88,6 +89,7 @@ const fn icon(kind: AlertKind) -> &'static str {
         AlertKind::ForeignLock => "lock",
         AlertKind::RotationStuck => "key",
         AlertKind::DrillFailed => "restore",
+        AlertKind::RolloutStopped => "gauge",
     }
 }
 
@@ -99,9 +101,11 @@ const fn tab(kind: AlertKind) -> &'static str {
         AlertKind::MaintenanceFailed => "/maintenance",
         AlertKind::CredentialCanDelete => "/hosts",
         AlertKind::RotationStuck => "/settings",
-        AlertKind::RetentionFrozen | AlertKind::RepositoryDamaged | AlertKind::ForeignLock | AlertKind::DrillFailed => {
-            ""
-        }
+        AlertKind::RetentionFrozen
+        | AlertKind::RepositoryDamaged
+        | AlertKind::ForeignLock
+        | AlertKind::DrillFailed
+        | AlertKind::RolloutStopped => "",
     }
 }
 
@@ -136,6 +140,9 @@ async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> 
         words.push(format!("Host {}", names.host(s, id).await?));
         let drills = if alert.kind == AlertKind::DrillFailed { "/drills?host=" } else { "/hosts/" };
         href = href.or_else(|| Some(format!("{drills}{id}")));
+    }
+    if alert.kind == AlertKind::RolloutStopped {
+        href = Some("/settings/releases".into());
     }
     let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
     Ok(AlertRow {

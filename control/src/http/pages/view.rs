@@ -9,6 +9,7 @@ use crate::domain::permission::{Actor, Role};
 use crate::domain::protection::Protection;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
+use restic_manager_shared::wire::release::UpdatePhase;
 use serde::Serialize;
 
 /// What stands around every page.
@@ -243,6 +244,10 @@ pub struct HostRow {
     pub timezone: Option<String>,
     /// The agent's version.
     pub agent: String,
+    /// How far an update of it is, in words; empty if there is none.
+    pub update: String,
+    /// Whether that update did not work.
+    pub update_failed: bool,
     /// The restic version.
     pub restic: Option<String>,
     /// Labels.
@@ -288,6 +293,8 @@ impl HostRow {
             arch: host.arch.clone(),
             timezone: host.timezone.clone(),
             agent: host.agent_version.clone(),
+            update: update_words(host),
+            update_failed: host.update.as_ref().is_some_and(|u| u.wanted.is_none() && u.failed.is_some()),
             restic: host.restic_version.clone(),
             tags: host.tags.clone(),
             seen: host.last_seen_at.map(|t| Moment::new(t, now)),
@@ -296,6 +303,23 @@ impl HostRow {
             in_force: host.in_force,
             frozen: host.frozen.as_ref().map(|f| Frozen::new(f, now)),
         }
+    }
+}
+
+/// How far an update of a host's agent is.
+fn update_words(host: &Host) -> String {
+    let Some(update) = &host.update else { return String::new() };
+    let how = match update.phase {
+        UpdatePhase::Fetching => "is fetched",
+        UpdatePhase::Waiting => "waits until no job runs",
+        UpdatePhase::Installing => "is put in place",
+        UpdatePhase::Proving => return "new version, not proven yet".into(),
+        UpdatePhase::Idle | UpdatePhase::Other => "is offered",
+    };
+    match (&update.wanted, &update.failed) {
+        (Some(version), _) => format!("{version} {how}"),
+        (None, Some(failed)) => format!("update to {} failed", failed.version),
+        (None, None) => String::new(),
     }
 }
 

@@ -1,7 +1,10 @@
-//! Settings: users, API tokens, the audit log. For administrators.
+//! Settings: users, API tokens, the audit log, releases of the agent. For administrators.
 
 pub mod audit;
+pub mod releases;
+pub mod rollout;
 pub mod tokens;
+mod upload;
 pub mod users;
 
 use crate::domain::permission::Role;
