@@ -112,7 +112,9 @@ impl Poller<'_> {
     /// One poll and what follows from it; gives the pause before the next.
     async fn once(&mut self) -> Duration {
         let held = self.agent.roster.held(self.agent.desired.get().version);
-        let seconds = self.hold.seconds().min(self.asked);
+        // An answer is what proves a new version: it is not waited for longer than need be.
+        let most = if self.agent.updates.is_proving() { 1 } else { self.asked };
+        let seconds = self.hold.seconds().min(most);
         let request = self.request(&held, seconds);
         let began = Instant::now();
         let result = self.agent.client.poll(&request, Duration::from_secs(u64::from(seconds)) + SLACK).await;

@@ -38,6 +38,8 @@ struct Held {
 pub struct Updates {
     dir: StateDir,
     program: Option<Program>,
+    /// Whether its folder took a file when the agent started.
+    writable: bool,
     prove_within: Duration,
     held: Mutex<Held>,
     closing: AtomicBool,
@@ -49,10 +51,12 @@ impl Updates {
     #[must_use]
     pub fn open(dir: &StateDir, exe: Option<PathBuf>, prove_within: Duration) -> Self {
         let record = Record::load(dir);
+        let program = exe.map(Program::new);
         let phase = if record.is_proving() { UpdatePhase::Proving } else { UpdatePhase::Idle };
         Self {
             dir: dir.clone(),
-            program: exe.map(Program::new),
+            writable: program.as_ref().is_some_and(Program::is_replaceable),
+            program,
             prove_within,
             held: Mutex::new(Held { record, phase, ..Held::default() }),
             closing: AtomicBool::new(false),
@@ -67,7 +71,7 @@ impl Updates {
     /// Why this agent never replaces itself, if it does not. Asked each time: people change these files while it runs.
     #[must_use]
     pub fn cannot(&self) -> Option<CannotUpdate> {
-        cannot(&self.dir, self.program.as_ref())
+        cannot(&self.dir, self.writable)
     }
 
     /// What is told with each poll.
@@ -105,6 +109,12 @@ impl Updates {
         }
     }
 
+    /// Whether a new version has yet to be answered by the control plane.
+    #[must_use]
+    pub fn is_proving(&self) -> bool {
+        self.held().record.is_proving()
+    }
+
     /// Whether nothing new should begin.
     #[must_use]
     pub fn is_closing(&self) -> bool {
@@ -135,7 +145,7 @@ impl Updates {
     }
 }
 
-fn cannot(dir: &StateDir, program: Option<&Program>) -> Option<CannotUpdate> {
+fn cannot(dir: &StateDir, writable: bool) -> Option<CannotUpdate> {
     match Policy::load(dir) {
         Ok(policy) if policy.updates == Updating::Signed => {}
         Ok(_) | Err(_) => return Some(CannotUpdate::Forbidden),
@@ -144,18 +154,15 @@ fn cannot(dir: &StateDir, program: Option<&Program>) -> Option<CannotUpdate> {
         Ok(keys) if !keys.is_empty() => {}
         Ok(_) | Err(_) => return Some(CannotUpdate::NoKey),
     }
-    match program {
-        Some(program) if program.is_replaceable() => None,
-        Some(_) | None => Some(CannotUpdate::NotWritable),
-    }
+    (!writable).then_some(CannotUpdate::NotWritable)
 }
 
 /// What `status` tells of updates.
 #[must_use]
 pub fn describe(dir: &StateDir) -> String {
     let record = Record::load(dir);
-    let exe = std::env::current_exe().ok().map(Program::new);
-    let may = match cannot(dir, exe.as_ref()) {
+    let writable = std::env::current_exe().is_ok_and(|exe| Program::new(exe).is_replaceable());
+    let may = match cannot(dir, writable) {
         None => "signed releases are taken",
         Some(CannotUpdate::NoKey) => "never: no release key is pinned in update.keys",
         Some(CannotUpdate::Forbidden) => "never: policy.toml does not allow it, or cannot be read",

@@ -27,6 +27,10 @@ const FOLDER: &str = "update";
 const ROOM: u64 = 32 * 1024 * 1024;
 /// Between two looks whether there is room by now.
 const FULL: Duration = Duration::from_secs(600);
+/// For so long a moment is waited for when no job happens to run; then none begins until those that run have ended.
+const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+/// Between two looks whether a job runs.
+const LOOK: Duration = Duration::from_secs(2);
 /// A file that was fetched whole and is not the one that was signed is fetched once more: a cache on the way may have been stale.
 const FETCHES: u32 = 2;
 
@@ -125,10 +129,22 @@ struct Closed<'a> {
 }
 
 impl<'a> Closed<'a> {
+    /// At a moment when no job runs. If there is none for long, jobs that come wait for it.
     async fn when_quiet(agent: &'a Agent) -> Self {
+        let patience = async {
+            loop {
+                if let Some(slots) = agent.roster.quiet_now() {
+                    return slots;
+                }
+                sleep(LOOK).await;
+            }
+        };
+        let slots = timeout(PATIENCE, patience).await.ok();
         agent.updates.closing.store(true, Ordering::Relaxed);
-        let mut closed = Self { updates: &agent.updates, _slots: None };
-        closed._slots = agent.roster.quiet().await;
+        let mut closed = Self { updates: &agent.updates, _slots: slots };
+        if closed._slots.is_none() {
+            closed._slots = agent.roster.quiet().await;
+        }
         closed
     }
 }

@@ -1,6 +1,7 @@
 //! Releases of the agent and how they spread: which host is offered which release, and when the next stage begins. Pure; whether a release
 //! is rightly signed is for the agents to say, with keys that the server does not have.
 
+use super::fleet::ONLINE_WITHIN;
 use super::text_enum;
 use restic_manager_shared::id::{HostId, RolloutId};
 use restic_manager_shared::release::compare;
@@ -254,6 +255,8 @@ pub fn next(rollout: &Rollout, gate: Gate, now: Timestamp) -> Next {
         return Next::Stop(gate.failed);
     }
     let long = Duration::from_secs(u64::from(stage.hours) * 3600);
+    // Before its agents were heard from nobody is known to be able: that is not yet a stage without hosts.
+    let long = if gate.able == 0 { long.max(ONLINE_WITHIN) } else { long };
     if gate.healthy < gate.needed || now.since(rollout.stage_since) < long {
         return Next::Wait;
     }
@@ -346,6 +349,9 @@ mod tests {
             (0, vec![unable], 3, Next::Stage),
             (0, vec![], 3, Next::Stage),
             (0, vec![], 1, Next::Wait),
+            (1, vec![], 0, Next::Wait),
+            (1, vec![unable], 0, Next::Wait),
+            (1, vec![unable], 1, Next::Finish),
             (1, vec![good, good], 0, Next::Finish),
             (1, vec![good, behind], 9, Next::Wait),
             (1, vec![good, unable], 9, Next::Finish),

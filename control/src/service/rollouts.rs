@@ -89,8 +89,10 @@ fn member(
     let last = row.last_seen_at.max(seen);
     let refused = row.refused.as_ref().filter(|(version, _)| *version == rollout.version);
     let may = |row: &AgentRow| row.fact.as_ref().is_some_and(|f| f.cannot.is_none() && targets.contains(&f.target));
+    // What has not been proven may be taken back in a moment.
+    let is_proving = row.fact.as_ref().is_some_and(|fact| fact.phase == UpdatePhase::Proving);
     Member {
-        has: row.version == rollout.version,
+        has: row.version == rollout.version && !is_proving,
         since: row.since,
         // What failed before a person let it go on stopped it then; that host stays without the release.
         failed: refused.is_some_and(|(_, at)| *at > rollout.stage_since),

@@ -328,7 +328,7 @@ pub fn raise_version(conn: &mut Conn, id: HostId) -> StoreResult<Option<i64>> {
 /// # Errors
 /// When the database fails.
 pub fn seen(conn: &mut Conn, id: HostId, seen: &Seen) -> StoreResult<()> {
-    diesel::update(hosts::table.find(id.to_string()))
+    let changed = diesel::update(hosts::table.find(id.to_string()))
         .set((
             hosts::last_seen_at.eq(seen.at.micros()),
             hosts::held_version.eq(seen.held_version),
@@ -336,6 +336,10 @@ pub fn seen(conn: &mut Conn, id: HostId, seen: &Seen) -> StoreResult<()> {
             hosts::restic_version.eq(seen.restic_version.as_deref()),
         ))
         .execute(conn)?;
+    // Deleted meanwhile: nothing of it is kept.
+    if changed == 0 {
+        return Ok(());
+    }
     if let Some(hooks) = &seen.hooks {
         diesel::update(hosts::table.find(id.to_string()))
             .set(hosts::hooks.eq(to_json("hosts.hooks", hooks)?))

@@ -117,7 +117,7 @@ pub struct FailedHost {
 
 /// How the roll-out stands.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct RolloutState {
+pub struct RolloutStanding {
     /// The roll-out that counts; none if there was never one.
     pub rollout: Option<RolloutView>,
     /// Versions in the fleet, the newest first.
@@ -127,9 +127,9 @@ pub struct RolloutState {
 }
 
 /// See the roll-out
-#[utoipa::path(operation_id = "getRollout", tag = "releases", responses((status = 200, body = RolloutState), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[utoipa::path(operation_id = "getRollout", tag = "releases", responses((status = 200, body = RolloutStanding), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
 #[get("/rollout")]
-pub async fn get_rollout(_: Guarded<Viewer>, s: web::Data<Services>) -> Result<web::Json<RolloutState>, ApiError> {
+pub async fn get_rollout(_: Guarded<Viewer>, s: web::Data<Services>) -> Result<web::Json<RolloutStanding>, ApiError> {
     let failed = rollouts::refused(&s).await?.into_iter().map(|r| FailedHost {
         host_id: r.host,
         host: r.name,
@@ -139,7 +139,7 @@ pub async fn get_rollout(_: Guarded<Viewer>, s: web::Data<Services>) -> Result<w
         may_try_again: r.forgiven,
     });
     let versions = rollouts::versions(&s).await?.into_iter().map(|(version, hosts)| VersionCount { version, hosts });
-    Ok(web::Json(RolloutState {
+    Ok(web::Json(RolloutStanding {
         rollout: rollouts::current(&s).await?,
         versions: versions.collect(),
         failed: failed.collect(),
