@@ -1,5 +1,6 @@
 //! Why an act was not done, told apart by type. Doors turn it into a problem document or a page.
 
+use super::release_refusal::ReleaseRefusal;
 use crate::store::StoreError;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::restic::version::Version;
@@ -31,6 +32,12 @@ pub enum ActError {
 impl From<Refusal> for ActError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<ReleaseRefusal> for ActError {
+    fn from(refusal: ReleaseRefusal) -> Self {
+        Self::Refused(Refusal::Release(refusal))
     }
 }
 
@@ -98,9 +105,6 @@ const APPEND_ONLY: &str = "On it this would half-succeed and leave litter. Give 
     credential, or name a host that has one.";
 const LAST_ADMIN: &str = "Nobody deletes themselves, and somebody must be able to sign in and do everything. Make another user an \
     administrator first.";
-
-const NO_PREVIOUS: &str = "Hosts go back only to a release that was rolled out before, is not withdrawn, and was signed with --rollback. \
-    Pause the roll-out, and roll out a newer version.";
 
 /// The rules that say no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,18 +194,8 @@ pub enum Refusal {
     StillReading,
     /// Nobody would be left who may do everything.
     LastAdmin,
-    /// Another release has this version and platform.
-    ReleaseExists,
-    /// The release was withdrawn.
-    ReleaseWithdrawn,
-    /// The release is rolled out already.
-    RolloutExists,
-    /// The roll-out is in another state; the text says which.
-    RolloutState(&'static str),
-    /// There is no release from before that was signed for going back to.
-    NothingToGoBackTo,
-    /// No update failed on the host.
-    NothingFailed,
+    /// It is about releases of the agent.
+    Release(ReleaseRefusal),
 }
 
 impl Refusal {
@@ -258,12 +252,7 @@ impl Refusal {
             Self::LookFailed(_) => "look_failed",
             Self::StillReading => "still_reading",
             Self::LastAdmin => "last_admin",
-            Self::ReleaseExists => "release_exists",
-            Self::ReleaseWithdrawn => "release_withdrawn",
-            Self::RolloutExists => "rollout_exists",
-            Self::RolloutState(_) => "rollout_state",
-            Self::NothingToGoBackTo => "nothing_to_go_back_to",
-            Self::NothingFailed => "nothing_failed",
+            Self::Release(refusal) => refusal.code(),
         }
     }
 
@@ -311,12 +300,7 @@ impl Refusal {
             Self::LookFailed(_) => "The host could not look",
             Self::StillReading => "The snapshots are still being read",
             Self::LastAdmin => "An administrator has to be left",
-            Self::ReleaseExists => "There is a release of this version",
-            Self::ReleaseWithdrawn => "The release was withdrawn",
-            Self::RolloutExists => "The release is rolled out already",
-            Self::RolloutState(_) => "The roll-out is not in a state for that",
-            Self::NothingToGoBackTo => "There is nothing to go back to",
-            Self::NothingFailed => "No update failed on this host",
+            Self::Release(refusal) => refusal.title(),
         }
     }
 
@@ -378,12 +362,7 @@ impl Refusal {
             Self::NoAnswer => "Try again in a moment.".into(),
             Self::LookFailed(cause) => cause.message.clone(),
             Self::LastAdmin => LAST_ADMIN.into(),
-            Self::ReleaseExists => "A version is never changed. Give the new binary a higher one, and sign it.".into(),
-            Self::ReleaseWithdrawn => "Sign the binary under a higher version.".into(),
-            Self::RolloutExists => "Look at its stage under Settings, Agent releases.".into(),
-            Self::RolloutState(state) => format!("It is {}.", state.replace('_', " ")),
-            Self::NothingToGoBackTo => NO_PREVIOUS.into(),
-            Self::NothingFailed => "There is nothing to try again.".into(),
+            Self::Release(refusal) => refusal.detail(),
             Self::StillReading => "The host reads them for the first time. Try again in a moment.".into(),
         }
     }

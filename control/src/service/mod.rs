@@ -28,6 +28,7 @@ pub mod queries;
 pub mod random;
 pub mod recall;
 pub mod recovery;
+mod release_refusal;
 pub mod releases;
 pub mod repositories;
 pub mod restores;
@@ -46,6 +47,7 @@ pub mod users;
 pub mod vault;
 
 pub use error::{ActError, Noun, Refusal};
+pub use release_refusal::ReleaseRefusal;
 
 use crate::hub::Hub;
 use crate::presence::Presence;

@@ -1,7 +1,7 @@
 //! Releases of the agent: taking them in, keeping their files, handing them out, withdrawing them. The files lie in a folder, not in the
 //! database: servers that share a database need that folder in common. Which host is offered one is for [`rollouts`](super::rollouts).
 
-use super::{ActError, Noun, Refusal, Services, audit};
+use super::{ActError, Noun, ReleaseRefusal, Services, audit};
 use crate::domain::permission::Actor;
 use crate::domain::release::Rollout;
 use crate::store::releases::ReleaseRecord;
@@ -170,10 +170,10 @@ pub async fn add(s: &Services, actor: &Actor, signed: SignedManifest, notes: Str
 fn insert(conn: &mut Conn, actor: &Actor, record: ReleaseRecord, now: Timestamp) -> Result<ReleaseRecord, ActError> {
     if let Some(held) = releases::get(conn, &record.version, &record.target)? {
         let same = held.sha256 == record.sha256 && held.withdrawn_at.is_none();
-        return if same { Ok(held) } else { Err(Refusal::ReleaseExists.into()) };
+        return if same { Ok(held) } else { Err(ReleaseRefusal::Exists.into()) };
     }
     releases::insert(conn, &record).map_err(|e| match e {
-        StoreError::Duplicate(_) => Refusal::ReleaseExists.into(),
+        StoreError::Duplicate(_) => ReleaseRefusal::Exists.into(),
         other => ActError::from(other),
     })?;
     let subject = format!("release:{}:{}", record.version, record.target);
@@ -212,7 +212,7 @@ fn broken(error: &io::Error) -> ActError {
 pub async fn receive(s: &Services, version: &str, target: &str) -> Result<Incoming, ActError> {
     let record = find(s, version, target).await?;
     if record.withdrawn_at.is_some() {
-        return Err(Refusal::ReleaseWithdrawn.into());
+        return Err(ReleaseRefusal::Withdrawn.into());
     }
     let to = s.releases.file(version, target).ok_or(ActError::NotFound(Noun::Release))?;
     fs::create_dir_all(&s.releases.folder).await.map_err(|e| broken(&e))?;

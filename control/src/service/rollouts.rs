@@ -2,7 +2,7 @@
 //! again. The newest roll-out is the one that counts.
 
 use super::releases::Current;
-use super::{ActError, Noun, Refusal, Services, audit};
+use super::{ActError, Noun, ReleaseRefusal, Services, audit};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::fleet::ONLINE_WITHIN;
 use crate::domain::permission::Actor;
@@ -189,7 +189,7 @@ pub async fn start(
         let before = releases::newest_rollout(conn)?;
         let is_same = |r: &Rollout| r.version == version && r.state != RolloutState::RolledBack;
         if before.as_ref().is_some_and(is_same) {
-            return Err(Refusal::RolloutExists.into());
+            return Err(ReleaseRefusal::RolledOut.into());
         }
         if let Some(before) = &before {
             alerts::resolve(conn, (AlertKind::RolloutStopped, &about(before)), now)?;
@@ -265,11 +265,11 @@ pub async fn act(s: &Services, actor: &Actor, act: Act) -> Result<RolloutView, A
     s.db.write(move |conn| {
         let rollout = releases::newest_rollout(conn)?.ok_or(ActError::NotFound(Noun::Rollout))?;
         if act == Act::RollBack && !can_go_back(&rollout, &releases::list(conn)?) {
-            return Err(Refusal::NothingToGoBackTo.into());
+            return Err(ReleaseRefusal::NothingToGoBackTo.into());
         }
-        let turn = act.turn(&rollout, now).ok_or_else(|| Refusal::RolloutState(rollout.state.as_str()))?;
+        let turn = act.turn(&rollout, now).ok_or_else(|| ReleaseRefusal::State(rollout.state.as_str()))?;
         if !releases::turn(conn, &rollout, &turn)? {
-            return Err(Refusal::RolloutState(rollout.state.as_str()).into());
+            return Err(ReleaseRefusal::State(rollout.state.as_str()).into());
         }
         alerts::resolve(conn, (AlertKind::RolloutStopped, &about(&rollout)), now)?;
         note(conn, &actor, act.word(), &rollout, now)
@@ -299,7 +299,7 @@ pub async fn retry(s: &Services, actor: &Actor, host: HostId) -> Result<(), ActE
     s.db.write(move |conn| {
         super::hosts::load(conn, host)?;
         if !releases::forgive(conn, host)? {
-            return Err(ActError::from(Refusal::NothingFailed));
+            return Err(ActError::from(ReleaseRefusal::NothingFailed));
         }
         Ok(audit::record(conn, &actor, now, "host.update_retry", &format!("host:{host}"), &serde_json::json!({}))?)
     })
