@@ -17,6 +17,7 @@ use crate::spool::Spool;
 use crate::state_dir::{StateDir, StateError, StateLock};
 use crate::status::Status;
 use crate::tree::cache::Trees;
+use crate::update::{Updates, work};
 use crate::{bundle, poll, recover, scheduler, spool};
 use restic_manager_shared::id::{InstanceId, JobId};
 use std::path::PathBuf;
@@ -74,6 +75,8 @@ pub struct Agent {
     pub queries: Queries,
     /// Files that restic looks for.
     pub finds: Finds,
+    /// The agent's own updates.
+    pub updates: Updates,
     /// Where restores write now.
     pub places: Places,
     /// Told when the control plane answers after it was away: those who wait try at once.
@@ -85,7 +88,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Builds the agent from its state folder.
+    /// Builds the agent from its state folder. `exe` is this very program, so that an update can take its place.
     ///
     /// # Errors
     /// [`StartError`].
@@ -94,6 +97,7 @@ impl Agent {
         config: &Config,
         inherited: Inherited,
         restic: Option<PathBuf>,
+        exe: Option<PathBuf>,
     ) -> Result<Self, StartError> {
         let lock = dir.lock()?;
         let identity = Arc::new(Identity::load(&dir)?.ok_or(StartError::NotEnrolled)?);
@@ -110,6 +114,7 @@ impl Agent {
             spool: Spool::default(),
             fires: Fires::default(),
             places: Places::default(),
+            updates: Updates::open(&dir, exe, Duration::from_secs(config.prove_seconds.max(1))),
             trees: Trees::open(dir.file("trees"))?,
             queries: Queries::default(),
             finds: Finds::default(),
@@ -146,21 +151,37 @@ impl Agent {
     }
 }
 
-/// Runs until `stop` says so, then stops what runs, softly, and sends what can be sent.
+/// Why the agent has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was told to.
+    Stopped,
+    /// Another version is in its place and is to run.
+    Replaced,
+}
+
+/// Runs until `stop` says so or another version is in place, then stops what runs, softly, and sends what can be sent.
 ///
 /// # Errors
 /// When the journal cannot be read at the start.
-pub async fn run(agent: Arc<Agent>, stop: watch::Receiver<bool>) -> Result<(), StartError> {
+pub async fn run(agent: Arc<Agent>, stop: watch::Receiver<bool>) -> Result<Ending, StartError> {
     match agent.finder.find().await {
         Ok(restic) => tracing::info!(version = %restic.version, path = %restic.path.display(), "restic found"),
         Err(e) => tracing::error!(error = %e, "jobs will fail until there is a restic"),
     }
-    tracing::info!(host_id = %agent.identity.host_id, version = crate::facts::AGENT_VERSION, "agent running");
+    tracing::info!(host_id = %agent.identity.host_id, version = crate::facts::version(), "agent running");
     recover::recover(&agent).await?;
-    tokio::join!(
-        poll::run(&agent, stop.clone()),
-        scheduler::run(&agent, stop.clone()),
-        spool::run(&agent, stop.clone()),
+    let (halt, halted) = watch::channel(false);
+    let (_, ending, ..) = tokio::join!(
+        pass_on(stop, &halt),
+        async {
+            let replaced = work::run(&agent, halted.clone()).await;
+            halt.send_replace(true);
+            if replaced { Ending::Replaced } else { Ending::Stopped }
+        },
+        poll::run(&agent, halted.clone()),
+        scheduler::run(&agent, halted.clone()),
+        spool::run(&agent, halted.clone()),
     );
     tracing::info!(running = agent.roster.running(), "agent stopping");
     agent.roster.stop_all(StopReason::AgentStops);
@@ -168,7 +189,16 @@ pub async fn run(agent: Arc<Agent>, stop: watch::Receiver<bool>) -> Result<(), S
     agent.contact.notify_waiters();
     settle(FAREWELL, || agent.roster.is_empty()).await;
     tracing::info!(waiting = agent.journal.waiting().unwrap_or(0), "agent stopped");
-    Ok(())
+    Ok(ending)
+}
+
+/// Tells all parts to stop when the agent is told to; ends also when they were told for another reason.
+async fn pass_on(mut stop: watch::Receiver<bool>, halt: &watch::Sender<bool>) {
+    let mut halted = halt.subscribe();
+    tokio::select! {
+        _ = stop.wait_for(|s| *s) => drop(halt.send_replace(true)),
+        _ = halted.wait_for(|s| *s) => {}
+    }
 }
 
 async fn settle(patience: Duration, is_settled: impl Fn() -> bool) {

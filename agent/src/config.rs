@@ -25,6 +25,9 @@ pub struct Config {
     /// How many jobs may run at the same time.
     #[serde(default = "two")]
     pub max_jobs: u32,
+    /// For how many seconds a new version of the agent may fail to reach the control plane before the one before it is put back.
+    #[serde(default = "ten_minutes")]
+    pub prove_seconds: u64,
     /// What to log, in the syntax of `tracing` filters such as `info` or `agent=debug`.
     #[serde(default = "info")]
     pub log: String,
@@ -32,6 +35,10 @@ pub struct Config {
 
 fn two() -> u32 {
     2
+}
+
+fn ten_minutes() -> u64 {
+    600
 }
 
 fn info() -> String {
@@ -43,7 +50,15 @@ impl Config {
     #[must_use]
     pub fn new(server: &str) -> Self {
         let server = server.trim_end_matches('/').to_owned();
-        Self { server, proxy: None, ca_file: None, restic: None, max_jobs: two(), log: info() }
+        Self {
+            server,
+            proxy: None,
+            ca_file: None,
+            restic: None,
+            max_jobs: two(),
+            prove_seconds: ten_minutes(),
+            log: info(),
+        }
     }
 
     /// Reads the file.

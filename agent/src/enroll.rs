@@ -10,6 +10,7 @@ use crate::state_dir::{StateDir, StateError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use restic_manager_shared::jwt;
+use restic_manager_shared::release::ReleaseKey;
 use restic_manager_shared::seal;
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::wire::PROTOCOL;
@@ -51,6 +52,8 @@ pub struct Wish {
     pub name: Option<String>,
     /// Enrol anew a folder that is enrolled.
     pub force: bool,
+    /// The keys that sign releases of the agent. Without one, those that are pinned already stay.
+    pub release_keys: Vec<ReleaseKey>,
 }
 
 struct Keys {
@@ -77,6 +80,9 @@ pub async fn enroll(dir: &StateDir, wish: Wish, finder: &Finder) -> Result<Ident
     let facts = facts::gather(finder.find().await.ok().map(|r| r.version));
     let body = request(&wish, &keys, &facts)?;
     let answer = client::enroll(&http, &wish.config.server, &body).await?;
+    if !wish.release_keys.is_empty() {
+        crate::update::keys::pin(dir, &wish.release_keys)?;
+    }
     keep(dir, &wish.config, keys, answer)
 }
 

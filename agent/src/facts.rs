@@ -1,10 +1,29 @@
 //! What the agent can tell about its machine. Nothing here fails: what cannot be found out is left empty.
 
+use restic_manager_shared::release::{self, STAMP};
 use restic_manager_shared::restic::version::Version;
+use restic_manager_shared::wire::PROTOCOL;
 use restic_manager_shared::wire::enroll::{HostFacts, Os};
+use std::hint::black_box;
+
+/// Version and platform, where they can be read out of the file without running it: that is how a release is signed for any platform.
+/// The version that the agent tells comes from here too, so that the two cannot differ.
+#[used]
+static STAMPED: [u8; STAMP] =
+    release::stamp(env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH, PROTOCOL);
 
 /// The agent's version.
-pub const AGENT_VERSION: &str = env!("CARGO_PKG_VERSION");
+#[must_use]
+pub fn version() -> &'static str {
+    let field = black_box(&STAMPED).get(16..48).unwrap_or_default();
+    std::str::from_utf8(field).unwrap_or_default().trim_end()
+}
+
+/// Where this agent runs, as releases name it.
+#[must_use]
+pub fn target() -> String {
+    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+}
 
 /// The machine as it is now.
 #[must_use]
@@ -15,7 +34,7 @@ pub fn gather(restic: Option<Version>) -> HostFacts {
         os_version: os_version(),
         arch: std::env::consts::ARCH.to_owned(),
         timezone: iana_time_zone::get_timezone().ok(),
-        agent_version: AGENT_VERSION.to_owned(),
+        agent_version: version().to_owned(),
         restic_version: restic.map(|v| v.to_string()),
     }
 }
@@ -75,6 +94,13 @@ fn os_version() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stamp_says_what_the_agent_says() {
+        let stamp = release::read_stamp(&STAMPED).expect("reads");
+        assert_eq!((stamp.version.as_str(), stamp.target), (version(), target()));
+        assert_eq!((version(), stamp.protocol), (env!("CARGO_PKG_VERSION"), PROTOCOL));
+    }
 
     #[test]
     fn names_are_read_as_they_are_written() {

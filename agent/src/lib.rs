@@ -39,3 +39,4 @@ pub mod spool;
 pub mod state_dir;
 pub mod status;
 pub mod tree;
+pub mod update;

@@ -1,13 +1,18 @@
 //! The command line of the agent. Reads arguments and environment, once, and hands over.
 
-use agent::app::{self, Agent};
+use agent::app::{self, Agent, Ending};
 use agent::config::{Config, Inherited};
 use agent::enroll::{Wish, enroll};
+use agent::facts;
 use agent::restic::binary::Finder;
 use agent::state_dir::StateDir;
 use agent::status;
+use agent::update::program::Program;
+use agent::update::{self, Boot, check};
 use clap::{Args, Parser, Subcommand};
+use restic_manager_shared::release::ReleaseKey;
 use restic_manager_shared::secret::Secret;
+use restic_manager_shared::time::Timestamp;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Backs this host up with restic, as its control plane says.
 #[derive(Parser)]
-#[command(name = "restic-manager-agent", version)]
+#[command(name = "restic-manager-agent", version = facts::version())]
 struct Cli {
     #[command(subcommand)]
     act: Act,
@@ -32,6 +37,11 @@ enum Act {
     Run(RunArgs),
     /// Tell what the agent knows and does.
     Status(Folder),
+    /// Look whether this version works on this host, without changing anything. Run before an update is put in place.
+    SelfCheck(Folder),
+    /// Put this version back if the one after it was started too often without reaching the control plane. For service managers: run
+    /// `restic-manager-agent.previous guard` before each start of the agent.
+    Guard(Folder),
     /// Send Ctrl-C to a process; the agent calls this itself.
     #[cfg(windows)]
     #[command(hide = true)]
@@ -73,6 +83,9 @@ struct EnrollArgs {
     /// Enrol anew, although the folder is enrolled.
     #[arg(long)]
     force: bool,
+    /// A public key that signs releases of the agent, rmk1:...; may be repeated. Without one the agent never replaces itself.
+    #[arg(long = "release-key", value_name = "KEY")]
+    release_keys: Vec<ReleaseKey>,
 }
 
 #[derive(Args)]
@@ -124,6 +137,8 @@ fn main() -> ExitCode {
         Act::Enroll(args) => enroll_host(args, inherited),
         Act::Run(args) => run_agent(args, inherited),
         Act::Status(folder) => print_status(&folder),
+        Act::SelfCheck(folder) => self_check(&folder),
+        Act::Guard(folder) => guard(&folder),
         #[cfg(windows)]
         Act::CtrlC { pid } => {
             return if agent::restic::signal::send_ctrl_c(pid) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -159,7 +174,13 @@ fn enroll_host(args: EnrollArgs, inherited: Inherited) -> anyhow::Result<()> {
     let ca_file = args.ca_file.map(std::path::absolute).transpose()?;
     let restic = args.restic.map(std::path::absolute).transpose()?;
     let config = Config { proxy: args.proxy, ca_file, restic: restic.clone(), ..Config::new(&args.server) };
-    let wish = Wish { config, token: Secret::new(args.token.trim()), name: args.name, force: args.force };
+    let wish = Wish {
+        config,
+        token: Secret::new(args.token.trim()),
+        name: args.name,
+        force: args.force,
+        release_keys: args.release_keys,
+    };
     let finder = Finder::new(restic, inherited);
     let identity = runtime()?.block_on(enroll(&dir, wish, &finder))?;
     tracing::info!(host_id = %identity.host_id, name = %identity.host_name, "enrolled");
@@ -169,11 +190,19 @@ fn enroll_host(args: EnrollArgs, inherited: Inherited) -> anyhow::Result<()> {
 
 fn run_agent(args: RunArgs, inherited: Inherited) -> anyhow::Result<()> {
     let dir = StateDir::open(&args.folder.state_dir)?;
+    // Found now: after an update the system would name a file that is gone.
+    let exe = std::env::current_exe().ok();
+    // Before anything else that a new version could stumble over.
+    if let Some(exe) = &exe
+        && update::boot(&dir, &Program::new(exe.clone()), Timestamp::now()) == Boot::Restart
+    {
+        return start_again();
+    }
     let config = Config::load(&dir)?;
     start_log(args.log.as_deref().unwrap_or(&config.log))?;
-    let agent = Arc::new(Agent::build(dir, &config, inherited, args.restic)?);
+    let agent = Arc::new(Agent::build(dir, &config, inherited, args.restic, exe)?);
     let runtime = runtime()?;
-    runtime.block_on(async {
+    let ending = runtime.block_on(async {
         let (press, stop) = watch::channel(false);
         tokio::spawn(async move {
             told_to_stop().await;
@@ -184,6 +213,39 @@ fn run_agent(args: RunArgs, inherited: Inherited) -> anyhow::Result<()> {
         app::run(agent, stop).await
     })?;
     runtime.shutdown_background();
+    match ending {
+        Ending::Stopped => Ok(()),
+        Ending::Replaced => start_again(),
+    }
+}
+
+/// Runs the program that is in this one's place now: as the same process, so that it needs no service manager.
+#[cfg(unix)]
+fn start_again() -> anyhow::Result<()> {
+    match self_update::restart::restart() {
+        Err(e) => Err(anyhow::anyhow!("the program that was put in place does not start: {e}")),
+        Ok(never) => match never {},
+    }
+}
+
+/// Ends in a way that makes the service manager start the program that is in this one's place now.
+#[cfg(not(unix))]
+fn start_again() -> anyhow::Result<()> {
+    const START_AGAIN: i32 = 75;
+    std::process::exit(START_AGAIN)
+}
+
+fn self_check(folder: &Folder) -> anyhow::Result<()> {
+    runtime()?.block_on(check::self_check(&StateDir::at(&folder.state_dir)))?;
+    println!("{}", check::verdict(facts::version()));
+    Ok(())
+}
+
+fn guard(folder: &Folder) -> anyhow::Result<()> {
+    let own = std::env::current_exe()?;
+    let program = Program::of_previous(&own)
+        .ok_or_else(|| anyhow::anyhow!("{} is not a version from before: its name ends in .previous", own.display()))?;
+    update::guard(&StateDir::at(&folder.state_dir), &program, Timestamp::now())?;
     Ok(())
 }
 

@@ -19,6 +19,17 @@ pub enum Mode {
     BackupOnly,
 }
 
+/// Whether the agent may replace itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Updating {
+    /// By a release that a pinned key signed.
+    #[default]
+    Signed,
+    /// Never: this host's people install new versions themselves.
+    Never,
+}
+
 /// The host's policy. Without a file everything is allowed but writing accounts, which needs the name of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,6 +42,8 @@ pub struct Policy {
     pub accounts_file: Option<PathBuf>,
     /// The only folders that a restore or an archive may write to, links followed; everywhere if none are named.
     pub restore_roots: Option<Vec<PathBuf>>,
+    /// Whether the agent may replace itself.
+    pub updates: Updating,
     /// Where the programs lie whose output may be backed up, instead of `hooks` in the state folder.
     pub hooks_dir: Option<PathBuf>,
 }

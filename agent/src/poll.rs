@@ -4,7 +4,7 @@
 use crate::app::Agent;
 use crate::backoff::{self, Backoff};
 use crate::client::ClientError;
-use crate::facts::AGENT_VERSION;
+use crate::facts;
 use crate::hooks;
 use crate::queries;
 use crate::reconcile::{Held, Plan, reconcile};
@@ -112,7 +112,9 @@ impl Poller<'_> {
     /// One poll and what follows from it; gives the pause before the next.
     async fn once(&mut self) -> Duration {
         let held = self.agent.roster.held(self.agent.desired.get().version);
-        let seconds = self.hold.seconds().min(self.asked);
+        // An answer is what proves a new version: it is not waited for longer than need be.
+        let most = if self.agent.updates.is_proving() { 1 } else { self.asked };
+        let seconds = self.hold.seconds().min(most);
         let request = self.request(&held, seconds);
         let began = Instant::now();
         let result = self.agent.client.poll(&request, Duration::from_secs(u64::from(seconds)) + SLACK).await;
@@ -120,6 +122,7 @@ impl Poller<'_> {
         match result {
             Ok(answer) => {
                 self.came_through(age);
+                self.agent.updates.heard(answer.release.as_ref());
                 if let Err(e) = self.agent.fires.heard(&request.fires, &self.agent.journal) {
                     tracing::warn!(error = %e, "cannot note what the control plane knows of schedules; it is told again");
                 }
@@ -144,14 +147,16 @@ impl Poller<'_> {
             instance: self.agent.instance,
             state_version: held.version,
             jobs: held.jobs.clone(),
-            free_slots: held.free_slots,
+            // What runs ends first; nothing new begins before the new version runs.
+            free_slots: if self.agent.updates.is_closing() { 0 } else { held.free_slots },
             fires: self.ledgers(),
             spooled: self.agent.journal.waiting().unwrap_or(0),
-            agent_version: AGENT_VERSION.to_owned(),
+            agent_version: facts::version().to_owned(),
             restic_version: self.agent.finder.last_version().map(|v| v.to_string()),
             hooks: Some(hooks::names(&self.agent.dir)),
             restored: self.agent.journal.restored().unwrap_or_default(),
             queries: self.agent.queries.held(),
+            update: Some(self.agent.updates.fact()),
             hold,
         }
     }

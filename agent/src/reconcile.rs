@@ -80,7 +80,17 @@ mod tests {
             pauses: Vec::new(),
         });
         let (server_time, queries) = (Timestamp::from_seconds(0), Vec::new());
-        PollResponse { server_time, state, offers, cancel, queries, hold: 55, pause_ms: 0, restored: None }
+        PollResponse {
+            server_time,
+            state,
+            offers,
+            cancel,
+            queries,
+            hold: 55,
+            pause_ms: 0,
+            restored: None,
+            release: None,
+        }
     }
 
     #[test]

@@ -131,6 +131,17 @@ impl Roster {
         Turn { _lane: lane, _slot: slot }
     }
 
+    /// Waits until no job runs, and lets none begin while the answer is held. Jobs that come meanwhile wait, in the journal too.
+    pub async fn quiet(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).acquire_many_owned(self.max.max(1)).await.ok()
+    }
+
+    /// The same, if no job runs or waits for a slot just now.
+    #[must_use]
+    pub fn quiet_now(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_many_owned(self.max.max(1)).ok()
+    }
+
     /// The lane of a repository: one job at a time, in the order they came.
     fn lane(&self, repository: RepositoryId) -> Arc<Lane<()>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(repository).or_default().clone()
@@ -162,5 +173,25 @@ pub async fn pressed(stop: &mut Stop) -> StopReason {
     match reason {
         Some(reason) => reason,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn quiet_waits_for_what_runs_and_holds_back_what_comes() {
+        let (roster, brief) = (Roster::new(2), Duration::from_millis(50));
+        let running = roster.turn(None).await;
+        assert!(roster.quiet_now().is_none() && timeout(brief, roster.quiet()).await.is_err(), "a job runs");
+        drop(running);
+        let quiet = timeout(brief, roster.quiet()).await.expect("nothing runs").expect("never closed");
+        assert!(timeout(brief, roster.turn(None)).await.is_err(), "nothing begins meanwhile");
+        drop(quiet);
+        drop(roster.quiet_now().expect("nothing runs"));
+        assert!(timeout(brief, roster.turn(None)).await.is_ok());
     }
 }

@@ -74,16 +74,13 @@ pub fn describe(dir: &StateDir) -> Result<String, StateError> {
     let none = || "none".to_owned();
     let _ = writeln!(out, "enrolled      host {} ({})", identity.host_id, identity.host_name);
     let _ = writeln!(out, "server        {}", config.server);
-    let _ = writeln!(
-        out,
-        "agent         {} {}",
-        crate::facts::AGENT_VERSION,
-        if running { "running" } else { "not running" }
-    );
+    let _ =
+        writeln!(out, "agent         {} {}", crate::facts::version(), if running { "running" } else { "not running" });
     let _ = writeln!(out, "last contact  {}", status.last_contact.map_or_else(|| "never".into(), |t| t.to_string()));
     if let Some(error) = &status.error {
         let _ = writeln!(out, "error         {error}");
     }
+    let _ = writeln!(out, "updates       {}", crate::update::describe(dir));
     let _ = writeln!(out, "restic        {}", status.restic_version.clone().unwrap_or_else(none));
     if let Err(e) = Journal::open(dir).and_then(|journal| describe_journal(&journal, &mut out)) {
         let _ = writeln!(out, "journal       {e}");

@@ -10,7 +10,9 @@ use crate::hub::Hub;
 use crate::presence::Presence;
 use crate::service::exports::{self, Counted, ExportError};
 use crate::service::vault::{Vault, VaultError};
-use crate::service::{ActError, Services, agents, doctor, fires, identity, ingest, protection, queries, users};
+use crate::service::{
+    ActError, Services, agents, doctor, fires, identity, ingest, protection, queries, releases, users,
+};
 use crate::store::{Db, OpenError, Target, relay};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
@@ -175,6 +177,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         agent_tokens: agents::TokenCache::default(),
         questions: queries::Questions::default(),
         gate: users::Gate::default(),
+        releases: releases::Releases::new(args.releases_dir.clone().unwrap_or_else(|| args.data_dir.join("releases"))),
         lease: LEASE,
         restored,
         started_at: Timestamp::now(),

@@ -2,6 +2,7 @@
 
 use crate::domain::permission::Role;
 use clap::{Parser, Subcommand};
+use restic_manager_shared::release::ReleaseKey;
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::wire::LEASE;
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +34,9 @@ pub enum Command {
         #[command(flatten)]
         data: Data,
     },
+    /// Make and sign releases of the agent, and take them in. Keys and signing need no server; keep the key away from it.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
     /// Carry everything that the control plane knows to another machine or database, or back after a loss.
     #[command(subcommand)]
     State(StateCommand),
@@ -54,6 +58,9 @@ pub struct Data {
     /// A PostgreSQL database, as postgres://user:password@host/name, instead of SQLite.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// The folder for the files of agent releases, instead of `releases` in the data folder. Servers that share a database share it too.
+    #[arg(long)]
+    pub releases_dir: Option<PathBuf>,
 }
 
 /// How to serve.
@@ -100,6 +107,55 @@ pub struct Serve {
     /// Log lines as JSON.
     #[arg(long)]
     pub log_json: bool,
+}
+
+/// Releases of the agent.
+#[derive(Debug, Subcommand)]
+pub enum ReleaseCommand {
+    /// Make a key pair. The private one goes into FILE; the public one is printed, for agents to pin.
+    Keygen {
+        /// The file for the private key.
+        file: PathBuf,
+    },
+    /// Sign a binary of the agent, for whichever platform it is. Version and platform are read out of the binary.
+    Sign {
+        /// The binary.
+        binary: PathBuf,
+        /// The private key.
+        #[arg(long)]
+        key: PathBuf,
+        /// Hosts with a newer version may be taken back to this one.
+        #[arg(long)]
+        rollback: bool,
+        /// The file for the signed manifest; BINARY.release if left out.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Check a signed binary as an agent would, with a public key, and print what was signed.
+    Verify {
+        /// The binary.
+        binary: PathBuf,
+        /// The signed manifest; BINARY.release if left out.
+        #[arg(long)]
+        signature: Option<PathBuf>,
+        /// The public key, rmk1:...
+        #[arg(long)]
+        public_key: ReleaseKey,
+    },
+    /// Take a signed binary in; a server may be at work. Nobody is offered it until it is rolled out.
+    Add {
+        /// The binary.
+        binary: PathBuf,
+        /// The signed manifest; BINARY.release if left out.
+        #[arg(long)]
+        signature: Option<PathBuf>,
+        /// What is new in it.
+        #[arg(long, default_value = "")]
+        notes: String,
+        /// Where the data is.
+        #[command(flatten)]
+        data: Data,
+    },
 }
 
 /// The state of the control plane.

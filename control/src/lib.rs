@@ -9,5 +9,6 @@ pub mod domain;
 pub mod http;
 pub mod hub;
 pub mod presence;
+pub mod release;
 pub mod service;
 pub mod store;

@@ -5,6 +5,7 @@ use control::app::{self, StartError};
 use control::config::{Cli, Command, Data, DevCommand, StateCommand, TokenCommand, UserCommand};
 use control::domain::permission::Actor;
 use control::http::routes;
+use control::release;
 use control::service::{ActError, seed, tokens, users};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
@@ -53,6 +54,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 sown.hosts, sown.schedules, sown.jobs, sown.snapshots
             );
         }
+        Command::Release(command) => release::run(command).await?,
         Command::Openapi => {
             print!("{}", routes::document_text()?);
         }

@@ -41,7 +41,7 @@ impl Presence {
     pub fn arrive(&self, host: HostId, instance: InstanceId, seen: Seen) -> (Parked<'_>, bool) {
         let mut map = self.map();
         let entry = map.entry(host).or_insert_with(|| Entry {
-            seen: seen.clone(),
+            seen: Seen { agent_is_news: true, ..seen.clone() },
             dirty: true,
             instance,
             parked: 0,
@@ -52,7 +52,9 @@ impl Presence {
             (entry.instance, entry.parked) = (instance, 0);
             entry.told.clear();
         }
-        entry.seen = seen;
+        let same = entry.seen.agent_version == seen.agent_version && entry.seen.update == seen.update;
+        let agent_is_news = entry.seen.agent_is_news || !same;
+        entry.seen = Seen { agent_is_news, ..seen };
         entry.dirty = true;
         entry.parked += 1;
         (Parked { presence: self, host, instance }, other)
@@ -93,7 +95,13 @@ impl Presence {
     pub fn take_dirty(&self) -> Vec<(HostId, Seen)> {
         self.map()
             .iter_mut()
-            .filter_map(|(id, e)| std::mem::take(&mut e.dirty).then(|| (*id, e.seen.clone())))
+            .filter_map(|(id, e)| {
+                std::mem::take(&mut e.dirty).then(|| {
+                    let seen = e.seen.clone();
+                    e.seen.agent_is_news = false;
+                    (*id, seen)
+                })
+            })
             .collect()
     }
 
@@ -133,6 +141,8 @@ mod tests {
             agent_version: "1".into(),
             restic_version: None,
             hooks: None,
+            update: None,
+            agent_is_news: false,
         }
     }
 

@@ -28,7 +28,7 @@ async fn services(database: &Database, dir: &TempDir) -> Services {
         Target::Postgres(url) => Some(url.clone()),
         Target::Sqlite(_) => None,
     };
-    let data = Data { data_dir: dir.path().to_owned(), database_url };
+    let data = Data { data_dir: dir.path().to_owned(), database_url, releases_dir: None };
     let (_, stopping) = tokio::sync::watch::channel(false);
     let services = control::app::open(&data, stopping).await.unwrap();
     Services { public_url: Some("https://backup.example.org/".into()), ..services }

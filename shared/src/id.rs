@@ -87,6 +87,8 @@ ids! {
     QueryId,
     /// Of a restore that somebody puts together.
     RestoreId,
+    /// A roll-out of a release of the agent.
+    RolloutId,
     /// One start of an agent process; tells two agents that share one key apart.
     InstanceId,
 }

@@ -4,6 +4,7 @@
 pub mod cron;
 pub mod id;
 pub mod jwt;
+pub mod release;
 pub mod restic;
 pub mod seal;
 pub mod secret;

@@ -21,6 +21,8 @@ pub struct Agent {
     clock: Option<Arc<Clock>>,
     /// Programs that come before the system's.
     programs: Option<PathBuf>,
+    /// The agent's own program.
+    pub program: PathBuf,
 }
 
 impl Agent {
@@ -31,10 +33,15 @@ impl Agent {
 
     /// The same, through another address, such as a proxy's.
     pub fn enroll_at(url: &str, made: &Value) -> Result<Self, String> {
-        let dir = TempDir::new().unwrap();
-        let out = Command::new(built("restic-manager-agent"))
+        Self::enroll_with(url, made, TempDir::new().unwrap(), built("restic-manager-agent"), &[])
+    }
+
+    /// The same, with a program of its own and more arguments.
+    pub fn enroll_with(url: &str, made: &Value, dir: TempDir, program: PathBuf, more: &[&str]) -> Result<Self, String> {
+        let out = Command::new(&program)
             .args(["enroll", "--server", url, "--state-dir"])
             .arg(dir.path().join("state"))
+            .args(more)
             .env("RESTIC_MANAGER_TOKEN", made["token"].as_str().unwrap())
             .env("NO_PROXY", "127.0.0.1")
             .stdin(Stdio::null())
@@ -43,7 +50,7 @@ impl Agent {
         let host = made["host_id"].as_str().unwrap_or_default().to_owned();
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         if out.status.success() {
-            Ok(Self { child: None, disk: None, dir, host, restic: restic(), clock: None, programs: None })
+            Ok(Self { child: None, disk: None, dir, host, restic: restic(), clock: None, programs: None, program })
         } else {
             Err(said)
         }
@@ -76,7 +83,7 @@ impl Agent {
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "the agent runs already");
         let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
-        let mut command = Command::new(built("restic-manager-agent"));
+        let mut command = Command::new(&self.program);
         command.args(["run", "--state-dir"]).arg(self.dir.path().join("state"));
         command.arg("--restic").arg(&self.restic).env("NO_PROXY", "127.0.0.1");
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
@@ -105,6 +112,11 @@ impl Agent {
         child.wait().unwrap();
     }
 
+    /// Waits until the process has ended by itself.
+    pub fn wait(&mut self) {
+        self.child.take().expect("the agent runs").wait().unwrap();
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("the agent runs").id()
@@ -113,7 +125,7 @@ impl Agent {
     /// What `status` prints.
     pub fn status(&self) -> String {
         let state = self.dir.path().join("state");
-        crate::tools::output(Command::new(built("restic-manager-agent")).args(["status", "--state-dir"]).arg(state))
+        crate::tools::output(Command::new(&self.program).args(["status", "--state-dir"]).arg(state))
     }
 
     /// Waits until the log says this.

@@ -115,6 +115,7 @@ impl FakeAgent {
             restic_version: Some("0.18.0".into()),
             restored: None,
             queries: vec![],
+            update: None,
             hold,
         })
         .unwrap()

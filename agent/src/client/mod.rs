@@ -134,6 +134,70 @@ impl Client {
         self.post::<_, Option<IgnoredAny>>(&format!("/agent/v1/queries/{query}/answer"), body, PATIENCE).await.map(drop)
     }
 
+    /// Fetches a release of the agent from an offset on, piece by piece. The sink hears at which offset each piece begins; a server or proxy
+    /// that does not know ranges begins at 0.
+    ///
+    /// # Errors
+    /// [`ClientError`]; what the sink has is kept, and a later call goes on from there.
+    pub async fn fetch_release(
+        &self,
+        version: &str,
+        target: &str,
+        from: u64,
+        sink: &mut (dyn FnMut(u64, &[u8]) -> std::io::Result<()> + Send),
+    ) -> Result<(), ClientError> {
+        let mut response = self.get(&format!("/agent/v1/releases/{version}/{target}"), from).await?;
+        let mut at = if response.status() == reqwest::StatusCode::PARTIAL_CONTENT { from } else { 0 };
+        loop {
+            // A line that is dead without having been cut would hold this for ever.
+            let part = tokio::time::timeout(PATIENCE, response.chunk()).await.map_err(|_| ClientError::Timeout)?;
+            let Some(part) = part.map_err(|e| ClientError::from_reqwest(&e))? else { return Ok(()) };
+            sink(at, &part).map_err(|e| ClientError::Setup(format!("the release cannot be written: {e}")))?;
+            at += part.len() as u64;
+        }
+    }
+
+    /// Asks for a release and takes nothing of it: whether the control plane is reached and knows this host.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn try_release(&self, version: &str, target: &str) -> Result<(), ClientError> {
+        self.get(&format!("/agent/v1/releases/{version}/{target}"), 0).await.map(drop)
+    }
+
+    async fn get(&self, path: &str, from: u64) -> Result<Response, ClientError> {
+        match self.get_once(path, from).await {
+            Err(ClientError::Problem(refusal)) if refusal.status == 401 => {
+                self.renew(&refusal);
+                self.get_once(path, from).await
+            }
+            result => result,
+        }
+    }
+
+    async fn get_once(&self, path: &str, from: u64) -> Result<Response, ClientError> {
+        let request = self.http.request(Method::GET, format!("{}{path}", self.base)).bearer_auth(self.token()?);
+        // Ranges of what is sent as it is: compressed on the way, an offset would mean something else.
+        let request = request.header("accept-encoding", "identity").header("range", format!("bytes={from}-"));
+        let sent = tokio::time::timeout(PATIENCE, request.send()).await.map_err(|_| ClientError::Timeout)?;
+        let response = sent.map_err(|e| ClientError::from_reqwest(&e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let retry_after = header_seconds(&response);
+        let body = read(response).await?;
+        Err(ClientError::Problem(Box::new(Refusal::read(status.as_u16(), retry_after, &body))))
+    }
+
+    /// After a 401: another token, and the server's clock if that is what is wrong.
+    fn renew(&self, refusal: &Refusal) {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Some(time) = refusal.server_time {
+            self.learn_clock(time);
+        }
+    }
+
     async fn post<B, A>(&self, path: &str, body: &B, patience: Duration) -> Result<A, ClientError>
     where
         B: Serialize + Sync,

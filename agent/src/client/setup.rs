@@ -14,7 +14,7 @@ fn builder(proxy: Option<&str>, ca: Option<&Path>) -> Result<ClientBuilder, Clie
         .connect_timeout(CONNECT)
         .pool_idle_timeout(Duration::from_secs(50))
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("restic-manager-agent/", env!("CARGO_PKG_VERSION")));
+        .user_agent(format!("restic-manager-agent/{}", crate::facts::version()));
     if let Some(proxy) = proxy {
         builder = builder
             .proxy(Proxy::all(proxy).map_err(|_| ClientError::Setup("the proxy's address is not a URL".into()))?);

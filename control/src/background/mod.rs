@@ -3,7 +3,7 @@
 mod alert_sender;
 
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, drills, exports, ingest, notices, protection, rotation, watch};
+use crate::service::{ActError, Services, drills, exports, ingest, notices, protection, rollouts, rotation, watch};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -19,6 +19,8 @@ const NEXT: Duration = Duration::from_secs(15);
 const REMINDERS: Duration = Duration::from_secs(60);
 /// How often silent jobs are looked for in the time that they may be silent.
 const LOOKS: u32 = 12;
+/// How often it is looked how a roll-out goes.
+const ROLLOUTS: Duration = Duration::from_secs(15);
 /// How often it is looked whether an export is due.
 const EXPORTS: Duration = Duration::from_secs(3600);
 
@@ -36,6 +38,7 @@ pub fn start(s: &Data<Services>, upkeep: Duration, settle: Duration) -> Vec<Join
         every("reminders", REMINDERS, s, |s| async move { notices::follow_the_clock(&s, Timestamp::now()).await }),
         alert_sender::start(s),
     ];
+    tasks.push(every("roll-outs", ROLLOUTS, s, |s| async move { rollouts::advance(&s, Timestamp::now()).await }));
     if !upkeep.is_zero() {
         tasks.push(every(
             "upkeep",

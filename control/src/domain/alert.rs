@@ -33,6 +33,8 @@ text_enum! {
         BackupOverdue = "backup_overdue",
         /// A host's agent has been silent for too long.
         HostOffline = "host_offline",
+        /// An update of the agent failed on a host, so its roll-out stopped.
+        RolloutStopped = "rollout_stopped",
     }
 }
 
@@ -53,6 +55,7 @@ impl AlertKind {
             Self::BackupFailed => "Backups fail",
             Self::BackupOverdue => "The newest backup is too old",
             Self::HostOffline => "The host is silent",
+            Self::RolloutStopped => "A roll-out of the agent stopped",
         }
     }
 }

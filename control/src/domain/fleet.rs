@@ -9,6 +9,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::MAX_HOLD;
 use restic_manager_shared::wire::enroll::Os;
 use restic_manager_shared::wire::problem::FieldError;
+use restic_manager_shared::wire::release::UpdateFact;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -99,6 +100,8 @@ pub struct Host {
     pub limits: Limits,
     /// Whether what it is to back up is backed up lately enough.
     pub protection: HostProtection,
+    /// How far its agent is with updates of itself, as it said last; none until it polls.
+    pub update: Option<UpdateFact>,
 }
 
 /// While a host is frozen, nothing of it is forgotten.

@@ -25,6 +25,7 @@ pub mod place;
 pub mod protection;
 pub mod reading;
 pub mod recovery;
+pub mod release;
 pub mod repository;
 pub mod restore;
 pub mod retention;

@@ -94,16 +94,16 @@ fn same_text(a: &str, b: &str) -> bool {
     bool::from(subtle::ConstantTimeEq::ct_eq(a.as_bytes(), b.as_bytes()))
 }
 
-/// A cookie request that changes something over the API carries the token in a header; one from a form is checked by [`SafeForm`].
+/// A cookie request that changes something over the API carries the token in a header; one from a form is checked by [`SafeForm`], or by
+/// [`check_form`] if it holds files.
 fn check_cookie_request(req: &HttpRequest, site: &Site, csrf: &str) -> Result<(), Refusal> {
     if req.method().is_safe() {
         return Ok(());
     }
-    let form = req
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|t| t.starts_with("application/x-www-form-urlencoded"));
+    let form =
+        req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|t| {
+            t.starts_with("application/x-www-form-urlencoded") || t.starts_with("multipart/form-data")
+        });
     let sent = req.headers().get("x-csrf-token").and_then(|v| v.to_str().ok());
     let is_page = !req.path().starts_with("/api/");
     let proven = sent.is_some_and(|t| same_text(t, csrf)) || (is_page && form);
@@ -138,6 +138,17 @@ impl<R: Needed> FromRequest for Guarded<R> {
     }
 }
 
+/// Whether a form that carries this token comes from our own page.
+///
+/// # Errors
+/// `CrossSite` if not.
+pub fn check_form(req: &HttpRequest, csrf: &str) -> Result<(), ApiError> {
+    let ours = req.app_data::<web::Data<Site>>().is_some_and(|site| same_site(req, site));
+    let proven = session_cookie(req).is_none_or(|cookie| same_text(csrf, &csrf_token(&cookie)));
+    let early = matches!(req.path(), "/login" | "/setup");
+    if ours && (proven || early) { Ok(()) } else { Err(Refusal::CrossSite.into()) }
+}
+
 /// A form from our own page: it carries the session's token in the field `csrf`, or there is no session yet (sign-in, setup) and the
 /// browser says that it comes from here.
 #[derive(Debug)]
@@ -159,13 +170,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for SafeForm<T> {
         Box::pin(async move {
             let malformed = || crate::service::ActError::field("", "the form could not be read");
             let body = body.await.map_err(|_| malformed())?;
-            let site = req.app_data::<web::Data<Site>>().ok_or_else(malformed)?;
             let sent: Csrf = serde_urlencoded::from_bytes(&body).unwrap_or(Csrf { csrf: String::new() });
-            let proven = session_cookie(&req).is_none_or(|cookie| same_text(&sent.csrf, &csrf_token(&cookie)));
-            let early = matches!(req.path(), "/login" | "/setup");
-            if !same_site(&req, site) || !(proven || early) {
-                return Err(Refusal::CrossSite.into());
-            }
+            check_form(&req, &sent.csrf)?;
             serde_urlencoded::from_bytes(&body).map(Self).map_err(|_| malformed().into())
         })
     }

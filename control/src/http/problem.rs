@@ -1,6 +1,6 @@
 //! Errors as answers: `application/problem+json` (RFC 9457) with a stable code.
 
-use crate::service::{ActError, Refusal};
+use crate::service::{ActError, Refusal, ReleaseRefusal};
 use crate::store::StoreError;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -99,7 +99,10 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::AgentUnknown
         | Refusal::ClockSkew(_) => StatusCode::UNAUTHORIZED,
         Refusal::Forbidden | Refusal::CrossSite | Refusal::WrongSetupToken | Refusal::BadProof => StatusCode::FORBIDDEN,
-        Refusal::TokenUsed | Refusal::TokenExpired | Refusal::TokenRevoked => StatusCode::GONE,
+        Refusal::TokenUsed
+        | Refusal::TokenExpired
+        | Refusal::TokenRevoked
+        | Refusal::Release(ReleaseRefusal::Withdrawn) => StatusCode::GONE,
         Refusal::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::AgentTooOld => StatusCode::UPGRADE_REQUIRED,
         Refusal::SetupDone
@@ -125,7 +128,8 @@ pub const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::RetentionFrozen(_)
         | Refusal::HostOffline(_)
         | Refusal::LookFailed(_)
-        | Refusal::LastAdmin => StatusCode::CONFLICT,
+        | Refusal::LastAdmin
+        | Refusal::Release(_) => StatusCode::CONFLICT,
         Refusal::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
         Refusal::StillReading => StatusCode::SERVICE_UNAVAILABLE,
     }

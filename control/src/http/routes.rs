@@ -33,6 +33,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
         (name = "repositories", description = "Where backups go"),
         (name = "drills", description = "What was proven restorable, when and how"),
         (name = "alerts", description = "Conditions that somebody should know of"),
+        (name = "releases", description = "Releases of the agent, and how they roll out"),
         (name = "administration", description = "Users, tokens, the audit log"),
         (name = "agent", description = "What agents say and hear"),
         (name = "server", description = "The server's own health")
@@ -65,7 +66,7 @@ pub fn contract(config: &mut ServiceConfig<'_>) {
         .service(health::healthz)
         .service(health::readyz)
         .service(scope("/agent/v1").configure(agents))
-        .service(scope("/api/v1").configure(fleet).configure(repositories).configure(work));
+        .service(scope("/api/v1").configure(fleet).configure(repositories).configure(work).configure(releases));
 }
 
 fn agents(config: &mut ServiceConfig<'_>) {
@@ -78,7 +79,8 @@ fn agents(config: &mut ServiceConfig<'_>) {
         .service(agent::report_snapshots)
         .service(agent::finish_job)
         .service(agent::recall_job)
-        .service(agent::answer_query);
+        .service(agent::answer_query)
+        .service(agent::releases::fetch_release);
 }
 
 /// Hosts and what they should do.
@@ -146,6 +148,22 @@ fn repositories(config: &mut ServiceConfig<'_>) {
         .service(api::changes::download_changes)
         .service(api::recovery::list_recovery_kits)
         .service(api::recovery::make_recovery_kit);
+}
+
+/// Releases of the agent.
+fn releases(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api::releases::list_releases)
+        .service(api::releases::create_release)
+        .service(api::releases::upload_release_file)
+        .service(api::releases::withdraw_release)
+        .service(api::releases::get_rollout)
+        .service(api::releases::start_rollout)
+        .service(api::releases::pause_rollout)
+        .service(api::releases::resume_rollout)
+        .service(api::releases::advance_rollout)
+        .service(api::releases::roll_back)
+        .service(api::releases::retry_update);
 }
 
 /// What was done, what is to be known, and who may.

@@ -1,5 +1,6 @@
 //! Why an act was not done, told apart by type. Doors turn it into a problem document or a page.
 
+use super::release_refusal::ReleaseRefusal;
 use crate::store::StoreError;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::restic::version::Version;
@@ -31,6 +32,12 @@ pub enum ActError {
 impl From<Refusal> for ActError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<ReleaseRefusal> for ActError {
+    fn from(refusal: ReleaseRefusal) -> Self {
+        Self::Refused(Refusal::Release(refusal))
     }
 }
 
@@ -67,6 +74,10 @@ pub enum Noun {
     User,
     /// An API token.
     ApiToken,
+    /// A release of the agent.
+    Release,
+    /// A roll-out.
+    Rollout,
 }
 
 impl Noun {
@@ -85,6 +96,8 @@ impl Noun {
             Self::Restore => "restore",
             Self::User => "user",
             Self::ApiToken => "api_token",
+            Self::Release => "release",
+            Self::Rollout => "rollout",
         }
     }
 }
@@ -184,6 +197,8 @@ pub enum Refusal {
     StillReading,
     /// Nobody would be left who may do everything.
     LastAdmin,
+    /// It is about releases of the agent.
+    Release(ReleaseRefusal),
 }
 
 impl Refusal {
@@ -240,6 +255,7 @@ impl Refusal {
             Self::LookFailed(_) => "look_failed",
             Self::StillReading => "still_reading",
             Self::LastAdmin => "last_admin",
+            Self::Release(refusal) => refusal.code(),
         }
     }
 
@@ -287,6 +303,7 @@ impl Refusal {
             Self::LookFailed(_) => "The host could not look",
             Self::StillReading => "The snapshots are still being read",
             Self::LastAdmin => "An administrator has to be left",
+            Self::Release(refusal) => refusal.title(),
         }
     }
 
@@ -348,6 +365,7 @@ impl Refusal {
             Self::NoAnswer => "Try again in a moment.".into(),
             Self::LookFailed(cause) => cause.message.clone(),
             Self::LastAdmin => LAST_ADMIN.into(),
+            Self::Release(refusal) => refusal.detail(),
             Self::StillReading => "The host reads them for the first time. Try again in a moment.".into(),
         }
     }

@@ -34,9 +34,12 @@ pub mod queries;
 pub mod random;
 pub mod recall;
 pub mod recovery;
+mod release_refusal;
+pub mod releases;
 pub mod repositories;
 pub mod restores;
 pub mod retention;
+pub mod rollouts;
 pub mod rotation;
 pub mod schedules;
 pub mod search;
@@ -51,6 +54,7 @@ pub mod vault;
 pub mod watch;
 
 pub use error::{ActError, Noun, Refusal};
+pub use release_refusal::ReleaseRefusal;
 
 use crate::courier::Couriers;
 use crate::hub::Hub;
@@ -80,6 +84,8 @@ pub struct Services {
     pub agent_tokens: agents::TokenCache,
     /// Questions that wait for hosts.
     pub questions: queries::Questions,
+    /// Files of releases, and what offers are made from.
+    pub releases: releases::Releases,
     /// Limits on signing in.
     pub gate: users::Gate,
     /// How long a running job may be silent, in seconds; agents are told, and give signs of life in time.

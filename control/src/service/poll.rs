@@ -1,7 +1,7 @@
 //! The long poll: answered at once when something differs, otherwise parked until something does or the hold ends.
 
 use super::operations::{address_for, around, open_of};
-use super::{ActError, Refusal, Services, fires, random, state};
+use super::{ActError, Refusal, Services, fires, random, rollouts, state};
 use crate::domain::delivery::{Delivery, Open, Room, plan, waits_for};
 use crate::domain::job::JobState;
 use crate::store::hosts::{HostRecord, Seen};
@@ -11,6 +11,7 @@ use restic_manager_shared::id::{HostId, JobId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Offer;
 use restic_manager_shared::wire::poll::{PollRequest, PollResponse};
+use restic_manager_shared::wire::release::{FailedUpdate, ReleaseOffer, UpdateFact};
 use restic_manager_shared::wire::{MAX_HOLD, OLDEST_PROTOCOL};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use std::time::Duration;
 const JITTER_MS: u32 = 3_000;
 /// Names of hooks that are kept of one host.
 const MAX_HOOKS: usize = 200;
+/// Characters that are kept of what it says about an update.
+const MAX_TEXT: usize = 1_000;
 /// When the server stops, agents come back within this time.
 const RETURN_MS: u32 = 10_000;
 
@@ -64,16 +67,17 @@ pub async fn poll(s: &Services, host: HostId, request: &PollRequest) -> Result<P
         if parked.superseded() {
             return Err(Refusal::DuplicateAgent.into());
         }
-        if let Some(answer) = look(s, host, request).await? {
-            return Ok(answer);
-        }
+        let release = match look(s, host, request).await? {
+            Looked::Answer(answer) => return Ok(*answer),
+            Looked::Quiet(release) => release,
+        };
         if *stopping.borrow() {
-            return Ok(PollResponse { pause_ms: random::below(RETURN_MS), ..quiet(s) });
+            return Ok(PollResponse { pause_ms: random::below(RETURN_MS), release, ..quiet(s) });
         }
         tokio::select! {
             () = next => {}
             _ = stopping.changed() => {}
-            () = tokio::time::sleep_until(deadline) => return Ok(quiet(s)),
+            () = tokio::time::sleep_until(deadline) => return Ok(PollResponse { release, ..quiet(s) }),
         }
     }
 }
@@ -93,6 +97,20 @@ fn seen(request: &PollRequest) -> Seen {
             hooks.truncate(MAX_HOOKS);
             hooks
         }),
+        update: request.update.clone().map(trimmed),
+        agent_is_news: false,
+    }
+}
+
+/// What an agent says of its updates, within bounds.
+fn trimmed(fact: UpdateFact) -> UpdateFact {
+    let short = |text: String| text.chars().take(MAX_TEXT).collect::<String>();
+    UpdateFact {
+        target: short(fact.target),
+        wanted: fact.wanted.map(short),
+        trouble: fact.trouble.map(short),
+        failed: fact.failed.map(|f| FailedUpdate { version: short(f.version), error: short(f.error), at: f.at }),
+        ..fact
     }
 }
 
@@ -106,11 +124,20 @@ fn quiet(s: &Services) -> PollResponse {
         hold: MAX_HOLD,
         pause_ms: 0,
         restored: s.restored.clone(),
+        release: None,
     }
 }
 
+/// What a look led to.
+enum Looked {
+    /// There is something to say.
+    Answer(Box<PollResponse>),
+    /// There is not; the offered release, which the agent has heard of, is in each answer.
+    Quiet(Option<ReleaseOffer>),
+}
+
 /// The answer, if there is something to say.
-async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Option<PollResponse>, ActError> {
+async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Looked, ActError> {
     let (held, limit) = (request.state_version, s.fleet_limit);
     let found = s.db.read(move |conn| look_at(conn, host, held, limit)).await?;
     let open: Vec<Open> = found.open.iter().map(open_of).collect();
@@ -121,10 +148,12 @@ async fn look(s: &Services, host: HostId, request: &PollRequest) -> Result<Optio
     let state = found.state.map(|plain| state::seal_to(s, plain)).transpose()?;
     let queries = s.questions.of(host, request.protocol, &request.queries);
     let quiet_here = offers.is_empty() && cancel.is_empty() && queries.is_empty();
-    if state.is_none() && quiet_here && knows_of_import(s, request) {
-        return Ok(None);
+    let release = rollouts::offer_to(s, &found.host, request);
+    let knows = knows_of_import(s, request) && rollouts::is_known(request, release.as_ref());
+    if state.is_none() && quiet_here && knows {
+        return Ok(Looked::Quiet(release));
     }
-    Ok(Some(PollResponse { state, offers, cancel, queries, ..quiet(s) }))
+    Ok(Looked::Answer(Box::new(PollResponse { state, offers, cancel, queries, release, ..quiet(s) })))
 }
 
 fn look_at(conn: &mut Conn, host: HostId, held: i64, limit: Option<u32>) -> Result<Look, ActError> {

@@ -3,7 +3,7 @@
 use super::bridge::{from_json, parse, time, to_json};
 use super::schedules::{pauses_of, pauses_text};
 use super::schema::hosts;
-use super::{Conn, StoreError, StoreResult};
+use super::{Conn, StoreError, StoreResult, releases};
 use crate::domain::fleet::{Freeze, Host, Lifecycle, host_state};
 use crate::domain::pause::{Paused, current};
 use crate::domain::protection::{HostProtection, Standing};
@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::{HostFacts, Os};
+use restic_manager_shared::wire::release::UpdateFact;
 
 /// A host as it is kept.
 #[derive(Clone, Debug)]
@@ -98,6 +99,7 @@ impl HostRecord {
                 bytes: self.standing.good_bytes,
             },
             hooks: seen.and_then(|s| s.hooks.clone()).unwrap_or(self.hooks),
+            update: seen.and_then(|s| s.update.clone()),
         }
     }
 }
@@ -115,6 +117,10 @@ pub struct Seen {
     pub restic_version: Option<String>,
     /// Names in its folder of hooks; none if the agent does not say.
     pub hooks: Option<Vec<String>>,
+    /// How far it is with updates of itself; none if the agent does not say.
+    pub update: Option<UpdateFact>,
+    /// Whether it said something new of its version and updates since the last write-back.
+    pub agent_is_news: bool,
 }
 
 pub(super) const fn os_text(os: Os) -> &'static str {
@@ -335,7 +341,7 @@ pub fn raise_version(conn: &mut Conn, id: HostId) -> StoreResult<Option<i64>> {
 /// # Errors
 /// When the database fails.
 pub fn seen(conn: &mut Conn, id: HostId, seen: &Seen) -> StoreResult<()> {
-    diesel::update(hosts::table.find(id.to_string()))
+    let changed = diesel::update(hosts::table.find(id.to_string()))
         .set((
             hosts::last_seen_at.eq(seen.at.micros()),
             hosts::held_version.eq(seen.held_version),
@@ -343,10 +349,17 @@ pub fn seen(conn: &mut Conn, id: HostId, seen: &Seen) -> StoreResult<()> {
             hosts::restic_version.eq(seen.restic_version.as_deref()),
         ))
         .execute(conn)?;
+    // Deleted meanwhile: nothing of it is kept.
+    if changed == 0 {
+        return Ok(());
+    }
     if let Some(hooks) = &seen.hooks {
         diesel::update(hosts::table.find(id.to_string()))
             .set(hosts::hooks.eq(to_json("hosts.hooks", hooks)?))
             .execute(conn)?;
+    }
+    if seen.agent_is_news {
+        releases::note_agent(conn, id, &seen.agent_version, seen.update.as_ref(), seen.at)?;
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ pub mod past;
 pub mod protection;
 pub mod recovery;
 pub mod relay;
+pub mod releases;
 pub mod repositories;
 pub mod restores;
 pub mod rows;

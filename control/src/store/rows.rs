@@ -9,11 +9,14 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 /// The tables that are carried, so that no row comes before one that it refers to.
-pub const TABLES: [&str; 27] = [
+pub const TABLES: [&str; 30] = [
     "settings",
     "users",
     "api_tokens",
     "hosts",
+    "host_agents",
+    "releases",
+    "rollouts",
     "repositories",
     "recovery_kits",
     "enrollment_tokens",

@@ -139,6 +139,24 @@ diesel::table! {
     }
 }
 diesel::table! {
+    releases (version, target) {
+        version -> Text, target -> Text, sha256 -> Text, size -> BigInt, signed -> Text, notes -> Text, uploaded_by -> Text,
+        uploaded_at -> BigInt, file_at -> Nullable<BigInt>, withdrawn_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    rollouts (id) {
+        id -> Text, version -> Text, previous -> Nullable<Text>, stages -> Text, stage -> Integer, stage_since -> BigInt,
+        state -> Text, note -> Nullable<Text>, started_by -> Text, started_at -> BigInt,
+    }
+}
+diesel::table! {
+    host_agents (host_id) {
+        host_id -> Text, version -> Text, since -> BigInt, fact -> Nullable<Text>, failed_version -> Nullable<Text>,
+        failed_error -> Nullable<Text>, failed_at -> Nullable<BigInt>, forgiven_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
     alerts (id) {
         id -> Text, kind -> Text, subject -> Text, severity -> Text, detail -> Text, opened_at -> BigInt,
         updated_at -> BigInt, acknowledged_at -> Nullable<BigInt>, acknowledged_by -> Nullable<Text>,
@@ -189,10 +207,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     alerts,
     channels,
     deliveries,
+    host_agents,
 );
 diesel::joinable!(deliveries -> alerts (alert_id));
 diesel::joinable!(deliveries -> channels (channel_id));
 diesel::joinable!(drill_states -> schedules (schedule_id));
+diesel::joinable!(host_agents -> hosts (host_id));
 diesel::joinable!(host_credentials -> hosts (host_id));
 diesel::joinable!(next_runs -> hosts (host_id));
 diesel::joinable!(sessions -> users (user_id));

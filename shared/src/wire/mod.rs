@@ -14,6 +14,7 @@ pub mod problem;
 pub mod progress;
 pub mod query;
 pub mod recall;
+pub mod release;
 pub mod restore;
 pub mod state;
 pub mod task;

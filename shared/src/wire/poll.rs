@@ -4,6 +4,7 @@ use super::fire::FireLedger;
 use super::job::Offer;
 use super::query::Query;
 use super::recall::Restored;
+use super::release::{ReleaseOffer, UpdateFact};
 use super::state::DesiredState;
 use crate::id::{InstanceId, JobId, QueryId};
 use crate::time::Timestamp;
@@ -44,6 +45,9 @@ pub struct PollRequest {
     /// Questions that it has and has not answered yet: they are not sent again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<QueryId>,
+    /// How far it is with updates of itself; none from agents that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateFact>,
     /// Seconds that it would like to be held.
     pub hold: u32,
 }
@@ -99,4 +103,7 @@ pub struct PollResponse {
     /// That this control plane came out of an export, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Restored>,
+    /// The release of the agent that this host should run, in every answer while it should and does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseOffer>,
 }

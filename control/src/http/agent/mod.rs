@@ -1,5 +1,7 @@
 //! `/agent/v1`: what agents say and hear. `ARCHITECTURE.md` walks through it and says why.
 
+pub mod releases;
+
 use super::guard::AgentHost;
 use super::params::{Input, Site};
 use super::problem::{ApiError, Errors};

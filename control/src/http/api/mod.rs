@@ -12,6 +12,7 @@ pub mod hosts;
 pub mod jobs;
 pub mod pauses;
 pub mod recovery;
+pub mod releases;
 pub mod repositories;
 pub mod schedules;
 pub mod search;

@@ -121,6 +121,7 @@ const fn icon(kind: AlertKind) -> &'static str {
         AlertKind::BackupFailed => "bad",
         AlertKind::BackupOverdue => "clock",
         AlertKind::HostOffline => "offline",
+        AlertKind::RolloutStopped => "gauge",
     }
 }
 
@@ -138,7 +139,8 @@ const fn tab(kind: AlertKind) -> &'static str {
         | AlertKind::DrillFailed
         | AlertKind::BackupFailed
         | AlertKind::BackupOverdue
-        | AlertKind::HostOffline => "",
+        | AlertKind::HostOffline
+        | AlertKind::RolloutStopped => "",
     }
 }
 
@@ -158,6 +160,9 @@ pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Tim
         words.push(format!("Host {}", names.host(s, id).await?));
         let drills = if alert.kind == AlertKind::DrillFailed { "/drills?host=" } else { "/hosts/" };
         href = href.or_else(|| Some(format!("{drills}{id}")));
+    }
+    if alert.kind == AlertKind::RolloutStopped {
+        href = Some("/settings/releases".into());
     }
     let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
     Ok(AlertRow {

@@ -168,7 +168,7 @@ fn restores(config: &mut web::ServiceConfig) {
 
 /// Settings, tab by tab.
 fn settings_tabs(config: &mut web::ServiceConfig) {
-    use self::settings::{audit, general, tokens, users};
+    use self::settings::{audit, general, releases, rollout, tokens, users};
     config
         .service(general::show)
         .service(general::save)
@@ -179,7 +179,19 @@ fn settings_tabs(config: &mut web::ServiceConfig) {
         .service(tokens::list)
         .service(tokens::add)
         .service(tokens::revoke)
-        .service(audit::list);
+        .service(audit::list)
+        .service(releases::show)
+        .service(releases::add)
+        .service(rollout::start)
+        .service(rollout::pause)
+        .service(rollout::resume)
+        .service(rollout::ask_advance)
+        .service(rollout::advance)
+        .service(rollout::ask_back)
+        .service(rollout::back)
+        .service(rollout::retry)
+        .service(rollout::ask_withdraw)
+        .service(rollout::withdraw);
 }
 
 /// The tabs of one repository, and what is done there.

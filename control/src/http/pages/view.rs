@@ -12,6 +12,7 @@ use crate::domain::protection::Protection;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
 use restic_manager_shared::wire::pause::Pause;
+use restic_manager_shared::wire::release::UpdatePhase;
 use serde::Serialize;
 
 /// What stands around every page.
@@ -246,6 +247,10 @@ pub struct HostRow {
     pub timezone: Option<String>,
     /// The agent's version.
     pub agent: String,
+    /// How far an update of it is, in words; empty if there is none.
+    pub update: String,
+    /// Whether that update did not work.
+    pub update_failed: bool,
     /// The restic version.
     pub restic: Option<String>,
     /// Labels.
@@ -296,6 +301,8 @@ impl HostRow {
             arch: host.arch.clone(),
             timezone: host.timezone.clone(),
             agent: host.agent_version.clone(),
+            update: update_words(host),
+            update_failed: host.update.as_ref().is_some_and(|u| u.wanted.is_none() && u.failed.is_some()),
             restic: host.restic_version.clone(),
             tags: host.tags.clone(),
             // The clock of another server may be ahead.
@@ -307,6 +314,23 @@ impl HostRow {
             paused: host.paused.as_ref().map(|p| PausedWords::new(p, now)),
             pause: host.paused.as_ref().map(Paused::span),
         }
+    }
+}
+
+/// How far an update of a host's agent is.
+fn update_words(host: &Host) -> String {
+    let Some(update) = &host.update else { return String::new() };
+    let how = match update.phase {
+        UpdatePhase::Fetching => "is fetched",
+        UpdatePhase::Waiting => "waits until no job runs",
+        UpdatePhase::Installing => "is put in place",
+        UpdatePhase::Proving => return "new version, not proven yet".into(),
+        UpdatePhase::Idle | UpdatePhase::Other => "is offered",
+    };
+    match (&update.wanted, &update.failed) {
+        (Some(version), _) => format!("{version} {how}"),
+        (None, Some(failed)) => format!("update to {} failed", failed.version),
+        (None, None) => String::new(),
     }
 }
 

@@ -188,6 +188,8 @@ fn enroll(conn: &mut Conn, plan: Plan, member: &mut Member, at: Timestamp) -> Re
         agent_version: facts.agent_version.clone(),
         restic_version: facts.restic_version.clone(),
         hooks: None,
+        update: None,
+        agent_is_news: true,
     };
     Ok(hosts::seen(conn, member.id, &seen)?)
 }

@@ -1,8 +1,11 @@
-//! Settings: what holds in general, users, API tokens, the audit log. For administrators.
+//! Settings: what holds in general, users, API tokens, the audit log, releases of the agent. For administrators.
 
 pub mod audit;
 pub mod general;
+pub mod releases;
+pub mod rollout;
 pub mod tokens;
+mod upload;
 pub mod users;
 
 use crate::domain::permission::Role;

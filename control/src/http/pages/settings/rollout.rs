@@ -1,0 +1,224 @@
+//! What people do with roll-outs and releases. Whatever takes an update to hosts, or away from them, is asked about once.
+
+use super::super::door::{View, go};
+use super::super::engine::Page;
+use super::super::form::{FormErrors, number, typed};
+use super::super::repository::access::Sure;
+use super::releases::{StageFields, page};
+use crate::domain::release::Stage;
+use crate::http::guard::{Admin, Guarded, SafeForm};
+use crate::http::problem::ApiError;
+use crate::service::rollouts::Act;
+use crate::service::{Services, releases, rollouts};
+use actix_web::{HttpResponse, get, post, web};
+use restic_manager_shared::id::HostId;
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// Stages that the form has room for.
+const ROWS: usize = 4;
+
+/// Asks once before something is done about releases.
+#[derive(Debug, Serialize)]
+pub struct ReleaseAskPage {
+    /// The question.
+    pub title: String,
+    /// What it does, and what not.
+    pub words: Vec<String>,
+    /// Where the answer goes.
+    pub action: String,
+    /// What the button says.
+    pub button: &'static str,
+    /// Whether it takes something away.
+    pub danger: bool,
+}
+
+impl Page for ReleaseAskPage {
+    const TEMPLATE: &'static str = "pages/release-ask.html";
+    const NAV: &'static str = "settings";
+}
+
+type Typed = HashMap<String, String>;
+
+fn typed_stages(form: &Typed) -> Vec<StageFields> {
+    let field = |name: &str, n: usize| form.get(&format!("{name}_{n}")).cloned().unwrap_or_default();
+    let row = |n| StageFields {
+        tag: field("tag", n),
+        percent: field("percent", n),
+        healthy: field("healthy", n),
+        hours: field("hours", n),
+    };
+    (0..ROWS).map(row).collect()
+}
+
+fn read_stages(rows: &[StageFields]) -> Result<Vec<Stage>, FormErrors> {
+    let mut wrong = FormErrors::default();
+    let mut stages = vec![];
+    for row in rows.iter().filter(|row| !row.percent.trim().is_empty()) {
+        let mut read = |text: &str| number(text, "stages", &mut wrong).unwrap_or(0);
+        let (percent, healthy, hours) = (read(&row.percent), read(&row.healthy), read(&row.hours));
+        // What is too large is told by the rule.
+        let percent = u8::try_from(percent).unwrap_or(u8::MAX);
+        stages.push(Stage { tag: typed(&row.tag), percent, healthy, hours });
+    }
+    if wrong.is_empty() { Ok(stages) } else { Err(wrong) }
+}
+
+/// Starts a roll-out.
+#[post("/settings/releases/rollout")]
+pub async fn start(
+    who: Guarded<Admin>,
+    view: View,
+    s: web::Data<Services>,
+    form: SafeForm<Typed>,
+) -> Result<HttpResponse, ApiError> {
+    let version = form.0.get("version").cloned().unwrap_or_default();
+    let rows = typed_stages(&form.0);
+    let errors = match read_stages(&rows) {
+        Err(wrong) => wrong,
+        Ok(stages) => match rollouts::start(&s, &who.actor, version.clone(), Some(stages)).await {
+            Ok(_) => return Ok(go("/settings/releases?done=rollout-started")),
+            Err(error) => FormErrors::of(error, &["stages", "version"])?,
+        },
+    };
+    view.again(&who, &page(&s, version, rows, errors).await?).await
+}
+
+/// Offers the release to nobody new.
+#[post("/settings/releases/pause")]
+pub async fn pause(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    rollouts::act(&s, &who.actor, Act::Pause).await?;
+    Ok(go("/settings/releases?done=rollout-paused"))
+}
+
+/// Goes on.
+#[post("/settings/releases/resume")]
+pub async fn resume(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    rollouts::act(&s, &who.actor, Act::Resume).await?;
+    Ok(go("/settings/releases?done=rollout-resumed"))
+}
+
+/// Asks before the next stage begins early.
+#[get("/settings/releases/advance")]
+pub async fn ask_advance(who: Guarded<Admin>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
+    let words = match rollouts::current(&s).await? {
+        Some(r) => vec![
+            format!(
+                "{} of {} healthy hosts that this stage asks for run {}.",
+                r.gate.healthy, r.gate.needed, r.rollout.version
+            ),
+            "The next stage does not wait for the rest. Running jobs are not stopped for an update.".to_owned(),
+        ],
+        None => vec!["Nothing is rolled out.".to_owned()],
+    };
+    let page = ReleaseAskPage {
+        title: "Begin the next stage now?".into(),
+        words,
+        action: "/settings/releases/advance".into(),
+        button: "Begin the next stage",
+        danger: false,
+    };
+    view.show(&who, &page).await
+}
+
+/// Begins the next stage.
+#[post("/settings/releases/advance")]
+pub async fn advance(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    rollouts::act(&s, &who.actor, Act::Advance).await?;
+    Ok(go("/settings/releases?done=rollout-advanced"))
+}
+
+/// Asks before hosts go back.
+#[get("/settings/releases/roll-back")]
+pub async fn ask_back(who: Guarded<Admin>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
+    let words = match rollouts::current(&s).await? {
+        Some(r) => vec![
+            format!(
+                "{} hosts run {}. As they connect they go back to {}.",
+                r.updated,
+                r.rollout.version,
+                r.rollout.previous.as_deref().unwrap_or("nothing: there is no release from before")
+            ),
+            "Backups go on, and no job is stopped for it. Schedules, repositories and snapshots do not change."
+                .to_owned(),
+        ],
+        None => vec!["Nothing is rolled out.".to_owned()],
+    };
+    let page = ReleaseAskPage {
+        title: "Roll back?".into(),
+        words,
+        action: "/settings/releases/roll-back".into(),
+        button: "Roll back",
+        danger: true,
+    };
+    view.show(&who, &page).await
+}
+
+/// Lets hosts go back.
+#[post("/settings/releases/roll-back")]
+pub async fn back(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    rollouts::act(&s, &who.actor, Act::RollBack).await?;
+    Ok(go("/settings/releases?done=rolled-back"))
+}
+
+/// Asks before a release is withdrawn.
+#[get("/settings/releases/{version}/{target}/withdraw")]
+pub async fn ask_withdraw(
+    who: Guarded<Admin>,
+    view: View,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (version, target) = path.into_inner();
+    let page = ReleaseAskPage {
+        title: format!("Withdraw {version} for {target}?"),
+        words: vec![
+            "Nobody is offered it any more, and its file is deleted here. It cannot be added again under this version."
+                .into(),
+            "Hosts that run it go on running it.".into(),
+        ],
+        action: format!("/settings/releases/{version}/{target}/withdraw"),
+        button: "Withdraw",
+        danger: true,
+    };
+    view.show(&who, &page).await
+}
+
+/// Withdraws a release.
+#[post("/settings/releases/{version}/{target}/withdraw")]
+pub async fn withdraw(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    path: web::Path<(String, String)>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    releases::withdraw(&s, &who.actor, &path.0, &path.1).await?;
+    Ok(go("/settings/releases?done=release-withdrawn"))
+}
+
+/// Lets a failed update be tried again on a host.
+#[post("/settings/releases/hosts/{id}/retry")]
+pub async fn retry(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<HostId>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    rollouts::retry(&s, &who.actor, *id).await?;
+    Ok(go("/settings/releases?done=update-retried"))
+}

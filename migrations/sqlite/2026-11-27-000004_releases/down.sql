@@ -1,0 +1,3 @@
+DROP TABLE host_agents;
+DROP TABLE rollouts;
+DROP TABLE releases;
