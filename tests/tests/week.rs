@@ -44,8 +44,10 @@ async fn make_host(script: &Script, repository: &str, url: &str, restic: &Path, 
     let config = Config { restic: Some(restic.to_owned()), ..Config::new(url) };
     let token = Secret::new(made["token"].as_str().unwrap());
     let finder = Finder::new(config.restic.clone(), Inherited::default());
-    enroll(&dir, Wish { config: config.clone(), token, name: None, force: false }, &finder).await.unwrap();
-    let agent = Arc::new(Agent::build(dir, &config, Inherited::default(), None).unwrap());
+    enroll(&dir, Wish { config: config.clone(), token, name: None, force: false, release_keys: vec![] }, &finder)
+        .await
+        .unwrap();
+    let agent = Arc::new(Agent::build(dir, &config, Inherited::default(), None, None).unwrap());
     let body =
         json!({"name": "all day", "paths": ["/srv"], "cron": CRON, "timezone": "UTC", "repository_id": repository});
     script.make(&format!("/api/v1/hosts/{}/schedules", agent.identity.host_id), body).await;
