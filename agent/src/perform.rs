@@ -9,6 +9,7 @@ mod check;
 mod copy;
 mod drill;
 mod forget;
+pub(crate) mod hooked;
 mod keys;
 mod limits;
 mod locks;
@@ -164,7 +165,10 @@ impl<'a> Work<'a> {
             Err(verdict) => return self.failed(verdict),
         };
         match task {
-            Task::Backup { backup, dry_run, .. } => self.backup(repository, backup, *dry_run, known_missing).await,
+            Task::Backup { backup, dry_run, .. } => {
+                let run = self.backup(repository, backup, *dry_run, known_missing);
+                self.between_hooks(&backup.options, *dry_run, run).await
+            }
             Task::Init { .. } => self.init(repository).await,
             _ if known_missing => self.missing(),
             task => self.look_or_maintain(repository, task).await,

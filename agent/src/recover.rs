@@ -4,6 +4,7 @@
 use crate::app::Agent;
 use crate::journal::{Entry, JournalError, Phase};
 use crate::logbook;
+use crate::perform::hooked;
 use crate::report::{self, Done};
 use crate::restic::judge::Verdict;
 use crate::restic::signal;
@@ -69,6 +70,9 @@ async fn abandoned(agent: &Agent, entry: &Entry) -> FinishReport {
         Left::Gone => "restic had ended with it",
         Left::Ended => "the restic that was still running was stopped",
     };
+    if entry.phase == Phase::Started {
+        hooked::make_up(agent, &entry.offer).await;
+    }
     let message = format!(
         "the agent ended while the job ran, and started again later; {how}. A lock of it may be left in the repository"
     );

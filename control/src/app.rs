@@ -206,7 +206,8 @@ async fn services(args: &Serve, stopping: watch::Receiver<bool>) -> Result<Servi
 /// Starts what goes on beside the requests.
 fn background(services: &web::Data<Services>, args: &Serve) -> Vec<JoinHandle<()>> {
     pass_on_wakes(services, &target(&args.data));
-    let mut tasks = background::start(services, Duration::from_secs(args.upkeep_seconds));
+    let mut tasks =
+        background::start(services, Duration::from_secs(args.upkeep_seconds), Duration::from_secs(args.settle_seconds));
     tasks.extend(nightly(args).map(|exports| background::nightly(services, exports)));
     tasks
 }

@@ -84,6 +84,10 @@ pub struct Serve {
     /// Seconds between looks at what repositories need (maintenance, drills, proofs, changes of passwords); 0 for never.
     #[arg(long, default_value_t = 20)]
     pub upkeep_seconds: u64,
+    /// How long after its start the server tells of no host that is silent or not backed up: agents tell first what was done while it was
+    /// away.
+    #[arg(long, default_value_t = 300, hide = true)]
+    pub settle_seconds: u64,
     /// How many exports of the last days to keep in the data folder, one a day; 0 makes none. They hold the master key, as the folder does.
     #[arg(long, default_value_t = 7)]
     pub keep_exports: usize,

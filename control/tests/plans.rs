@@ -31,7 +31,7 @@ fn fill(conn: &mut Conn, host: HostId, schedule: Option<ScheduleId>, repository:
 type Act = fn(&mut Conn, HostId, RepositoryId, ScheduleId) -> bool;
 
 /// What happens with each poll, each page and each minute, and the index that it must go by.
-const ALL_THE_TIME: [(&str, &str, Act); 13] = [
+const ALL_THE_TIME: [(&str, &str, Act); 15] = [
     ("the open jobs of a host", "jobs_open", |c, host, _, _| jobs::open_of_host(c, host).is_ok()),
     ("those of its repositories", "jobs_open", |c, _, r, _| jobs::open_of_repositories(c, &[r]).is_ok()),
     ("who waits for a repository", "jobs_open", |c, _, r, _| jobs::waiting_hosts(c, r).is_ok()),
@@ -52,6 +52,13 @@ const ALL_THE_TIME: [(&str, &str, Act); 13] = [
     }),
     ("the newest jobs of listed hosts", "jobs_by_host", |c, host, _, _| jobs::newest_of_hosts(c, &[host]).is_ok()),
     ("jobs by the beginning of an id", "sqlite_autoindex_jobs_1", |c, _, _, _| search::jobs(c, "0193", 20).is_ok()),
+    ("the newest that failed", "jobs_troubled", |c, _, _, _| {
+        let states = vec![JobState::Failed, JobState::Lost];
+        jobs::list(c, &Filter { states, ..Filter::default() }, None, 10).is_ok()
+    }),
+    ("the newest of a kind", "jobs_by_kind", |c, _, _, _| {
+        jobs::list(c, &Filter { kinds: vec![JobKind::Prune], ..Filter::default() }, None, 10).is_ok()
+    }),
     ("a schedule's jobs", "jobs_by_schedule", |c, _, _, schedule| {
         jobs::list(c, &Filter { schedule: Some(schedule), ..Filter::default() }, None, 10).is_ok()
     }),

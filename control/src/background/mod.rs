@@ -1,7 +1,7 @@
 //! Reconcilers: each has a period, no input, and may run at any time and any number of times. The next period is the retry.
 
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, drills, exports, ingest, protection, rotation};
+use crate::service::{ActError, Services, drills, exports, ingest, protection, rotation, watch};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -18,15 +18,17 @@ const LOOKS: u32 = 12;
 /// How often it is looked whether an export is due.
 const EXPORTS: Duration = Duration::from_secs(3600);
 
-/// Starts all of them; they end when the server stops. What repositories need is looked at every `upkeep`, or never if that is zero.
+/// Starts all of them; they end when the server stops. What repositories need and how hosts stand is looked at every `upkeep`, or never if
+/// that is zero; of hosts nobody is told before the server has run for `settle`.
 #[must_use]
-pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
+pub fn start(s: &Data<Services>, upkeep: Duration, settle: Duration) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
         every("seen", SEEN, s, |s| async move { ingest::write_back_seen(&s).await }),
         every("silent jobs", (s.leased() / LOOKS).max(Duration::from_secs(1)), s, |s| async move {
             ingest::lose_silent(&s, Timestamp::now()).await
         }),
         every("next runs", NEXT, s, |s| async move { protection::follow_the_clock(&s, Timestamp::now()).await }),
+        every("standings", NEXT, s, |s| async move { protection::judge_new(&s).await }),
     ];
     if !upkeep.is_zero() {
         tasks.push(every(
@@ -36,10 +38,18 @@ pub fn start(s: &Data<Services>, upkeep: Duration) -> Vec<JoinHandle<()>> {
             |s| async move { service_upkeep::start_due(&s, Timestamp::now()).await },
         ));
         tasks.push(every("proofs", upkeep, s, |s| async move { service_upkeep::prove(&s, Timestamp::now()).await }));
+        tasks.push(every("watch", upkeep, s, move |s| async move { watch_hosts(&s, settle, Timestamp::now()).await }));
         tasks.push(every("drills", upkeep, s, |s| async move { drills::start_due(&s, Timestamp::now()).await }));
         tasks.push(every("rotation", upkeep, s, |s| async move { rotation::advance(&s, Timestamp::now()).await }));
     }
     tasks
+}
+
+async fn watch_hosts(s: &Services, settle: Duration, now: Timestamp) -> Result<usize, ActError> {
+    if now.since(s.started_at) < settle {
+        return Ok(0);
+    }
+    watch::look(s, now).await
 }
 
 /// Makes an export each day.

@@ -27,6 +27,12 @@ text_enum! {
         RotationStuck = "rotation_stuck",
         /// A restore drill failed, or found files that are not what was backed up.
         DrillFailed = "drill_failed",
+        /// The last run of a host's backups failed.
+        BackupFailed = "backup_failed",
+        /// A host's newest good backup is too old, or there never was one.
+        BackupOverdue = "backup_overdue",
+        /// A host's agent has been silent for too long.
+        HostOffline = "host_offline",
     }
 }
 

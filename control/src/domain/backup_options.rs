@@ -35,7 +35,26 @@ pub fn check_options(options: &BackupOptions) -> Vec<FieldError> {
         wrong.push(at("/pack_size_mib", "4 to 128 MiB"));
     }
     wrong.extend(options.stdin.iter().flat_map(check_stdin));
+    for (name, hook) in [("before", &options.before), ("after", &options.after)] {
+        if hook.as_deref().is_some_and(|hook| !is_hook(hook)) {
+            wrong.push(at(format!("/{name}"), A_HOOK));
+        }
+    }
+    if options.hook_limit_minutes.is_some_and(|n| !(1..=1440).contains(&n)) {
+        wrong.push(at("/hook_limit_minutes", "1 to 1440 minutes"));
+    }
     wrong
+}
+
+const A_HOOK: &str = "the name of a file in the host's own hooks folder, never a path";
+
+/// A name in a folder, not a way out of it.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 200 && !text.contains(['/', '\\', '\0', '\n', '\r'])
+}
+
+fn is_hook(name: &str) -> bool {
+    is_name(name) && !name.starts_with('.')
 }
 
 /// Minutes since midnight, of `HH:MM`.
@@ -69,12 +88,11 @@ fn check_timed(limit: &TimedLimit, pointer: &str) -> Vec<FieldError> {
 }
 
 fn check_stdin(source: &StdinSource) -> Vec<FieldError> {
-    let plain = |text: &str| !text.is_empty() && text.len() <= 200 && !text.contains(['/', '\\', '\0', '\n', '\r']);
     let mut wrong = vec![];
-    if !plain(&source.hook) || source.hook.starts_with('.') {
-        wrong.push(at("/stdin/hook", "the name of a file in the host's own hooks folder, never a path"));
+    if !is_hook(&source.hook) {
+        wrong.push(at("/stdin/hook", A_HOOK));
     }
-    if !plain(&source.filename) {
+    if !is_name(&source.filename) {
         wrong.push(at("/stdin/filename", "a file name without slashes, such as database.sql"));
     }
     wrong
@@ -123,6 +141,13 @@ mod tests {
             (timed("8", "18:00"), Some("/options/timed_limits/0/from")),
             (timed("08:00", "08:00"), Some("/options/timed_limits/0/to")),
             (BackupOptions { pack_size_mib: Some(3), ..BackupOptions::default() }, Some("/options/pack_size_mib")),
+            (BackupOptions { before: Some("freeze".into()), ..BackupOptions::default() }, None),
+            (BackupOptions { before: Some("rm -rf /".into()), ..BackupOptions::default() }, Some("/options/before")),
+            (BackupOptions { after: Some("..".into()), ..BackupOptions::default() }, Some("/options/after")),
+            (
+                BackupOptions { hook_limit_minutes: Some(0), ..BackupOptions::default() },
+                Some("/options/hook_limit_minutes"),
+            ),
             (
                 BackupOptions { exclude_larger_than: Some("big".into()), ..BackupOptions::default() },
                 Some("/options/exclude_larger_than"),

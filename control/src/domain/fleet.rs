@@ -3,6 +3,7 @@
 use super::pause::Paused;
 use super::protection::HostProtection;
 use super::text_enum;
+use super::watch::Limits;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::MAX_HOLD;
@@ -94,6 +95,8 @@ pub struct Host {
     pub paused: Option<Paused>,
     /// Names in its folder of hooks: only these can be named in a schedule.
     pub hooks: Vec<String>,
+    /// When alerts tell of it, where that differs from the general settings.
+    pub limits: Limits,
     /// Whether what it is to back up is backed up lately enough.
     pub protection: HostProtection,
 }
@@ -119,6 +122,19 @@ pub fn check_host_name(name: &str) -> Option<FieldError> {
     (!fine).then(|| FieldError {
         pointer: "/host_name".into(),
         detail: "1 to 63 letters, digits, dots, hyphens or underscores, beginning with a letter or digit".into(),
+    })
+}
+
+/// What is wrong with a host's tags.
+#[must_use]
+pub fn check_host_tags(tags: &[String]) -> Option<FieldError> {
+    let fine = tags.len() <= 100
+        && tags.iter().all(|t| {
+            (1..=100).contains(&t.len()) && !t.chars().any(char::is_control) && t.trim() == t && !t.contains(',')
+        });
+    (!fine).then(|| FieldError {
+        pointer: "/tags".into(),
+        detail: "at most 100, each 1 to 100 bytes without commas, control characters or spaces at its ends".into(),
     })
 }
 

@@ -32,6 +32,7 @@ pub mod snapshot;
 pub mod task_input;
 mod text_enum;
 pub mod upkeep;
+pub mod watch;
 
 pub use text_enum::UnknownName;
 pub(crate) use text_enum::text_enum;

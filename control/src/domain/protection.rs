@@ -146,8 +146,8 @@ pub struct HostProtection {
     pub bytes: Option<i64>,
 }
 
-/// How long the newest backup of a manual schedule counts.
-pub const MANUAL_LIMIT: Duration = Duration::from_secs(7 * DAY);
+/// For how many days the newest backup of a manual schedule counts, unless the settings say otherwise.
+pub const MANUAL_DAYS: u32 = 7;
 /// As long as anybody asks.
 const FOR_GOOD: Duration = Duration::from_secs(36_500 * DAY);
 const HOUR: u64 = 3600;
@@ -160,8 +160,8 @@ fn grace(interval: Duration, jitter_minutes: u32) -> Duration {
 }
 
 /// Until when a backup that started at `good_at` counts. A line that never fires again takes no backup's standing away.
-fn until(schedule: &Schedule, good_at: Timestamp, host_zone: Option<&str>) -> Timestamp {
-    let Some(cron) = schedule.cron.as_deref().filter(|_| !schedule.manual) else { return good_at + MANUAL_LIMIT };
+fn until(schedule: &Schedule, good_at: Timestamp, host_zone: Option<&str>, manual_limit: Duration) -> Timestamp {
+    let Some(cron) = schedule.cron.as_deref().filter(|_| !schedule.manual) else { return good_at + manual_limit };
     let zone = zone(schedule.timezone.as_deref(), host_zone);
     let mut fires = cron
         .parse::<Crontab>()
@@ -200,16 +200,16 @@ const fn weight(trouble: Trouble) -> u8 {
     }
 }
 
-/// What a host's schedules and their tracks come to.
+/// What a host's schedules and their tracks come to. The newest backup of a manual schedule counts for `manual_limit`.
 #[must_use]
-pub fn standing(schedules: &[(Schedule, Option<Track>)], host_zone: Option<&str>) -> Standing {
+pub fn standing(schedules: &[(Schedule, Option<Track>)], host_zone: Option<&str>, manual_limit: Duration) -> Standing {
     let enabled = || schedules.iter().filter(|(s, _)| s.enabled);
     let with_cron = enabled().any(|(s, _)| !s.manual);
     let counted: Vec<_> = enabled().filter(|(s, _)| !with_cron || !s.manual).collect();
     let good = |t: Option<Track>| t.and_then(|t| t.good_at);
     let worst = counted
         .iter()
-        .map(|(s, track)| good(*track).map(|at| (until(s, at, host_zone), at)))
+        .map(|(s, track)| good(*track).map(|at| (until(s, at, host_zone, manual_limit), at)))
         .reduce(|a, b| a.min(b)) // none, something that never was, comes before all
         .flatten();
     let bytes: Vec<i64> = counted.iter().filter_map(|(_, t)| t.and_then(|t| t.good_bytes)).collect();
@@ -257,6 +257,8 @@ mod tests {
         }
     }
 
+    const MANUAL: Duration = Duration::from_secs(7 * DAY);
+
     fn t(text: &str) -> Timestamp {
         Timestamp::parse(text).expect(text)
     }
@@ -289,7 +291,7 @@ mod tests {
             // Manual: seven days.
             (None, None, "2026-11-18T02:00:00Z", "2026-11-25T02:00:00Z"),
         ] {
-            assert_eq!(until(&schedule(cron, true), t(good), zone), t(until_text), "{cron:?} {good}");
+            assert_eq!(until(&schedule(cron, true), t(good), zone, MANUAL), t(until_text), "{cron:?} {good}");
         }
     }
 
@@ -318,7 +320,7 @@ mod tests {
             ("manual only", vec![(manual(), fresh(Succeeded))], Protection::Protected),
             ("manual only, old", vec![(manual(), old(Succeeded))], Protection::TooOld),
         ] {
-            assert_eq!(standing(&given, None).at(t("2026-11-19T09:42:00Z")), state, "{what}");
+            assert_eq!(standing(&given, None, MANUAL).at(t("2026-11-19T09:42:00Z")), state, "{what}");
         }
     }
 

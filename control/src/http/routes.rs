@@ -164,6 +164,8 @@ fn work(config: &mut ServiceConfig<'_>) {
         .service(api::jobs::get_job)
         .service(api::jobs::cancel_job)
         .service(api::jobs::watch_job)
+        .service(api::admin::get_settings)
+        .service(api::admin::put_settings)
         .service(api::admin::list_users)
         .service(api::admin::create_user)
         .service(api::admin::update_user)

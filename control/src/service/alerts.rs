@@ -27,6 +27,14 @@ pub async fn list(
     Ok(page(items, limit, |a| a.id.to_string()))
 }
 
+/// Open alerts that nobody has acknowledged and that are not of these kinds, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unknown_beside(s: &Services, kinds: &'static [AlertKind], limit: i64) -> Result<Vec<Alert>, ActError> {
+    s.db.read(move |conn| Ok(alerts::unknown_beside(conn, kinds, limit)?)).await
+}
+
 /// How many open alerts nobody has acknowledged.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use super::random::{PlainToken, TokenHash};
 use super::repositories::{CredentialInput, check_credential, seal_credential};
 use super::{ActError, Refusal, Services, audit, drills, state};
 use crate::domain::drill::DrillPlan;
-use crate::domain::fleet::{Lifecycle, check_host_name, tidy_host_name};
+use crate::domain::fleet::{Lifecycle, check_host_name, check_host_tags, tidy_host_name};
 use crate::domain::permission::Actor;
 use crate::domain::schedule::{Retention, Schedule, check_paths};
 use crate::store::credentials::{CredentialRecord, mode_text};
@@ -127,11 +127,7 @@ fn check(input: &TokenInput) -> Result<CredentialInput, ActError> {
     if input.valid_seconds.is_some_and(|n| n == 0 || n > MAX_LIFE) {
         wrong.push(field("/valid_seconds", "1 to 2592000 (30 days)"));
     }
-    if input.tags.len() > 100
-        || input.tags.iter().any(|t| t.is_empty() || t.len() > 100 || t.chars().any(char::is_control))
-    {
-        wrong.push(field("/tags", "at most 100, each 1 to 100 bytes without control characters"));
-    }
+    wrong.extend(check_host_tags(&input.tags));
     let credential = CredentialInput {
         mode: input.mode.unwrap_or(CredentialMode::AppendOnly),
         rest_username: input.rest_username.clone(),

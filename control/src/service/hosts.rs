@@ -2,12 +2,14 @@
 
 use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
 use crate::domain::alert::{AlertKind, Severity};
-use crate::domain::fleet::{Freeze, Host, check_host_name};
+use crate::domain::fleet::{Freeze, Host, check_host_name, check_host_tags};
 use crate::domain::permission::Actor;
+use crate::domain::watch::Limits;
 use crate::store::host_search::{self, DayEnd, Filter, Order, rank};
 use crate::store::{Conn, StoreError, alerts, hosts};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::problem::FieldError;
 
 /// Hosts by name. The cursor is the name of the last one seen.
 ///
@@ -105,23 +107,37 @@ pub(super) fn load(conn: &mut Conn, id: HostId) -> Result<hosts::HostRecord, Act
     hosts::get(conn, id)?.ok_or(ActError::NotFound(Noun::Host))
 }
 
-/// Changes a host's name and tags. The name is restic's `--host` and may stand in repository URLs, so the agent hears of it.
+/// What can be said of a host.
+#[derive(Clone, Debug)]
+pub struct HostChange {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub tags: Vec<String>,
+    /// When alerts tell of it; none leaves that as it is.
+    pub limits: Option<Limits>,
+}
+
+impl HostChange {
+    fn check(&self) -> Vec<FieldError> {
+        let name = check_host_name(&self.name).map(|wrong| FieldError { pointer: "/name".into(), ..wrong });
+        let limits = self.limits.map(Limits::check).unwrap_or_default();
+        name.into_iter().chain(check_host_tags(&self.tags)).chain(limits).collect()
+    }
+}
+
+/// Changes a host's name, tags and limits. The name is restic's `--host` and may stand in repository URLs, so the agent hears of it.
 ///
 /// # Errors
 /// Wrong fields, no such host, or the name is taken.
-pub async fn update(
-    s: &Services,
-    actor: &Actor,
-    id: HostId,
-    name: String,
-    tags: Vec<String>,
-) -> Result<Host, ActError> {
-    if let Some(mut wrong) = check_host_name(&name) {
-        wrong.pointer = "/name".into();
-        return Err(ActError::Invalid(vec![wrong]));
+pub async fn update(s: &Services, actor: &Actor, id: HostId, change: HostChange) -> Result<Host, ActError> {
+    let wrong = change.check();
+    if !wrong.is_empty() {
+        return Err(ActError::Invalid(wrong));
     }
     let (actor, now) = (actor.clone(), Timestamp::now());
     s.db.write(move |conn| {
+        let HostChange { name, tags, limits } = change;
         let changed = hosts::update(conn, id, &name, &tags).map_err(|e| match e {
             StoreError::Duplicate(_) => Refusal::NameTaken("host").into(),
             other => ActError::from(other),
@@ -129,8 +145,11 @@ pub async fn update(
         if !changed {
             return Err(ActError::NotFound(Noun::Host));
         }
+        if let Some(limits) = limits {
+            hosts::set_limits(conn, id, limits)?;
+        }
         hosts::raise_version(conn, id)?;
-        let detail = serde_json::json!({"name": name, "tags": tags});
+        let detail = serde_json::json!({"name": name, "tags": tags, "limits": limits});
         Ok(audit::record(conn, &actor, now, "host.update", &format!("host:{id}"), &detail)?)
     })
     .await?;
@@ -147,6 +166,7 @@ pub async fn delete(s: &Services, actor: &Actor, id: HostId) -> Result<(), ActEr
     s.db.write(move |conn| {
         let host = load(conn, id)?;
         hosts::delete(conn, id)?;
+        alerts::resolve_about(conn, &format!("host:{id}"), now)?;
         let detail = serde_json::json!({"name": host.name});
         Ok::<_, ActError>(audit::record(conn, &actor, now, "host.delete", &format!("host:{id}"), &detail)?)
     })

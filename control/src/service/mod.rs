@@ -12,6 +12,7 @@ pub mod enrollment;
 pub mod error;
 pub mod exports;
 pub mod fires;
+pub mod general;
 pub mod health;
 pub mod host_actions;
 pub mod hosts;
@@ -44,6 +45,7 @@ pub mod upkeep;
 pub mod user_admin;
 pub mod users;
 pub mod vault;
+pub mod watch;
 
 pub use error::{ActError, Noun, Refusal};
 
@@ -53,7 +55,7 @@ use crate::store::Db;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::recall::Restored;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::watch::Receiver;
 
 /// Everything that the acts need, built once in `app`.
 pub struct Services {
@@ -84,7 +86,7 @@ pub struct Services {
     /// How many jobs the whole fleet may run at the same time; none for no limit.
     pub fleet_limit: Option<u32>,
     /// Becomes true when the server stops: held requests are answered at once.
-    pub stopping: watch::Receiver<bool>,
+    pub stopping: Receiver<bool>,
 }
 
 impl Services {

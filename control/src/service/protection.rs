@@ -1,6 +1,6 @@
 //! Protection: keeping what schedules' backups came to, in the same transaction as the job's end, and telling the fleet's counts of it.
 
-use super::{ActError, Services};
+use super::{ActError, Services, general};
 use crate::domain::job::{JobResult, JobState};
 use crate::domain::pause::{Paused, spans};
 use crate::domain::protection::{Protection, Track, standing};
@@ -53,8 +53,9 @@ pub(super) fn judge(conn: &mut Conn, host: HostId, now: Timestamp) -> Result<(),
     let mut tracks: HashMap<_, _> = protection::tracks_of_host(conn, host)?.into_iter().collect();
     let schedules = schedules::of_host(conn, host)?.into_iter();
     let with_tracks: Vec<_> = schedules.map(|s| (tracks.remove(&s.id), s)).map(|(track, s)| (s, track)).collect();
+    let manual_limit = general::load(conn)?.manual_limit();
     plan_next(conn, host, with_tracks.iter().map(|(s, _)| s), (zone.as_deref(), &pauses), now)?;
-    Ok(protection::put_standing(conn, host, &standing(&with_tracks, zone.as_deref()), now)?)
+    Ok(protection::put_standing(conn, host, &standing(&with_tracks, zone.as_deref(), manual_limit), now)?)
 }
 
 /// Keeps when the schedules of a host run next, given its zone and its own pauses.
@@ -166,6 +167,16 @@ impl Figures {
     pub fn ended(&self, states: &[JobState]) -> i64 {
         states.iter().filter_map(|s| self.ended.get(s)).sum()
     }
+}
+
+/// Counts how the last day's jobs ended.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_day(s: &Services, now: Timestamp) -> Result<Figures, ActError> {
+    let since = now - Duration::from_secs(24 * 3600);
+    let ended = s.db.read(move |conn| Ok::<_, ActError>(protection::ended_since(conn, since)?)).await?;
+    Ok(Figures { ended: ended.into_iter().collect(), ..Figures::default() })
 }
 
 /// Counts the fleet: how its hosts stand now, and how the last day's jobs ended.

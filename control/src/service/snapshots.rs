@@ -82,6 +82,14 @@ pub async fn repositories_of_host(s: &Services, host: HostId) -> Result<Vec<Repo
     Ok(s.db.read(move |conn| snapshots::repositories_of_host(conn, host)).await?)
 }
 
+/// When snapshots of a host were taken since an instant, and the bytes that each added.
+///
+/// # Errors
+/// When the database fails.
+pub async fn added(s: &Services, host: HostId, since: Timestamp) -> Result<Vec<(Timestamp, u64)>, ActError> {
+    s.db.read(move |conn| Ok(snapshots::added(conn, host, since)?)).await
+}
+
 /// How many snapshots a host has.
 ///
 /// # Errors

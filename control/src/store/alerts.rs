@@ -100,6 +100,19 @@ pub fn list(conn: &mut Conn, open_only: bool, before: Option<AlertId>, limit: i6
     query.order(alerts::id.desc()).limit(limit).load::<Row>(conn)?.into_iter().map(alert).collect()
 }
 
+/// Open alerts that nobody has acknowledged and that are not of these kinds, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn unknown_beside(conn: &mut Conn, kinds: &[AlertKind], limit: i64) -> StoreResult<Vec<Alert>> {
+    let kinds: Vec<&str> = kinds.iter().map(|k| k.as_str()).collect();
+    let unknown = alerts::table
+        .filter(alerts::resolved_at.is_null())
+        .filter(alerts::acknowledged_at.is_null())
+        .filter(alerts::kind.ne_all(kinds));
+    unknown.order(alerts::id.desc()).limit(limit).load::<Row>(conn)?.into_iter().map(alert).collect()
+}
+
 /// How many open alerts nobody has acknowledged.
 ///
 /// # Errors
@@ -107,6 +120,27 @@ pub fn list(conn: &mut Conn, open_only: bool, before: Option<AlertId>, limit: i6
 pub fn waiting(conn: &mut Conn) -> StoreResult<i64> {
     let open = alerts::table.filter(alerts::resolved_at.is_null()).filter(alerts::acknowledged_at.is_null());
     Ok(open.count().get_result(conn)?)
+}
+
+/// All open alerts of these kinds.
+///
+/// # Errors
+/// When the database fails.
+pub fn open_of(conn: &mut Conn, kinds: &[AlertKind]) -> StoreResult<Vec<Alert>> {
+    let kinds: Vec<&str> = kinds.iter().map(|k| k.as_str()).collect();
+    let open = alerts::table.filter(alerts::kind.eq_any(kinds)).filter(alerts::resolved_at.is_null());
+    open.load::<Row>(conn)?.into_iter().map(alert).collect()
+}
+
+/// Ends all that holds for a subject or a part of it, because it is gone.
+///
+/// # Errors
+/// When the database fails.
+pub fn resolve_about(conn: &mut Conn, subject: &str, now: Timestamp) -> StoreResult<()> {
+    let open = alerts::table.filter(alerts::resolved_at.is_null()).filter(alerts::subject.like(format!("{subject}%")));
+    let values = (alerts::resolved_at.eq(now.micros()), alerts::updated_at.eq(now.micros()));
+    diesel::update(open).set(values).execute(conn)?;
+    Ok(())
 }
 
 /// The open alerts of a kind about a subject or a part of it: their subjects begin with it. The oldest first.

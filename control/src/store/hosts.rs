@@ -7,6 +7,7 @@ use super::{Conn, StoreError, StoreResult};
 use crate::domain::fleet::{Freeze, Host, Lifecycle, host_state};
 use crate::domain::pause::{Paused, current};
 use crate::domain::protection::{HostProtection, Standing};
+use crate::domain::watch::{Limits, Watched};
 use diesel::prelude::*;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -57,6 +58,8 @@ pub struct HostRecord {
     pub pauses: Vec<Paused>,
     /// Names in its folder of hooks.
     pub hooks: Vec<String>,
+    /// When alerts tell of it.
+    pub limits: Limits,
     /// How well it is protected.
     pub standing: Standing,
 }
@@ -86,6 +89,7 @@ impl HostRecord {
             created_at: self.created_at,
             enrolled_at: self.enrolled_at,
             frozen: self.frozen,
+            limits: self.limits,
             paused: current(&self.pauses, now).cloned(),
             protection: HostProtection {
                 state: self.standing.of(self.lifecycle, now),
@@ -156,6 +160,7 @@ pub(super) struct Row {
     good_bytes: Option<i64>,
     protected_until: Option<i64>,
     trouble: String,
+    limits: Option<String>,
     pauses: Option<String>,
 }
 
@@ -183,6 +188,7 @@ impl TryFrom<Row> for HostRecord {
             enrolled_at: time(row.enrolled_at),
             frozen: row.frozen.as_deref().map(|f| from_json("hosts.frozen", f)).transpose()?,
             hooks: from_json("hosts.hooks", &row.hooks)?,
+            limits: limits(row.limits.as_deref())?,
             pauses: pauses_of("hosts.pauses", row.pauses.as_deref())?,
             standing: Standing {
                 planned: row.planned,
@@ -385,6 +391,38 @@ pub fn of_ids(conn: &mut Conn, ids: &[HostId]) -> StoreResult<Vec<HostRecord>> {
         .select(Row::as_select())
         .load(conn)?;
     rows.into_iter().map(HostRecord::try_from).collect()
+}
+
+fn limits(text: Option<&str>) -> StoreResult<Limits> {
+    text.map_or_else(|| Ok(Limits::default()), |text| from_json("hosts.limits", text))
+}
+
+/// Says when alerts tell of a host.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_limits(conn: &mut Conn, id: HostId, limits: Limits) -> StoreResult<()> {
+    let text = (limits != Limits::default()).then(|| to_json("hosts.limits", &limits)).transpose()?;
+    diesel::update(hosts::table.find(id.to_string())).set(hosts::limits.eq(text)).execute(conn)?;
+    Ok(())
+}
+
+/// What is looked at of all enrolled hosts to say of which somebody should be told.
+///
+/// # Errors
+/// When the database fails.
+pub fn watched(conn: &mut Conn) -> StoreResult<Vec<Watched>> {
+    let rows =
+        hosts::table.filter(hosts::lifecycle.eq(Lifecycle::Enrolled.as_str())).select(Row::as_select()).load(conn)?;
+    let watched = |record: HostRecord| Watched {
+        id: record.id,
+        lifecycle: record.lifecycle,
+        standing: record.standing,
+        limits: record.limits,
+        last_seen: record.last_seen_at,
+        enrolled_at: record.enrolled_at,
+    };
+    rows.into_iter().map(|row| HostRecord::try_from(row).map(watched)).collect()
 }
 
 /// Changes a host's name and tags. False if there is no such host.

@@ -1,7 +1,8 @@
 //! Jobs and their logs: putting them in and looking at them. Their steps are in `job_steps`.
 
+pub use super::job_list::{Before, Filter, list};
+
 use super::bridge::{from_json, parse, parse_opt, place_host, time, to_json};
-use super::conn::Backend;
 pub use super::job_steps::{
     cancel_waiting, chunk, claim, dispatch, finish, keep_outcome, lease_ended, request_cancel, take_up,
 };
@@ -20,8 +21,6 @@ use restic_manager_shared::wire::progress::LogLine;
 
 /// Who asked for what a host tells again.
 const BY_RECALL: &str = "system:recall";
-
-const OPEN: [&str; 3] = ["queued", "dispatched", "running"];
 
 /// A job that is not over. Word for word the condition of the indexes of open jobs: with the states as parameters neither database could
 /// tell that such an index has all that is asked for, and would look through every job that ever was.
@@ -57,7 +56,7 @@ pub struct JobRecord {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = jobs)]
-struct Row {
+pub(super) struct Row {
     id: String,
     host_id: String,
     schedule_id: Option<String>,
@@ -382,61 +381,6 @@ pub fn newest_of_kind(
         .select(Row::as_select())
         .load(conn)?;
     rows.into_iter().map(JobRecord::try_from).collect()
-}
-
-/// What a list of jobs is narrowed to.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// One host's.
-    pub host: Option<HostId>,
-    /// One schedule's.
-    pub schedule: Option<ScheduleId>,
-    /// One repository's.
-    pub repository: Option<RepositoryId>,
-    /// Of these kinds; empty for all.
-    pub kinds: Vec<JobKind>,
-    /// In these states; empty for all.
-    pub states: Vec<JobState>,
-}
-
-/// A place in a list, newest first: everything queued before this.
-pub type Before = (Timestamp, JobId);
-
-/// Jobs, newest first.
-///
-/// # Errors
-/// When the database fails.
-pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64) -> StoreResult<Vec<Job>> {
-    let mut query = jobs::table.select(Row::as_select()).into_boxed::<Backend>();
-    if let Some(host) = filter.host {
-        query = query.filter(jobs::host_id.eq(host.to_string()));
-    }
-    if let Some(schedule) = filter.schedule {
-        query = query.filter(jobs::schedule_id.eq(schedule.to_string()));
-    }
-    if let Some(repository) = filter.repository {
-        query = query.filter(jobs::repository_id.eq(repository.to_string()));
-    }
-    if !filter.kinds.is_empty() {
-        let kinds: Vec<&'static str> = filter.kinds.iter().map(|k| k.as_str()).collect();
-        query = query.filter(jobs::kind.eq_any(kinds));
-    }
-    if !filter.states.is_empty() {
-        let states: Vec<&'static str> = filter.states.iter().map(|s| s.as_str()).collect();
-        if states.iter().all(|state| OPEN.contains(state)) {
-            query = query.filter(open());
-        }
-        query = query.filter(jobs::state.eq_any(states));
-    }
-    if let Some((at, id)) = before {
-        let (at, id) = (at.micros(), id.to_string());
-        // The first says the same once more, in a way that an index can follow.
-        query = query
-            .filter(jobs::queued_at.le(at))
-            .filter(jobs::queued_at.lt(at).or(jobs::queued_at.eq(at).and(jobs::id.lt(id))));
-    }
-    let rows = query.order((jobs::queued_at.desc(), jobs::id.desc())).limit(limit).load(conn)?;
-    rows.into_iter().map(|row| Ok(JobRecord::try_from(row)?.job)).collect()
 }
 
 /// The newest job of each of these hosts that has one.

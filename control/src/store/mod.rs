@@ -13,6 +13,7 @@ pub mod enrollment;
 pub mod fires;
 pub mod host_search;
 pub mod hosts;
+mod job_list;
 mod job_steps;
 pub mod jobs;
 pub mod migrate;

@@ -180,6 +180,15 @@ pub fn unjudged(conn: &mut Conn, limit: i64) -> StoreResult<Vec<HostId>> {
     rows.iter().map(|id| parse("hosts.id", id)).collect()
 }
 
+/// Makes all hosts be judged anew.
+///
+/// # Errors
+/// When the database fails.
+pub fn forget_standings(conn: &mut Conn) -> StoreResult<()> {
+    diesel::update(hosts::table).set(hosts::judged_at.eq(None::<i64>)).execute(conn)?;
+    Ok(())
+}
+
 /// How all hosts stand that are not retired.
 ///
 /// # Errors

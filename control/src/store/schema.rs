@@ -35,7 +35,7 @@ diesel::table! {
         held_version -> BigInt, last_seen_at -> Nullable<BigInt>, created_at -> BigInt,
         enrolled_at -> Nullable<BigInt>, retired_at -> Nullable<BigInt>, frozen -> Nullable<Text>, hooks -> Text,
         planned -> Bool, good_at -> Nullable<BigInt>, good_bytes -> Nullable<BigInt>, protected_until -> Nullable<BigInt>,
-        trouble -> Text, judged_at -> Nullable<BigInt>, pauses -> Nullable<Text>,
+        trouble -> Text, judged_at -> Nullable<BigInt>, limits -> Nullable<Text>, pauses -> Nullable<Text>,
     }
 }
 diesel::table! {

@@ -262,6 +262,20 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i6
     rows.into_iter().map(snapshot).collect()
 }
 
+/// When snapshots of a host were taken since an instant, and the bytes that each added, also of those that are gone.
+///
+/// # Errors
+/// When the database fails.
+pub fn added(conn: &mut Conn, host: HostId, since: Timestamp) -> StoreResult<Vec<(Timestamp, u64)>> {
+    let rows: Vec<Row> = snapshots::table
+        .filter(snapshots::host_id.eq(host.to_string()))
+        .filter(snapshots::time.ge(since.micros()))
+        .select(Row::as_select())
+        .load(conn)?;
+    let added = |s: &Snapshot| s.summary.as_ref().map_or(0, |s| s.data_added_packed.unwrap_or(s.data_added));
+    rows.into_iter().map(|row| snapshot(row).map(|s| (s.time, added(&s)))).collect()
+}
+
 /// The repositories that hold snapshots of a host, the one with the newest first.
 ///
 /// # Errors

@@ -77,6 +77,8 @@ pub enum CauseCode {
     RestoreIncomplete,
     /// What was restored is not what was backed up.
     RestoreDiffers,
+    /// A hook before or after the backup failed, or took too long.
+    HookFailed,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,

@@ -156,6 +156,16 @@ pub struct BackupOptions {
     /// Back up what a hook of the host prints, as one file, instead of paths.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<StdinSource>,
+    /// A hook of the host that runs before the backup; when it fails, nothing is backed up. Its name in the host's own folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// A hook of the host that runs after the backup, however that ended, and also when the hook before it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How long each of the two may take, in minutes; 60 if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1440))]
+    pub hook_limit_minutes: Option<u32>,
 }
 
 /// Limits of transfer for some hours of the day, in the schedule's zone.

@@ -2,13 +2,14 @@
 
 use super::Errors;
 use crate::domain::permission::Role;
-use crate::http::guard::{Admin, Guarded};
+use crate::domain::watch::General;
+use crate::http::guard::{Admin, Guarded, Viewer};
 use crate::http::params::{Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::tokens::ApiTokenView;
 use crate::service::user_admin::{UserChange, UserView};
-use crate::service::{Services, audit, tokens, user_admin, users};
-use actix_web::{HttpResponse, delete, get, patch, post, web};
+use crate::service::{Services, audit, general, tokens, user_admin, users};
+use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use restic_manager_shared::id::{ApiTokenId, UserId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
@@ -45,6 +46,26 @@ pub async fn create_user(
     let UserInput { name, password, role } = input.read()?;
     let id = users::add(&s, &who.actor, name, password, role).await?;
     Ok(HttpResponse::Created().json(NewUser { id }))
+}
+
+/// Show the general settings
+///
+/// What holds for all hosts that say nothing else.
+#[utoipa::path(operation_id = "getSettings", tag = "administration", responses((status = 200, body = General), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/settings")]
+pub async fn get_settings(_: Guarded<Viewer>, s: web::Data<Services>) -> Result<web::Json<General>, ApiError> {
+    Ok(web::Json(general::get(&s).await?))
+}
+
+/// Change the general settings
+#[utoipa::path(operation_id = "putSettings", tag = "administration", request_body = General, responses((status = 200, body = General), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[put("/settings")]
+pub async fn put_settings(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    input: Input<General>,
+) -> Result<web::Json<General>, ApiError> {
+    Ok(web::Json(general::put(&s, &who.actor, input.read()?).await?))
 }
 
 /// The users.

@@ -5,11 +5,13 @@ use crate::domain::fleet::Host;
 use crate::domain::job::Job;
 use crate::domain::protection::Protection;
 use crate::domain::schedule::{Schedule, ScheduleInput};
+use crate::domain::watch::Limits;
 use crate::http::api::jobs::{JobList, RunAnswer, run_answer};
 use crate::http::api::snapshots::SnapshotList;
 use crate::http::guard::{Admin, Guarded, Operator, Viewer};
 use crate::http::params::{IdempotencyKey, Input, Paging};
 use crate::http::problem::ApiError;
+use crate::service::hosts::HostChange;
 use crate::service::repositories::CredentialInput;
 use crate::service::{ActError, Services, hosts, jobs, repositories, schedules, snapshots};
 use crate::store::host_search;
@@ -46,7 +48,11 @@ pub struct HostInput {
     pub name: String,
     /// Free labels.
     #[serde(default)]
+    #[schema(max_items = 100)]
     pub tags: Vec<String>,
+    /// When alerts tell of it; left out, that stays as it is.
+    #[serde(default)]
+    pub limits: Option<Limits>,
 }
 
 /// What a list of hosts is narrowed to.
@@ -136,7 +142,7 @@ pub async fn get_host(
     Ok(web::Json(hosts::get(&s, *id).await?))
 }
 
-/// Rename or tag a host
+/// Rename or tag a host, or say when alerts tell of it
 #[utoipa::path(operation_id = "updateHost", tag = "hosts", params(("id" = HostId, Path)), request_body = HostInput, responses((status = 200, body = Host), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
 #[put("/hosts/{id}")]
 pub async fn update_host(
@@ -145,8 +151,8 @@ pub async fn update_host(
     id: web::Path<HostId>,
     input: Input<HostInput>,
 ) -> Result<web::Json<Host>, ApiError> {
-    let HostInput { name, tags } = input.read()?;
-    Ok(web::Json(hosts::update(&s, &who.actor, *id, name, tags).await?))
+    let HostInput { name, tags, limits } = input.read()?;
+    Ok(web::Json(hosts::update(&s, &who.actor, *id, HostChange { name, tags, limits }).await?))
 }
 
 /// Delete a host

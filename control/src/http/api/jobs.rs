@@ -12,6 +12,7 @@ use crate::service::{ActError, Services, jobs, operations};
 use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
+use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct JobQuery {
     pub kind: Option<JobKind>,
     /// In this state.
     pub state: Option<JobState>,
+    /// Queued since then.
+    pub since: Option<Timestamp>,
     /// Entries in the answer.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
@@ -89,6 +92,7 @@ pub async fn list_jobs(
         repository: query.repository_id,
         kinds: query.kind.into_iter().collect(),
         states: query.state.into_iter().collect(),
+        since: query.since,
     };
     let paging = Paging { limit: query.limit, cursor: query.cursor };
     let page = jobs::list(&s, filter, paging.cursor.clone(), paging.limit()?).await?;

@@ -75,6 +75,9 @@ const fn title(kind: AlertKind) -> &'static str {
         AlertKind::ForeignLock => "A lock that nothing known explains",
         AlertKind::RotationStuck => "The change of a password does not go on",
         AlertKind::DrillFailed => "A restore drill failed",
+        AlertKind::BackupFailed => "Backups fail",
+        AlertKind::BackupOverdue => "The newest backup is too old",
+        AlertKind::HostOffline => "The host is silent",
     }
 }
 
@@ -88,6 +91,9 @@ const fn icon(kind: AlertKind) -> &'static str {
         AlertKind::ForeignLock => "lock",
         AlertKind::RotationStuck => "key",
         AlertKind::DrillFailed => "restore",
+        AlertKind::BackupFailed => "bad",
+        AlertKind::BackupOverdue => "clock",
+        AlertKind::HostOffline => "offline",
     }
 }
 
@@ -99,9 +105,13 @@ const fn tab(kind: AlertKind) -> &'static str {
         AlertKind::MaintenanceFailed => "/maintenance",
         AlertKind::CredentialCanDelete => "/hosts",
         AlertKind::RotationStuck => "/settings",
-        AlertKind::RetentionFrozen | AlertKind::RepositoryDamaged | AlertKind::ForeignLock | AlertKind::DrillFailed => {
-            ""
-        }
+        AlertKind::RetentionFrozen
+        | AlertKind::RepositoryDamaged
+        | AlertKind::ForeignLock
+        | AlertKind::DrillFailed
+        | AlertKind::BackupFailed
+        | AlertKind::BackupOverdue
+        | AlertKind::HostOffline => "",
     }
 }
 
@@ -157,13 +167,14 @@ async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> 
     })
 }
 
-/// Open alerts that nobody has acknowledged, as rows; some of them, for the dashboard.
+/// Open alerts that nobody has acknowledged, as rows; some of them, for the dashboard. Those of single hosts' backups are left out: it
+/// tells of them by their causes.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn alert_rows(s: &Services, names: &mut Names, now: Timestamp) -> Result<Vec<AlertRow>, ApiError> {
     let mut rows = vec![];
-    for alert in alerts::list(s, true, None, PAGE).await?.items.iter().filter(|a| a.acknowledged_at.is_none()) {
+    for alert in &alerts::unknown_beside(s, &[AlertKind::BackupFailed, AlertKind::BackupOverdue], PAGE).await? {
         rows.push(row(s, alert, names, now).await?);
     }
     Ok(rows)

@@ -53,6 +53,7 @@ const fn icon(code: CauseCode) -> &'static str {
         CauseCode::TargetFull => "gauge",
         CauseCode::RestoreIncomplete => "warn",
         CauseCode::RestoreDiffers => "shield-no",
+        CauseCode::HookFailed => "hook",
         CauseCode::PolicyForbids | CauseCode::CredentialAppendOnly | CauseCode::RemovalRefused => "lock",
         CauseCode::ResticCrashed | CauseCode::ResticFailed | CauseCode::Unknown => "bad",
     }
@@ -92,6 +93,7 @@ fn title(code: CauseCode, Names { host, repository }: Names<'_>) -> String {
         CauseCode::TargetFull => format!("There is not enough room on {host}"),
         CauseCode::RestoreIncomplete => "Not everything was restored with all that belongs to it".into(),
         CauseCode::RestoreDiffers => format!("What was restored from {repository} is not what was backed up"),
+        CauseCode::HookFailed => format!("A hook of {host} failed"),
         CauseCode::Unknown => format!("The job failed on {host}"),
     }
 }
@@ -143,6 +145,9 @@ const fn meaning(code: CauseCode) -> &'static str {
             "What is not listed below was restored. What is listed lacks its content, its owner, or something else of it."
         }
         CauseCode::RestoreDiffers => "What is listed below cannot be trusted to come back from this snapshot.",
+        CauseCode::HookFailed => {
+            "If it was the one before the backup, nothing was backed up. If it was the one after it, the snapshot is whole, but what the hook was to do is not done."
+        }
         CauseCode::ResticFailed => "It could not finish its work. Its own words below say why.",
         CauseCode::Unknown => "The agent names a reason that this server does not know. Its own words stand below.",
     }
@@ -198,6 +203,9 @@ const fn steps(code: CauseCode) -> &'static [&'static str] {
         CauseCode::RestoreIncomplete => &["See the list below. To set owners the agent must run as root."],
         CauseCode::RestoreDiffers => {
             &["Run a check that reads the data.", "Run a backup: what the source still has is stored anew."]
+        }
+        CauseCode::HookFailed => {
+            &["See its own words below, and mend the program in the host\u{2019}s hooks folder.", "Then run again."]
         }
         CauseCode::ResticFailed | CauseCode::Unknown => &["Act on what it says, then run again."],
     }
@@ -274,6 +282,7 @@ mod tests {
             CauseCode::TargetFull,
             CauseCode::RestoreIncomplete,
             CauseCode::RestoreDiffers,
+            CauseCode::HookFailed,
         ];
         let titles: std::collections::BTreeSet<String> = all.iter().map(|code| explain(*code, names).title).collect();
         assert_eq!(titles.len(), all.len());

@@ -168,6 +168,8 @@ fn said(query: &str) -> &'static str {
         "user-deleted" => "User deleted.",
         "signed-out" => "Signed out everywhere.",
         "saved" => "Saved.",
+        "general-saved" => "Saved. All hosts are judged by it within a minute.",
+        "host-removed" => "The host is removed. Its snapshots stay in the repositories.",
         "token-revoked" => "The token is refused from now on.",
         _ => "",
     }

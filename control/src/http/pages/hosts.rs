@@ -2,9 +2,10 @@
 
 use super::door::{View, address, go};
 use super::engine::Page;
+use super::job_list::OPEN;
 use super::names::Names;
 use super::schedules::{ScheduleRow, schedule_rows};
-use super::strip::Strip;
+use super::strip::{self, Month, Strip};
 use super::view::{HostRow, JobRow, protection_badge};
 use super::words::Moment;
 use crate::domain::job::Job;
@@ -118,10 +119,16 @@ pub struct HostPage {
     pub schedules: Vec<ScheduleRow>,
     /// Its newest jobs.
     pub jobs: Vec<JobRow>,
+    /// Its jobs that go on.
+    pub open: Vec<JobRow>,
     /// Its newest snapshot.
     pub newest: Option<SnapshotRow>,
     /// When backups of it were last proven restorable.
     pub proven: Option<Moment>,
+    /// When it runs next by itself.
+    pub next: Option<Moment>,
+    /// Its last 30 days; none before its agent came.
+    pub month: Option<Month>,
 }
 
 impl Page for HostPage {
@@ -216,8 +223,7 @@ impl SnapshotRow {
 
 /// The newest job of a host.
 async fn newest(s: &Services, id: HostId) -> Result<Option<Job>, ApiError> {
-    let filter = Filter { host: Some(id), ..Filter::default() };
-    Ok(jobs::list(s, filter, None, 1).await?.items.pop())
+    Ok(jobs::list(s, filter_of(id), None, 1).await?.items.pop())
 }
 
 /// A press is known by the newest job that the person saw: pressing twice is one job, pressing after its end is another.
@@ -274,15 +280,25 @@ pub async fn head(s: &Services, id: HostId, tab: &'static str, now: Timestamp) -
     })
 }
 
+fn filter_of(host: HostId) -> Filter {
+    Filter { host: Some(host), ..Filter::default() }
+}
+
 async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPage, ApiError> {
     let now = Timestamp::now();
     let head = head(s, id, tab, now).await?;
-    let filter = Filter { host: Some(id), ..Filter::default() };
-    let recent = jobs::list(s, filter, None, 8).await?;
+    let recent = jobs::list(s, filter_of(id), None, 8).await?;
+    let going = jobs::list(s, Filter { states: OPEN.into(), ..filter_of(id) }, None, 8).await?;
     let newest = snapshots::of_host(s, id, None, 1).await?.items.pop();
+    let host = hosts::get(s, id).await?;
+    let month = if head.host.pending { None } else { Some(strip::month(s, &host, now).await?) };
+    let mut names = Names::default();
     Ok(HostPage {
         schedules: schedule_rows(s, id, &head.host, now).await?,
-        jobs: Names::default().rows(s, &recent.items, now).await?,
+        open: names.rows(s, &going.items, now).await?,
+        jobs: names.rows(s, &recent.items, now).await?,
+        next: protection::next_of_hosts(s, vec![id], now).await?.get(&id).map(|at| Moment::new(*at, now)),
+        month,
         newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
         proven: drills::proven(s, vec![id]).await?.get(&id).map(|at| Moment::new(*at, now)),
         head,
@@ -436,8 +452,7 @@ pub async fn host_jobs(
 ) -> Result<HttpResponse, ApiError> {
     let now = Timestamp::now();
     let head = head(&s, *id, "jobs", now).await?;
-    let filter = Filter { host: Some(*id), ..Filter::default() };
-    let listed = jobs::list(&s, filter, page.into_inner().cursor, PAGE).await?;
+    let listed = jobs::list(&s, filter_of(*id), page.into_inner().cursor, PAGE).await?;
     let jobs = Names::default().rows(&s, &listed.items, now).await?;
     view.show(&who, &HostJobsPage { head, jobs, next: listed.next }).await
 }

@@ -1,4 +1,4 @@
-//! Jobs: the list, one job while it runs and after, and cancelling.
+//! One job while it runs and after, and cancelling it. The list is `job_list`.
 
 use super::cause::{self, Told};
 use super::door::{View, go};
@@ -7,7 +7,7 @@ use super::hosts::{Pressed, SnapshotRow, press_key};
 use super::names::Names;
 use super::outcome::{self, Told as Outcome};
 use super::progress::{self, Live};
-use super::view::{Badge, JobRow, asked_by, job_badge, kind_word, took};
+use super::view::{Badge, asked_by, job_badge, kind_word, took};
 use super::waits::{self, Waits};
 use super::words::Moment;
 use crate::domain::fleet::HostState;
@@ -15,7 +15,6 @@ use crate::domain::job::{Job, JobKind, JobResult, JobState};
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::{Refusal, Services, hosts, jobs, schedules, snapshots};
-use crate::store::jobs::Filter;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
@@ -26,24 +25,6 @@ use std::time::Duration;
 
 /// The most log lines on a page; the script keeps as many.
 const LINES: usize = 500;
-
-/// All jobs.
-#[derive(Debug, Serialize)]
-pub struct JobsPage {
-    /// This page of them, newest first.
-    pub jobs: Vec<JobRow>,
-    /// The next page.
-    pub next: Option<String>,
-    /// What the list is narrowed to.
-    pub state: String,
-    /// Whether this is not the first page.
-    pub later: bool,
-}
-
-impl Page for JobsPage {
-    const TEMPLATE: &'static str = "pages/jobs.html";
-    const NAV: &'static str = "jobs";
-}
 
 /// One job.
 #[derive(Debug, Serialize)]
@@ -338,41 +319,6 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         items_omitted: result.item_errors_omitted,
         newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
     })
-}
-
-/// What the list is narrowed to.
-#[derive(Debug, Deserialize)]
-pub struct JobsQuery {
-    #[serde(default)]
-    state: String,
-    cursor: Option<String>,
-}
-
-fn states(word: &str) -> Vec<JobState> {
-    match word {
-        "open" => vec![JobState::Queued, JobState::Dispatched, JobState::Running],
-        "failed" => vec![JobState::Failed, JobState::Lost, JobState::Missed],
-        "warning" => vec![JobState::Warning],
-        "succeeded" => vec![JobState::Succeeded],
-        _ => vec![],
-    }
-}
-
-/// All jobs.
-#[get("/jobs")]
-pub async fn list(
-    who: Guarded<Viewer>,
-    view: View,
-    s: web::Data<Services>,
-    query: web::Query<JobsQuery>,
-) -> Result<HttpResponse, ApiError> {
-    let JobsQuery { state, cursor } = query.into_inner();
-    let filter = Filter { states: states(&state), ..Filter::default() };
-    let later = cursor.is_some();
-    let listed = jobs::list(&s, filter, cursor, super::hosts::PAGE).await?;
-    let jobs = Names::default().rows(&s, &listed.items, Timestamp::now()).await?;
-    let state = if states(&state).is_empty() { String::new() } else { state };
-    view.show(&who, &JobsPage { jobs, next: listed.next, state, later }).await
 }
 
 /// One job.

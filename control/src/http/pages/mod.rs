@@ -14,7 +14,9 @@ pub mod freeze;
 pub mod host_actions;
 pub mod host_add;
 pub mod host_choice;
+pub mod host_settings;
 pub mod hosts;
+pub mod job_list;
 pub mod jobs;
 pub mod names;
 pub mod outcome;
@@ -59,17 +61,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(zone::choose)
             .service(dashboard::show)
             .service(dashboard::live)
-            .service(hosts::list)
-            .service(host_add::blank)
-            .service(host_add::add)
-            .service(host_add::live)
-            .service(host_actions::ask)
-            .service(host_actions::carry_out)
-            .service(hosts::live)
-            .service(hosts::show)
-            .service(hosts::host_jobs)
-            .service(hosts::host_snapshots)
-            .service(hosts::run)
+            .configure(fleet)
             .service(schedules::list)
             .service(schedules::new)
             .service(schedules::add)
@@ -79,7 +71,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(schedules::ask_delete)
             .service(schedules::delete)
             .service(schedules::run)
-            .service(jobs::list)
+            .service(job_list::list)
+            .service(job_list::live)
             .service(jobs::live)
             .service(jobs::show)
             .service(jobs::ask_cancel)
@@ -117,6 +110,26 @@ fn stopping(config: &mut web::ServiceConfig) {
         .service(pause::resume_schedule);
 }
 
+/// Hosts, and what is done with one.
+fn fleet(config: &mut web::ServiceConfig) {
+    config
+        .service(hosts::list)
+        .service(host_add::blank)
+        .service(host_add::add)
+        .service(host_add::live)
+        .service(host_actions::ask)
+        .service(host_actions::carry_out)
+        .service(hosts::live)
+        .service(hosts::show)
+        .service(hosts::host_jobs)
+        .service(hosts::host_snapshots)
+        .service(hosts::run)
+        .service(host_settings::show)
+        .service(host_settings::save)
+        .service(host_settings::ask_remove)
+        .service(host_settings::remove);
+}
+
 /// The restore wizard.
 fn restores(config: &mut web::ServiceConfig) {
     use self::restore::{files, find, start, target};
@@ -136,8 +149,10 @@ fn restores(config: &mut web::ServiceConfig) {
 
 /// Settings, tab by tab.
 fn settings_tabs(config: &mut web::ServiceConfig) {
-    use self::settings::{audit, tokens, users};
+    use self::settings::{audit, general, tokens, users};
     config
+        .service(general::show)
+        .service(general::save)
         .service(users::list)
         .service(users::add)
         .service(users::show)

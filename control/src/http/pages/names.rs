@@ -48,6 +48,14 @@ impl Names {
         Ok(name)
     }
 
+    /// A host's name; none if it was deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn known_host(&mut self, s: &Services, id: HostId) -> Result<Option<String>, ApiError> {
+        Ok(Some(self.host(s, id).await?).filter(|name| name != DELETED_HOST))
+    }
+
     /// A schedule's name; none if it was deleted.
     ///
     /// # Errors
@@ -114,8 +122,11 @@ impl Names {
         self.learn(s, wanted).await
     }
 
-    /// Learns what is not known yet. What was deleted is learned, too: as gone.
-    async fn learn(&mut self, s: &Services, mut wanted: Wanted) -> Result<(), ApiError> {
+    /// Learns what is not known yet, in one go. What was deleted is learned, too: as gone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn learn(&mut self, s: &Services, mut wanted: Wanted) -> Result<(), ApiError> {
         wanted.hosts.retain(|id| !self.hosts.contains_key(id));
         wanted.schedules.retain(|id| !self.schedules.contains_key(id));
         wanted.repositories.retain(|id| !self.repositories.contains_key(id));

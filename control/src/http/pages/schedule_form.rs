@@ -44,6 +44,9 @@ pub struct ScheduleForm {
     pub(super) read_concurrency: String,
     pub(super) skip_if_unchanged: Option<String>,
     pub(super) use_fs_snapshot: Option<String>,
+    pub(super) before: String,
+    pub(super) after: String,
+    pub(super) hook_limit: String,
     pub(super) hook: String,
     pub(super) hook_filename: String,
     pub(super) catch_up: String,
@@ -62,7 +65,7 @@ pub struct ScheduleForm {
 }
 
 /// The fields that errors can stand beside, as services name them.
-pub(super) const FIELDS: [&str; 29] = [
+pub(super) const FIELDS: [&str; 32] = [
     "name",
     "repository_id",
     "paths",
@@ -87,6 +90,9 @@ pub(super) const FIELDS: [&str; 29] = [
     "compression",
     "pack_size_mib",
     "read_concurrency",
+    "before",
+    "after",
+    "hook_limit_minutes",
     "hook",
     "filename",
     "catch_up_minutes",
@@ -141,6 +147,9 @@ impl ScheduleForm {
             read_concurrency: text(options.read_concurrency),
             skip_if_unchanged: ticked(options.skip_if_unchanged),
             use_fs_snapshot: ticked(options.use_fs_snapshot),
+            before: options.before.clone().unwrap_or_default(),
+            after: options.after.clone().unwrap_or_default(),
+            hook_limit: text(options.hook_limit_minutes),
             hook: options.stdin.as_ref().map(|s| s.hook.clone()).unwrap_or_default(),
             hook_filename: options.stdin.as_ref().map(|s| s.filename.clone()).unwrap_or_default(),
             ..rest
@@ -250,6 +259,9 @@ impl ScheduleForm {
             skip_if_unchanged: self.skip_if_unchanged.is_some(),
             use_fs_snapshot: self.use_fs_snapshot.is_some(),
             stdin,
+            before: typed(&self.before),
+            after: typed(&self.after),
+            hook_limit_minutes: number(&self.hook_limit, "hook_limit", wrong),
             ..old
         }
     }

@@ -1,10 +1,11 @@
 //! A host's last 30 days as a strip of bars, each state with a shape of its own. Not how well the host is protected now; that is its badge.
 
+use super::words::bytes;
 use super::zone;
 use crate::domain::fleet::Host;
 use crate::domain::job::JobState;
 use crate::http::problem::ApiError;
-use crate::service::{Services, hosts};
+use crate::service::{Services, hosts, snapshots};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
@@ -119,6 +120,74 @@ pub async fn strips(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<
     Ok(hosts.iter().map(|host| strip(&of(host), last)).collect())
 }
 
+/// A host's last 30 days at large: how they ended, and what was added on each.
+#[derive(Clone, Debug, Serialize)]
+pub struct Month {
+    /// How they ended.
+    pub strip: Strip,
+    /// A bar for each day on which something was added: its path and its title.
+    pub bars: Vec<(String, String)>,
+    /// The bars in words.
+    pub label: String,
+    /// The day on which most was added, in words.
+    pub most: String,
+    /// The first day.
+    pub from: String,
+}
+
+#[allow(clippy::cast_precision_loss)] // words
+fn size(n: u64) -> String {
+    bytes(n as f64)
+}
+
+/// How high the bars may be.
+const HIGH: f64 = 36.0;
+
+/// Bars of bytes by day, the oldest first; `last` is the newest as days since 1970.
+#[allow(clippy::cast_precision_loss)] // a picture
+fn bars(added: &[u64], last: i64) -> (Vec<(String, String)>, Option<(u64, String)>) {
+    let most = added.iter().copied().max().unwrap_or(0).max(1);
+    let first = last + 1 - i64::try_from(added.len()).unwrap_or(0);
+    let name = |day: i64| Timestamp::from_seconds(day * SECONDS).to_utc().format("%a %-d %b").to_string();
+    let mut bars = vec![];
+    let mut top = None;
+    for ((day, n), x) in (first..).zip(added).zip((0u32..).map(|n| f64::from(n).mul_add(8.0, 2.5))) {
+        if *n > 0 {
+            let high = (*n as f64 / most as f64 * HIGH).max(1.0);
+            bars.push((format!("M{x} 40v-{high:.1}"), format!("{}: {}", name(day), size(*n))));
+        }
+        if *n == most {
+            top = Some((*n, name(day)));
+        }
+    }
+    (bars, top)
+}
+
+/// The last 30 days of a host.
+///
+/// # Errors
+/// When the database fails.
+pub async fn month(s: &Services, host: &Host, now: Timestamp) -> Result<Month, ApiError> {
+    let offset = zone::offset(now);
+    let day = |at: Timestamp| (at.seconds() + offset).div_euclid(SECONDS);
+    let last = day(now);
+    let since = Timestamp::from_seconds((last + 1 - DAYS) * SECONDS - offset);
+    let mut added = vec![0; usize::try_from(DAYS).unwrap_or(0)];
+    for (at, n) in snapshots::added(s, host.id, since).await? {
+        let slot = usize::try_from(day(at) - (last + 1 - DAYS)).ok().and_then(|n| added.get_mut(n));
+        slot.into_iter().for_each(|sum| *sum += n);
+    }
+    let (bars, top) = bars(&added, last);
+    let all = size(added.iter().sum());
+    Ok(Month {
+        strip: strips(s, std::slice::from_ref(host), now).await?.pop().unwrap_or_default(),
+        label: format!("Data added in the last {DAYS} days: {all} on {} days", bars.len()),
+        most: top.map(|(n, day)| format!("most: {} on {day}", size(n))).unwrap_or_default(),
+        from: axis(now),
+        bars,
+    })
+}
+
 /// The first and the last day of a strip, for its axis.
 #[must_use]
 pub fn axis(now: Timestamp) -> String {
@@ -140,6 +209,15 @@ mod tests {
             strip.label,
             "Last 4 days: 2 days succeeded, 1 failed, 1 with no run planned. Last trouble: 18 November"
         );
+    }
+
+    #[test]
+    fn bars_are_as_high_as_what_was_added() {
+        let (bars, top) = bars(&[0, 2048, 1024], 20_776);
+        assert_eq!(bars[0], ("M10.5 40v-36.0".into(), "Wed 18 Nov: 2.0 KiB".into()));
+        assert_eq!(bars[1].0, "M18.5 40v-18.0");
+        assert_eq!(top, Some((2048, "Wed 18 Nov".into())));
+        assert_eq!(super::bars(&[0, 0], 20_776), (vec![], None));
     }
 
     #[test]

@@ -298,7 +298,8 @@ impl HostRow {
             agent: host.agent_version.clone(),
             restic: host.restic_version.clone(),
             tags: host.tags.clone(),
-            seen: host.last_seen_at.map(|t| Moment::new(t, now)),
+            // The clock of another server may be ahead.
+            seen: host.last_seen_at.map(|t| Moment::new(t.min(now), now)),
             added: Moment::new(host.created_at, now),
             enrolled: host.enrolled_at.map(|t| Moment::new(t, now)),
             in_force: host.in_force,

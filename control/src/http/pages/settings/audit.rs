@@ -4,12 +4,16 @@
 use super::super::door::View;
 use super::super::engine::Page;
 use super::super::hosts::{Cursor, PAGE};
+use super::super::names::Names;
 use super::super::view::asked_by;
 use super::super::words::Moment;
 use crate::http::guard::{Admin, Guarded};
 use crate::http::problem::ApiError;
-use crate::service::{Services, audit};
+use crate::service::names::Wanted;
+use crate::service::user_admin::UserView;
+use crate::service::{Services, audit, user_admin};
 use actix_web::{HttpResponse, get, web};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId, UserId};
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
@@ -44,8 +48,10 @@ pub struct EntryRow {
     pub who: String,
     /// What, such as `schedule.update`.
     pub action: String,
-    /// To what.
+    /// To what: its kind and its name, or else its identity.
     pub subject: String,
+    /// Where that is, if it is there.
+    pub href: Option<String>,
     /// More about it: name and value.
     pub detail: Vec<(String, String)>,
     /// From where.
@@ -64,17 +70,94 @@ pub async fn list(
     let later = cursor.is_some();
     let listed = audit::list(&s, cursor, PAGE).await?;
     let unbroken = audit::is_unbroken(&listed.items);
-    let row = |c: &crate::store::audit::Chained| EntryRow {
-        seq: c.seq,
-        at: Moment::new(c.entry.at, now),
-        who: asked_by(&c.entry.actor),
-        action: c.entry.action.clone(),
-        subject: c.entry.subject.clone(),
-        detail: details(&c.entry.detail),
-        address: c.entry.address.clone(),
-    };
-    let entries = listed.items.iter().map(row).collect();
+    let subjects: Vec<Subject> = listed.items.iter().map(|c| Subject::of(&c.entry.subject)).collect();
+    let mut names = Names::default();
+    names.learn(&s, wanted(&subjects)).await?;
+    let users = user_admin::list(&s).await?;
+    let mut entries = Vec::with_capacity(subjects.len());
+    for (c, about) in listed.items.iter().zip(subjects) {
+        let (subject, href) = about.told(&s, &mut names, &users).await?;
+        entries.push(EntryRow {
+            seq: c.seq,
+            at: Moment::new(c.entry.at, now),
+            who: asked_by(&c.entry.actor),
+            action: c.entry.action.clone(),
+            subject,
+            href,
+            detail: details(&c.entry.detail),
+            address: c.entry.address.clone(),
+        });
+    }
     view.show(&who, &SettingsAuditPage { tab: "audit", entries, next: listed.next, later, unbroken }).await
+}
+
+/// What an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Subject {
+    Host(HostId),
+    Schedule(ScheduleId),
+    Repository(RepositoryId),
+    User(UserId),
+    Job(JobId),
+    Other(String),
+}
+
+impl Subject {
+    /// Out of its spelling in the log, such as `host:<id>`.
+    fn of(text: &str) -> Self {
+        let known = text.split_once(':').and_then(|(kind, id)| match kind {
+            "host" => id.parse().ok().map(Self::Host),
+            "schedule" => id.parse().ok().map(Self::Schedule),
+            "repository" => id.parse().ok().map(Self::Repository),
+            "user" => id.parse().ok().map(Self::User),
+            "job" => id.parse().ok().map(Self::Job),
+            _ => None,
+        });
+        known.unwrap_or_else(|| Self::Other(text.to_owned()))
+    }
+
+    /// For people, and where it is.
+    async fn told(
+        self,
+        s: &Services,
+        names: &mut Names,
+        users: &[UserView],
+    ) -> Result<(String, Option<String>), ApiError> {
+        let gone = |kind: &str, id: String| (format!("{kind} {id}, deleted since"), None);
+        Ok(match self {
+            Self::Host(id) => match names.known_host(s, id).await? {
+                Some(name) => (format!("Host {name}"), Some(format!("/hosts/{id}"))),
+                None => gone("Host", id.to_string()),
+            },
+            Self::Schedule(id) => match names.schedule(s, id).await? {
+                Some(name) => (format!("Schedule {name}"), Some(format!("/schedules/{id}/edit"))),
+                None => gone("Schedule", id.to_string()),
+            },
+            Self::Repository(id) => match names.repository(s, id).await? {
+                Some(name) => (format!("Repository {name}"), Some(format!("/repositories/{id}"))),
+                None => gone("Repository", id.to_string()),
+            },
+            Self::User(id) => match users.iter().find(|user| user.id == id) {
+                Some(user) => (format!("User {}", user.name), Some(format!("/settings/users/{id}"))),
+                None => gone("User", id.to_string()),
+            },
+            Self::Job(id) => (format!("Job {id}"), Some(format!("/jobs/{id}"))),
+            Self::Other(text) => (text, None),
+        })
+    }
+}
+
+fn wanted(subjects: &[Subject]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for subject in subjects {
+        match subject {
+            Subject::Host(id) => wanted.hosts.push(*id),
+            Subject::Schedule(id) => wanted.schedules.push(*id),
+            Subject::Repository(id) => wanted.repositories.push(*id),
+            Subject::User(_) | Subject::Job(_) | Subject::Other(_) => {}
+        }
+    }
+    wanted
 }
 
 /// The parts of an entry's detail, as name and value.
@@ -94,6 +177,15 @@ fn details(json: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subjects_are_read() {
+        let id = HostId::new();
+        assert_eq!(Subject::of(&format!("host:{id}")), Subject::Host(id));
+        for other in ["host:none", "settings:general", "a word"] {
+            assert_eq!(Subject::of(other), Subject::Other(other.into()));
+        }
+    }
 
     #[test]
     fn details_are_read_without_braces() {

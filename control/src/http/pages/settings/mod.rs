@@ -1,6 +1,7 @@
-//! Settings: users, API tokens, the audit log. For administrators.
+//! Settings: what holds in general, users, API tokens, the audit log. For administrators.
 
 pub mod audit;
+pub mod general;
 pub mod tokens;
 pub mod users;
 

@@ -1,0 +1,2 @@
+DROP INDEX jobs_troubled;
+DROP INDEX jobs_by_kind;
