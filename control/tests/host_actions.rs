@@ -176,7 +176,7 @@ async fn pages_ask_before_and_tell_afterwards() {
 
     let wrong = anna.submit("/hosts/actions", &[("do", "add_tag"), ("ids", &ids), ("tag", "a,b")]).await;
     assert!(
-        wrong.status == 422 && wrong.text.contains("no comma") && wrong.text.contains("value=\"a,b\""),
+        wrong.status == 422 && wrong.text.contains("without commas") && wrong.text.contains("value=\"a,b\""),
         "{}",
         wrong.text
     );

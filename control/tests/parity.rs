@@ -21,6 +21,7 @@ const ACTS: &[(&str, &[&str])] = &[
     ("/hosts/{id}/freeze", &["freezeHost"]),
     ("/hosts/{id}/remove", &["deleteHost"]),
     ("/hosts/{id}/pause", &["pauseHost"]),
+    ("/hosts/{id}/remove", &["deleteHost"]),
     ("/hosts/{id}/resume", &["resumeHost"]),
     ("/hosts/{id}/run", &["runHost"]),
     ("/hosts/{id}/schedules/new", &["createSchedule"]),

@@ -1,7 +1,7 @@
 //! Acts on many hosts at once: what each of them does, or why it does nothing. Only the decision, host by host; each is what the act on one
 //! host alone would come to, and none guesses.
 
-use super::fleet::Lifecycle;
+use super::fleet::{Lifecycle, check_host_tags};
 use super::job::{PickRefused, pick_schedule};
 use super::pause::PauseInput;
 use super::schedule::Schedule;
@@ -12,8 +12,6 @@ use std::collections::{HashMap, HashSet};
 
 /// Tags of one host at most.
 const MAX_TAGS: usize = 100;
-/// The longest tag, in bytes.
-const MAX_TAG: usize = 200;
 
 /// What is done to each host. It grows: another act is another variant, with its own arm in [`plan`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
@@ -28,13 +26,13 @@ pub enum HostAct {
     /// Adds a tag.
     AddTag {
         /// The tag.
-        #[schema(min_length = 1, max_length = 200)]
+        #[schema(min_length = 1, max_length = 100)]
         tag: String,
     },
     /// Takes a tag away.
     RemoveTag {
         /// The tag.
-        #[schema(min_length = 1, max_length = 200)]
+        #[schema(min_length = 1, max_length = 100)]
         tag: String,
     },
     /// Pauses the host; a pause that holds is replaced.
@@ -46,9 +44,8 @@ pub enum HostAct {
 /// What is wrong with a tag of a host, if something is.
 #[must_use]
 pub fn check_tag(tag: &str) -> Option<FieldError> {
-    let fine = !tag.is_empty() && tag.trim() == tag && tag.len() <= MAX_TAG && !tag.contains(',');
-    let detail = "1 to 200 bytes on one line, no comma, no space at either end";
-    (!fine || tag.chars().any(char::is_control)).then(|| FieldError { pointer: "/tag".into(), detail: detail.into() })
+    let detail = "1 to 100 bytes without commas, control characters or spaces at its ends";
+    check_host_tags(&[tag.to_owned()]).map(|_| FieldError { pointer: "/tag".into(), detail: detail.into() })
 }
 
 /// What is known of a host when it is decided.
