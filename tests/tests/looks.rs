@@ -210,6 +210,7 @@ async fn look_at_all(settings: Settings, theme: &str, measures: Measures) {
     browser.page.goto(&format!("{}/login", it.control.url)).await.unwrap();
     looks::theme(&browser, theme).await;
     wrong.extend(look(&browser, &it.control.url, &visit("/login", "/login?next=/hosts"), measures).await);
+    wrong.extend(looks::tokens(&browser).await);
     // Restores that were begun are the visitor's own.
     browser.sign_in(&it.control, ("admin", PASSWORD), "/login").await;
     browser.sees("Hosts").await;
