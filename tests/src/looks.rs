@@ -33,10 +33,10 @@ pub async fn geometry(browser: &Browser, widths: &[u32]) -> Wrong {
     let mut wrong = vec![];
     for width in widths {
         browser.resize(*width, 900).await;
-        let usual = measured(browser, "geometry(false)").await;
+        let usual = measured(browser, "geometry()").await;
         let set = "document.documentElement.style.setProperty('--sans', '\"DejaVu Sans\"')";
         browser.page.execute(set, vec![]).await.unwrap();
-        let wide = measured(browser, "geometry(true)").await;
+        let wide = measured(browser, "geometry()").await;
         browser.page.execute("document.documentElement.style.removeProperty('--sans')", vec![]).await.unwrap();
         let new = wide.iter().filter(|w| !usual.contains(w)).map(|w| format!("{width} px, wide font: {w}"));
         let told = usual.iter().map(|w| format!("{width} px: {w}"));

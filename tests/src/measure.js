@@ -35,26 +35,25 @@ window.looks = (() => {
     const lines = new Set([...range.getClientRects()].map((r) => Math.round(r.top))).size;
     return lines > 2 && text.length / lines < 4;
   };
-  const misfit = (el, css, wide, width) => {
+  const misfit = (el, css) => {
     if (css.display === "inline") return stacked(el) && "is so narrow that its letters stand one below the other";
     const beyond = el.scrollWidth - el.clientWidth;
     if (scrolls(el)) {
-      // A table may scroll within its own box by a little where the font is wider than ours; on a phone it is cards.
-      const may = el.matches(".tabs, .seg, .log, pre") ? Infinity : wide && width > 640 ? 160 : 1;
-      return beyond > may && `has to be scrolled sideways, ${el.scrollWidth} of ${el.clientWidth}`;
+      // Tabs and logs may go on beyond their edge; a table fits, or its least columns give way, or it becomes cards.
+      return beyond > 1 && !el.matches(".tabs, .seg, .log, pre") && `has to be scrolled sideways, ${el.scrollWidth} of ${el.clientWidth}`;
     }
     if (beyond > 1 && el.clientWidth > 0) return `${css.overflowX === "visible" ? "holds more than its width" : "is clipped"}, ${el.scrollWidth} of ${el.clientWidth}`;
     if (["hidden", "clip"].includes(css.overflowY) && el.scrollHeight > el.clientHeight + 1 && el.clientHeight > 0) return `is clipped below, ${el.scrollHeight} of ${el.clientHeight}`;
     return stacked(el) && `is so narrow that its letters stand one below the other, ${el.clientWidth}`;
   };
-  const geometry = (wide) => {
+  const geometry = () => {
     const wrong = new Map(), width = document.documentElement.clientWidth;
     for (const el of all("body *")) {
       if (el.closest("svg svg, svg > *, option, datalist, noscript, dialog:not([open]), [popover]:not(:popover-open)") || !shown(el)) continue;
       const box = el.getBoundingClientRect(), css = style(el);
       if ((box.right > width + 1 || box.left < -1) && !scroller(el)) wrong.set(el, `sticks out of the page, ${Math.round(box.left)} to ${Math.round(box.right)}`);
       else if (!el.matches("svg, input, select, textarea, progress, img") && !ellipsis(el)) {
-        const found = misfit(el, css, wide, width);
+        const found = misfit(el, css);
         if (found) wrong.set(el, found);
       }
     }

@@ -44,7 +44,7 @@ async fn a_question_is_a_page_without_script() {
     let browser = signed_in(&it, false).await;
     open(&browser, &it, &format!("/jobs/{}", it.jobs.running)).await;
     browser.press("Cancel job").await;
-    browser.sees("Cancel this job?").await;
+    browser.sees("Cancel Backup").await;
     assert!(browser.page.current_url().await.unwrap().path().ends_with("/cancel"));
     browser.wait("main form button").await.click().await.unwrap();
     browser.sees("Asked the job to stop.").await;
