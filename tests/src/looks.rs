@@ -5,8 +5,9 @@ use crate::browser::Browser;
 use crate::tools::root;
 use serde_json::{Value, json};
 
-/// The widths that pages are made for, in pixels: small and usual phones, tablets, small, usual and large desktops.
-pub const WIDTHS: [u32; 6] = [320, 390, 820, 1100, 1440, 1920];
+/// The widths that pages are made for, in pixels: small and usual phones, where tables have just stopped to be cards, tablets, small, usual
+/// and large desktops.
+pub const WIDTHS: [u32; 7] = [320, 390, 801, 820, 1100, 1440, 1920];
 
 /// What is wrong with a page, in words.
 pub type Wrong = Vec<String>;
