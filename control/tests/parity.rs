@@ -68,6 +68,7 @@ const ACTS: &[(&str, &[&str])] = &[
 
 /// What only a page needs, and why.
 const OWN: &[(&str, &str)] = &[
+    ("/keys", "how it is used"),
     ("/login", "a script has a token"),
     ("/logout", "a script has a token"),
     ("/setup", "the first administrator also comes from the command line, which makes the first token"),

@@ -349,7 +349,7 @@ async fn a_viewer_sees_no_button_that_would_be_refused() {
         let forms: Vec<&str> = page.text.split("method=\"post\" action=\"").skip(1).collect();
         let acts = forms.iter().map(|f| f.split('"').next().unwrap());
         let refused: Vec<&str> = acts
-            .filter(|a| !matches!(*a, "/theme" | "/zone" | "/logout"))
+            .filter(|a| !matches!(*a, "/theme" | "/zone" | "/keys" | "/logout"))
             .filter(|a| page.text.contains(&format!("action=\"{a}\"")))
             .collect();
         let buttons: Vec<&str> = refused

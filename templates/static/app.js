@@ -11,30 +11,36 @@
   const live = $("#live");
   const say = (state, text) => { if (live && live.textContent + live.dataset.state !== text + state) { live.hidden = false; live.dataset.state = state; live.textContent = text; } };
   const poll = (el) => {
-    let every = +el.dataset.every || 2000, fails = 0, timer;
+    let every = +el.dataset.every || 2000, fails = 0, asking = false, timer;
+    const held = new Map(); // what came while its element held the focus; it takes its place once the focus has gone
     const again = (ms) => { clearTimeout(timer); timer = setTimeout(tick, ms); };
+    const put = (n) => {
+      const old = document.getElementById(n.id);
+      if (!old || old.contains(document.activeElement)) return void (old && held.set(n.id, n));
+      held.delete(n.id);
+      old.replaceWith(document.importNode(n, true));
+    };
+    const settle = () => [...held.values()].forEach(put);
     const apply = (t) => {
       for (const n of [...t.content.children]) {
-        if (n.dataset.append) {
-          const box = document.getElementById(n.dataset.append);
-          if (!box) continue;
-          const low = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
-          box.append(...n.childNodes);
-          while (box.children.length > 500) box.firstElementChild.remove();
-          if (low) box.scrollTop = box.scrollHeight;
-        } else {
-          const old = document.getElementById(n.id);
-          if (old && !old.contains(document.activeElement)) old.replaceWith(document.importNode(n, true));
-        }
+        if (!n.dataset.append) { put(n); continue; }
+        const box = document.getElementById(n.dataset.append);
+        if (!box) continue;
+        const low = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
+        box.append(...n.childNodes);
+        while (box.children.length > 500) box.firstElementChild.remove();
+        if (low) box.scrollTop = box.scrollHeight;
       }
       if (t.dataset.title) document.title = t.dataset.title;
     };
     const tick = async () => {
+      if (asking) return;
       if (document.hidden) return again(every);
+      asking = true;
       try {
         const u = new URL(el.dataset.poll, location.href);
         if (el.dataset.cursor) u.searchParams.set("cursor", el.dataset.cursor);
-        const r = await fetch(u, { headers: { "X-Fragment": "1" }, credentials: "same-origin" });
+        const r = await fetch(u, { headers: { "X-Fragment": "1" }, credentials: "same-origin", signal: AbortSignal.timeout(20000) });
         if (r.status === 401) return location.reload();
         if (r.status !== 204) {
           if (!r.ok) throw 0;
@@ -46,9 +52,10 @@
           if ("reload" in t.dataset && !document.querySelector("dialog[open]")) return location.replace(location.pathname);
         }
         fails = 0; say("live", "Live"); again(every);
-      } catch { fails++; const s = Math.min(30, 2 ** fails); say("paused", `No connection, retry in ${s} s`); again(s * 1000); }
+      } catch { fails++; const s = Math.min(30, 2 ** fails); say("paused", `No connection, retry in ${s} s`); again(s * 1000); } finally { asking = false; }
     };
     say("live", "Live"); again(every);
+    document.addEventListener("focusout", () => setTimeout(settle));
     document.addEventListener("visibilitychange", () => document.hidden || again(0));
   };
   $$("[data-poll]").forEach(poll);
@@ -132,14 +139,22 @@
   $("[data-focus]")?.focus();
   $$(".log").forEach((l) => (l.scrollTop = l.scrollHeight));
 
-  /* 4. Keys: "?" help, g + letter to go, Escape closes a menu. Never while typing. */
+  /* 4. Keys: "?" help, "/" search, g + letter to go, Escape closes a menu. Never while typing, and not at all if the user has turned
+        them off; Escape always does. */
   const go = Object.fromEntries($$("[data-go]").map((a) => [a.dataset.go, a]));
+  const quiet = document.documentElement.dataset.keys === "off";
   let g = 0;
   document.addEventListener("keydown", (e) => {
     if (e.key === "Escape") for (const m of $$("details.menu[open]")) { m.open = false; $("summary", m).focus(); }
-    if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input:not([type=checkbox],[type=radio]),textarea,select,dialog")) return;
-    if (e.key === "?") $("#keys")?.showModal();
-    else if (e.key === "g") g = Date.now();
-    else if (Date.now() - g < 1200 && go[e.key]) { e.preventDefault(); go[e.key].click(); }
+    if (quiet || e.ctrlKey || e.metaKey || e.altKey || e.isComposing || $("dialog[open]") || e.target.closest("input:not([type=checkbox],[type=radio]),textarea,select,[contenteditable]")) return;
+    const led = Date.now() - g < 1200 && go[e.key];
+    g = e.key === "g" ? Date.now() : 0;
+    if (led) { e.preventDefault(); led.click(); }
+    else if (e.key === "?") { e.preventDefault(); $("#keys")?.showModal(); }
+    else if (e.key === "/") {
+      e.preventDefault();
+      const box = $("#search");
+      if (box?.checkVisibility()) box.focus(); else if (box) location.assign("/search");
+    }
   });
 })();

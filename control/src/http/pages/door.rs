@@ -18,6 +18,8 @@ use std::future::{Ready, ready};
 
 /// The cookie with the chosen theme.
 pub const THEME_COOKIE: &str = "rm_theme";
+/// The cookie that says that single keys do nothing.
+pub const KEYS_COOKIE: &str = "rm_keys";
 
 /// What a request needs to be answered with a page.
 #[derive(Clone)]
@@ -49,6 +51,7 @@ impl View {
         let theme = self.req.cookie(THEME_COOKIE).map(|c| c.value().to_owned());
         Shell {
             theme: theme.filter(|t| t == "light" || t == "dark").unwrap_or_default(),
+            keys_off: self.req.cookie(KEYS_COOKIE).is_some_and(|c| c.value() == "off"),
             version: env!("CARGO_PKG_VERSION"),
             zone: super::zone::viewer().name(),
             path: self.req.path().to_owned(),

@@ -61,6 +61,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .service(session::login)
             .service(session::logout)
             .service(session::theme)
+            .service(session::keys)
             .service(zone::choose)
             .service(dashboard::show)
             .service(dashboard::live)

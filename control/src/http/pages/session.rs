@@ -1,6 +1,6 @@
-//! Coming and going: the first administrator, signing in and out, and the theme.
+//! Coming and going: the first administrator, signing in and out, the theme, and whether single keys do something.
 
-use super::door::{THEME_COOKIE, View, go, own_path, secure};
+use super::door::{KEYS_COOKIE, THEME_COOKIE, View, go, own_path, secure};
 use super::engine::Page;
 use super::form::FormErrors;
 use crate::http::guard::{Guarded, PLAIN_COOKIE, SECURE_COOKIE, SafeForm, Viewer};
@@ -76,6 +76,14 @@ struct Next {
 #[derive(Debug, Deserialize)]
 struct ThemeForm {
     theme: String,
+    #[serde(default)]
+    back: String,
+}
+
+/// The form that turns single keys on and off.
+#[derive(Debug, Deserialize)]
+struct KeysForm {
+    keys: String,
     #[serde(default)]
     back: String,
 }
@@ -191,22 +199,33 @@ pub async fn logout(
     Ok(answer)
 }
 
-/// Chooses light, dark, or what the system says.
-#[post("/theme")]
-pub async fn theme(_: Guarded<Viewer>, req: HttpRequest, form: SafeForm<ThemeForm>) -> Result<HttpResponse, ApiError> {
-    let SafeForm(form) = form;
-    let known = matches!(form.theme.as_str(), "light" | "dark");
-    let value = if known { form.theme } else { String::new() };
-    let mut cookie = Cookie::build(THEME_COOKIE, value)
+/// Keeps a choice of how pages are in the browser, or forgets it.
+fn keep(req: &HttpRequest, name: &'static str, value: Option<String>, back: &str) -> HttpResponse {
+    let mut cookie = Cookie::build(name, value.clone().unwrap_or_default())
         .path("/")
-        .secure(secure(&req))
+        .secure(secure(req))
         .same_site(SameSite::Lax)
         .max_age(CookieAge::days(400))
         .finish();
-    if !known {
+    if value.is_none() {
         cookie.make_removal();
     }
-    let mut answer = go(own_path(&form.back));
+    let mut answer = go(own_path(back));
     let _ = answer.add_cookie(&cookie);
-    Ok(answer)
+    answer
+}
+
+/// Chooses light, dark, or what the system says.
+#[post("/theme")]
+pub async fn theme(_: Guarded<Viewer>, req: HttpRequest, form: SafeForm<ThemeForm>) -> Result<HttpResponse, ApiError> {
+    let SafeForm(ThemeForm { theme, back }) = form;
+    let known = matches!(theme.as_str(), "light" | "dark");
+    Ok(keep(&req, THEME_COOKIE, known.then_some(theme), &back))
+}
+
+/// Turns single keys off, or on again: who dictates, or holds keys down by chance, would go where they did not want to.
+#[post("/keys")]
+pub async fn keys(_: Guarded<Viewer>, req: HttpRequest, form: SafeForm<KeysForm>) -> Result<HttpResponse, ApiError> {
+    let SafeForm(KeysForm { keys, back }) = form;
+    Ok(keep(&req, KEYS_COOKIE, (keys == "off").then_some(keys), &back))
 }

@@ -20,6 +20,8 @@ use serde::Serialize;
 pub struct Shell {
     /// `light`, `dark`, or empty for the system's choice.
     pub theme: String,
+    /// Whether single keys do nothing.
+    pub keys_off: bool,
     /// The server's version.
     pub version: &'static str,
     /// The zone that times are shown in.

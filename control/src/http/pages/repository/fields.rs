@@ -90,7 +90,7 @@ const CHECK: &[Field] = &[
     choice("read", "Test", "Reading data takes long and costs traffic.", READ),
     field("number", "percent", "Share", "Percent, for a random share."),
     field("number", "part", "Part", "Which, for one part."),
-    field("number", "of", "Of", "How many parts, at most 256."),
+    field("number", "parts", "Of", "How many parts, at most 256."),
     LIMIT_DOWN,
 ];
 const PRUNE: &[Field] = &[
@@ -260,7 +260,7 @@ fn read(values: &Values, wrong: &mut FormErrors) -> ReadData {
     match text("read") {
         "everything" => ReadData::Everything,
         "percent" => ReadData::Percent { percent: figure("percent") },
-        "part" => ReadData::Part { part: figure("part"), of: figure("of") },
+        "part" => ReadData::Part { part: figure("part"), of: figure("parts") },
         _ => ReadData::Nothing,
     }
 }
@@ -321,7 +321,10 @@ mod tests {
             (read(&values, &mut wrong), wrong.is_empty())
         };
         assert_eq!(check(&[]), (ReadData::Nothing, true));
-        assert_eq!(check(&[("read", "part"), ("part", "2"), ("of", "7")]), (ReadData::Part { part: 2, of: 7 }, true));
+        assert_eq!(
+            check(&[("read", "part"), ("part", "2"), ("parts", "7")]),
+            (ReadData::Part { part: 2, of: 7 }, true)
+        );
         assert!(!check(&[("read", "percent")]).1);
     }
 }

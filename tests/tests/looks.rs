@@ -1,0 +1,246 @@
+//! Every page of the product on a seeded server, in a real browser: at all widths, in both themes, with a wide font, with large text and
+//! with names as long and as odd as they may be. Walks the pages' sources, so that a new page cannot be forgotten.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use restic_manager_tests::browser::{Browser, PASSWORD, Settings};
+use restic_manager_tests::control::ControlPlane;
+use restic_manager_tests::looks::{self, WIDTHS, Wrong};
+use restic_manager_tests::seeded::{Seeded, endless};
+use restic_manager_tests::tools::root;
+use restic_manager_tests::visitor::Visitor;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A page to open: the route that answers it, where it is, and the status that it is answered with.
+struct Visit {
+    route: &'static str,
+    at: String,
+    status: u16,
+}
+
+/// Routes that show no page: a file, and a way to another page.
+const NO_PAGE: [&str; 1] = ["/repositories/{id}/changes/download"];
+
+/// What only somebody sees who is not signed in, or on a server that holds nothing: opened by the tests of their own.
+const APART: [&str; 2] = ["/login", "/setup"];
+
+fn visit(route: &'static str, at: impl Into<String>) -> Visit {
+    Visit { route, at: at.into(), status: 200 }
+}
+
+fn lists() -> Vec<Visit> {
+    let mut visits: Vec<Visit> = [
+        "/",
+        "/alerts",
+        "/drills",
+        "/hosts",
+        "/hosts/add",
+        "/jobs",
+        "/recovery",
+        "/repositories",
+        "/repositories/add",
+        "/restore",
+        "/restore/find",
+        "/search",
+        "/settings/audit",
+        "/settings/tokens",
+        "/settings/users",
+        "/snapshots",
+    ]
+    .map(|route| visit(route, route))
+    .into();
+    visits.extend([
+        visit("/hosts", "/hosts?q=nothing-is-called-so"),
+        visit("/jobs", "/jobs?state=failed"),
+        visit("/alerts", "/alerts?show=all"),
+        visit("/search", "/search?q=a"),
+        visit("/search", format!("/search?q={}", endless())),
+        Visit { route: "/snapshots/compare", at: "/snapshots/compare".into(), status: 422 },
+        Visit { route: "", at: "/there-is-no-such-page".into(), status: 404 },
+    ]);
+    visits
+}
+
+fn of_the_host(it: &Seeded) -> Vec<Visit> {
+    let (host, schedule, jobs) = (it.host, &it.schedule, &it.jobs);
+    vec![
+        visit("/hosts/{id}", format!("/hosts/{host}")),
+        visit("/hosts/{id}/freeze", format!("/hosts/{host}/freeze")),
+        visit("/hosts/{id}/jobs", format!("/hosts/{host}/jobs")),
+        visit("/hosts/{id}/schedules", format!("/hosts/{host}/schedules")),
+        visit("/hosts/{id}/schedules/new", format!("/hosts/{host}/schedules/new")),
+        visit("/hosts/{id}/snapshots", format!("/hosts/{host}/snapshots")),
+        visit("/hosts/{id}/thaw", format!("/hosts/{host}/thaw")),
+        visit("/schedules/{id}/edit", format!("/schedules/{schedule}/edit")),
+        visit("/schedules/{id}/edit", format!("/schedules/{}/edit", it.manual)),
+        visit("/schedules/{id}/delete", format!("/schedules/{schedule}/delete")),
+        visit("/jobs/{id}", format!("/jobs/{}", jobs.running)),
+        visit("/jobs/{id}", format!("/jobs/{}", jobs.failed)),
+        visit("/jobs/{id}", format!("/jobs/{}", jobs.warned)),
+        visit("/jobs/{id}", format!("/jobs/{}", jobs.queued)),
+        visit("/jobs/{id}/cancel", format!("/jobs/{}/cancel", jobs.running)),
+    ]
+}
+
+fn of_repositories(it: &Seeded) -> Vec<Visit> {
+    let (odd, [newer, older]) = (&it.odd_repository, &it.snapshots);
+    let mut visits = vec![
+        visit("/repositories/{id}", format!("/repositories/{}", it.repository)),
+        visit("/repositories/{id}/hosts", format!("/repositories/{}/hosts", it.repository)),
+        visit("/repositories/{id}/snapshots", format!("/repositories/{}/snapshots", it.repository)),
+        visit("/repositories/{id}", format!("/repositories/{odd}")),
+        visit("/repositories/{id}/changes", format!("/repositories/{odd}/changes?from={older}&to={newer}")),
+        visit("/repositories/{id}/delete", format!("/repositories/{odd}/delete")),
+        visit("/repositories/{id}/hosts", format!("/repositories/{odd}/hosts?host={}", it.host)),
+        visit("/repositories/{id}/hosts/{host}/remove", format!("/repositories/{odd}/hosts/{}/remove", it.host)),
+        visit("/repositories/{id}/maintenance", format!("/repositories/{odd}/maintenance")),
+        visit("/repositories/{id}/operations", format!("/repositories/{odd}/operations")),
+        visit(
+            "/repositories/{id}/operations",
+            format!("/repositories/{odd}/operations?kind=rewrite&snapshots={newer}"),
+        ),
+        visit("/repositories/{id}/retention", format!("/repositories/{odd}/retention")),
+        visit("/repositories/{id}/settings", format!("/repositories/{odd}/settings")),
+        visit("/repositories/{id}/snapshots", format!("/repositories/{odd}/snapshots")),
+    ];
+    let found = format!("host={}&find=film", it.host);
+    visits.push(visit("/restore/find", format!("/restore/find?{found}")));
+    let path = format!("/srv/{}", endless());
+    visits.push(visit("/restore/versions", format!("/restore/versions?host={}&path={path}", it.host)));
+    visits
+}
+
+/// The steps of a restore, each of a draft that has come so far.
+async fn of_restores(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
+    let path = format!("/srv/{}", endless());
+    let (first, second) = (it.restore(visitor, None).await, it.restore(visitor, Some(&path)).await);
+    let third = it.restore(visitor, Some(&path)).await;
+    let host = it.host.to_string();
+    let folder = format!("/var/tmp/{}", endless());
+    let aim = [
+        ("host", host.as_str()),
+        ("place", "folder"),
+        ("folder", &folder),
+        ("overwrite", "if_changed"),
+        ("verify", "1"),
+    ];
+    let aimed = visitor.submit(&format!("/restore/{third}/target"), &aim).await;
+    assert_eq!(aimed.status, 303, "{}", aimed.text);
+    let preview = format!("/restore/{third}/preview");
+    for _ in 0..100 {
+        if visitor.open(&preview).await.text.contains("This would happen") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    vec![
+        visit("/restore/{id}/files", format!("/restore/{first}/files")),
+        visit("/restore/{id}/target", format!("/restore/{second}/target")),
+        visit("/restore/{id}/preview", preview),
+    ]
+}
+
+/// All pages for somebody who may do everything.
+async fn visits(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
+    let users = visitor.open("/settings/users").await.text;
+    let user = users.split("href=\"/settings/users/").nth(1).unwrap().split('"').next().unwrap();
+    let mut visits = lists();
+    visits.push(visit("/settings/users/{id}", format!("/settings/users/{user}")));
+    visits.extend(of_the_host(it));
+    visits.extend(of_repositories(it));
+    visits.extend(of_restores(it, visitor).await);
+    visits
+}
+
+fn routes(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in folder.read_dir().unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            routes(&entry.path(), found);
+            continue;
+        }
+        let source = std::fs::read_to_string(entry.path()).unwrap();
+        found.extend(source.split("#[get(\"").skip(1).map(|after| after.split('"').next().unwrap().to_owned()));
+    }
+}
+
+/// Every page is visited, and nothing else.
+fn complete(visits: &[Visit]) {
+    let mut there = BTreeSet::new();
+    routes(&root().join("control/src/http/pages"), &mut there);
+    there.retain(|route| !route.starts_with("/ui/"));
+    assert!(there.len() > 40, "the walk finds the pages");
+    let told = visits.iter().map(|v| v.route).chain(NO_PAGE).chain(APART).filter(|route| !route.is_empty());
+    assert_eq!(told.map(ToOwned::to_owned).collect::<BTreeSet<_>>(), there, "each page is visited");
+}
+
+/// What is measured on each page.
+#[derive(Clone, Copy)]
+struct Measures {
+    geometry: &'static [u32],
+    colours: bool,
+}
+
+async fn look(browser: &Browser, origin: &str, visit: &Visit, measures: Measures) -> Wrong {
+    browser.resize(1440, 900).await;
+    browser.page.goto(&format!("{origin}{}", visit.at)).await.unwrap();
+    let mut wrong = looks::complaints(browser, visit.status).await;
+    if measures.colours {
+        wrong.extend(looks::colours(browser).await);
+        wrong.extend(looks::names(browser).await);
+    }
+    wrong.extend(looks::geometry(browser, measures.geometry).await);
+    wrong.extend(browser.complaints().await.into_iter().filter(|said| visit.status < 400 || !said.contains(&visit.at)));
+    // A number in the address says nothing.
+    wrong
+        .into_iter()
+        .map(|w| format!("{} ({}): {w}", visit.route, visit.at.chars().take(60).collect::<String>()))
+        .collect()
+}
+
+/// Looks at all pages, those of an empty server and those before the sign-in too.
+async fn look_at_all(settings: Settings, theme: &str, measures: Measures) {
+    let it = Seeded::start().await;
+    let visitor = Visitor::sign_in(&it.control, "admin").await;
+    let visits = visits(&it, &visitor).await;
+    complete(&visits);
+    let browser = Browser::start_with(settings).await;
+    looks::prepare(&browser).await;
+    let mut wrong = vec![];
+    browser.page.goto(&format!("{}/login", it.control.url)).await.unwrap();
+    looks::theme(&browser, theme).await;
+    wrong.extend(look(&browser, &it.control.url, &visit("/login", "/login?next=/hosts"), measures).await);
+    wrong.extend(looks::tokens(&browser).await);
+    // Restores that were begun are the visitor's own.
+    browser.sign_in(&it.control, ("admin", PASSWORD), "/login").await;
+    browser.sees("Hosts").await;
+    for visit in &visits {
+        wrong.extend(look(&browser, &it.control.url, visit, measures).await);
+    }
+    let empty = ControlPlane::start();
+    wrong.extend(look(&browser, &empty.url, &visit("/setup", "/setup"), measures).await);
+    browser.sign_in_as(&empty, ("anna", "admin"), "/login").await;
+    browser.sees("First backup").await;
+    for path in ["/", "/hosts", "/jobs", "/snapshots", "/repositories", "/alerts", "/restore", "/recovery", "/drills"] {
+        wrong.extend(look(&browser, &empty.url, &visit("empty", path), measures).await);
+    }
+    browser.end().await;
+    assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn all_pages_in_the_light_theme_at_all_widths() {
+    let measures = Measures { geometry: &WIDTHS, colours: true };
+    look_at_all(Settings { script: true, text: 16 }, "light", measures).await;
+}
+
+#[tokio::test]
+async fn all_pages_in_the_dark_theme() {
+    look_at_all(Settings { script: true, text: 16 }, "dark", Measures { geometry: &[], colours: true }).await;
+}
+
+#[tokio::test]
+async fn all_pages_with_text_of_twice_the_size() {
+    let measures = Measures { geometry: &[1440], colours: false };
+    look_at_all(Settings { script: true, text: 32 }, "light", measures).await;
+}
