@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use reqwest::Method;
+use restic_manager_shared::release::{Manifest, SigningKey, sha256};
+use restic_manager_shared::time::Timestamp;
 use restic_manager_tests::browser::{Browser, PASSWORD, Settings};
 use restic_manager_tests::control::ControlPlane;
 use restic_manager_tests::looks::{self, WIDTHS, Wrong};
 use restic_manager_tests::seeded::{Seeded, endless};
 use restic_manager_tests::tools::root;
 use restic_manager_tests::visitor::Visitor;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -33,6 +37,8 @@ fn lists() -> Vec<Visit> {
     let mut visits: Vec<Visit> = [
         "/",
         "/alerts",
+        "/alerts/channels",
+        "/alerts/channels/add",
         "/drills",
         "/hosts",
         "/hosts/add",
@@ -44,6 +50,10 @@ fn lists() -> Vec<Visit> {
         "/restore/find",
         "/search",
         "/settings/audit",
+        "/settings/general",
+        "/settings/releases",
+        "/settings/releases/advance",
+        "/settings/releases/roll-back",
         "/settings/tokens",
         "/settings/users",
         "/snapshots",
@@ -52,7 +62,9 @@ fn lists() -> Vec<Visit> {
     .into();
     visits.extend([
         visit("/hosts", "/hosts?q=nothing-is-called-so"),
+        visit("/hosts/actions", "/hosts/actions?do=pause&all=1"),
         visit("/jobs", "/jobs?state=failed"),
+        visit("/jobs", "/jobs?kind=prune&host=nobody"),
         visit("/alerts", "/alerts?show=all"),
         visit("/search", "/search?q=a"),
         visit("/search", format!("/search?q={}", endless())),
@@ -68,12 +80,17 @@ fn of_the_host(it: &Seeded) -> Vec<Visit> {
         visit("/hosts/{id}", format!("/hosts/{host}")),
         visit("/hosts/{id}/freeze", format!("/hosts/{host}/freeze")),
         visit("/hosts/{id}/jobs", format!("/hosts/{host}/jobs")),
+        visit("/hosts/{id}/pause", format!("/hosts/{host}/pause")),
+        visit("/hosts/{id}/remove", format!("/hosts/{host}/remove")),
+        visit("/hosts/{id}/settings", format!("/hosts/{host}/settings")),
+        visit("/hosts/actions", format!("/hosts/actions?do=run&host={host}")),
         visit("/hosts/{id}/schedules", format!("/hosts/{host}/schedules")),
         visit("/hosts/{id}/schedules/new", format!("/hosts/{host}/schedules/new")),
         visit("/hosts/{id}/snapshots", format!("/hosts/{host}/snapshots")),
         visit("/hosts/{id}/thaw", format!("/hosts/{host}/thaw")),
         visit("/schedules/{id}/edit", format!("/schedules/{schedule}/edit")),
         visit("/schedules/{id}/edit", format!("/schedules/{}/edit", it.manual)),
+        visit("/schedules/{id}/pause", format!("/schedules/{schedule}/pause")),
         visit("/schedules/{id}/delete", format!("/schedules/{schedule}/delete")),
         visit("/jobs/{id}", format!("/jobs/{}", jobs.running)),
         visit("/jobs/{id}", format!("/jobs/{}", jobs.failed)),
@@ -109,6 +126,49 @@ fn of_repositories(it: &Seeded) -> Vec<Visit> {
     let path = format!("/srv/{}", endless());
     visits.push(visit("/restore/versions", format!("/restore/versions?host={}&path={path}", it.host)));
     visits
+}
+
+/// Who is told of alerts: a channel with an odd name, and an alert that is open.
+async fn of_channels(it: &Seeded) -> Vec<Visit> {
+    let name = format!("Pager {}", "x".repeat(60));
+    let url = format!("http://127.0.0.1:9/{}", endless());
+    let channel = json!({"name": name, "webhook": {"preset": "generic", "url": url, "secret": "signing-key"}});
+    let (status, made) = it.control.post(&it.admin, "/api/v1/channels", channel).await;
+    assert_eq!(status, 201, "{made}");
+    let channel = format!("/alerts/channels/{}", made["id"].as_str().unwrap());
+    let alerts = it.control.get(&it.admin, "/api/v1/alerts").await;
+    let alert = alerts["items"].as_array().unwrap().iter().find(|a| a["resolved_at"].is_null()).unwrap();
+    vec![
+        visit("/alerts/channels/{id}/edit", format!("{channel}/edit")),
+        visit("/alerts/channels/{id}/delete", format!("{channel}/delete")),
+        visit("/alerts/channels/add", "/alerts/channels/add?kind=webhook"),
+        visit("/alerts/{id}/acknowledge", format!("/alerts/{}/acknowledge", alert["id"].as_str().unwrap())),
+    ]
+}
+
+/// A release that is rolled out.
+async fn of_releases(it: &Seeded) -> Vec<Visit> {
+    let file = b"an agent".repeat(1000);
+    let (version, target) = ("0.2.0", "linux-x86_64");
+    let manifest = Manifest {
+        version: version.into(),
+        target: target.into(),
+        sha256: sha256(&file),
+        size: file.len() as u64,
+        protocol: 3,
+        rollback: true,
+        published_at: Timestamp::from_seconds(1_790_000_000),
+    };
+    let signed = SigningKey::generate().unwrap().sign(manifest).unwrap();
+    let (status, made) = it.control.post(&it.admin, "/api/v1/releases", json!({"signed": signed})).await;
+    assert_eq!(status, 201, "{made}");
+    let path = format!("/api/v1/releases/{version}/{target}/file");
+    let put = it.control.request(Method::PUT, &path, Some(&it.admin)).body(file).send().await.unwrap();
+    assert_eq!(put.status().as_u16(), 200);
+    let (status, started) = it.control.post(&it.admin, "/api/v1/rollout", json!({"version": version})).await;
+    assert_eq!(status, 201, "{started}");
+    let withdraw = format!("/settings/releases/{version}/{target}/withdraw");
+    vec![visit("/settings/releases/{version}/{target}/withdraw", withdraw)]
 }
 
 /// The steps of a restore, each of a draft that has come so far.
@@ -150,6 +210,8 @@ async fn visits(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
     visits.extend(of_the_host(it));
     visits.extend(of_repositories(it));
     visits.extend(of_restores(it, visitor).await);
+    visits.extend(of_channels(it).await);
+    visits.extend(of_releases(it).await);
     visits
 }
 
