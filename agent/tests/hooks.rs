@@ -1,6 +1,7 @@
 //! Backups between their hooks, end to end: the real agent, real restic, a real rest-server, and hooks that note when they were called.
 #![cfg(unix)]
 #![allow(clippy::expect_used)] // a test that cannot go on says so
+#![allow(clippy::disallowed_methods)] // and measures its own patience
 
 mod common;
 

@@ -126,7 +126,7 @@ pub struct Month {
     /// How they ended.
     pub strip: Strip,
     /// A bar for each day on which something was added: its path and its title.
-    pub bars: Vec<(String, String)>,
+    pub bars: Vec<Bar>,
     /// The bars in words.
     pub label: String,
     /// The day on which most was added, in words.
@@ -140,12 +140,15 @@ fn size(n: u64) -> String {
     bytes(n as f64)
 }
 
+/// A bar: its path and its title.
+type Bar = (String, String);
+
 /// How high the bars may be.
 const HIGH: f64 = 36.0;
 
 /// Bars of bytes by day, the oldest first; `last` is the newest as days since 1970.
 #[allow(clippy::cast_precision_loss)] // a picture
-fn bars(added: &[u64], last: i64) -> (Vec<(String, String)>, Option<(u64, String)>) {
+fn bars(added: &[u64], last: i64) -> (Vec<Bar>, Option<(u64, String)>) {
     let most = added.iter().copied().max().unwrap_or(0).max(1);
     let first = last + 1 - i64::try_from(added.len()).unwrap_or(0);
     let name = |day: i64| Timestamp::from_seconds(day * SECONDS).to_utc().format("%a %-d %b").to_string();
