@@ -82,7 +82,9 @@ async fn a_pause_holds_while_the_control_plane_is_away_and_ends_by_itself() {
     let dir = StateDir::open(home.path()).expect("opens");
     let finder = Finder::new(config.restic.clone(), Inherited::default());
     let token = Secret::new("token");
-    enroll(&dir, Wish { config: config.clone(), token, name: None, force: false, release_keys: vec![] }, &finder).await.expect("enrols");
+    enroll(&dir, Wish { config: config.clone(), token, name: None, force: false, release_keys: vec![] }, &finder)
+        .await
+        .expect("enrols");
     // A day that lies behind, so that nothing of it waits for the real clock.
     let zero = Timestamp::from_seconds(1_772_000_000 / 86_400 * 86_400);
     let hour = |n: u32| zero + n * HOUR;

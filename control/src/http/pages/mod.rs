@@ -109,6 +109,8 @@ fn fleet(config: &mut web::ServiceConfig) {
         .service(host_add::blank)
         .service(host_add::add)
         .service(host_add::live)
+        .service(host_actions::ask)
+        .service(host_actions::carry_out)
         .service(hosts::live)
         .service(hosts::show)
         .service(hosts::host_jobs)
@@ -117,9 +119,7 @@ fn fleet(config: &mut web::ServiceConfig) {
         .service(host_settings::show)
         .service(host_settings::save)
         .service(host_settings::ask_remove)
-        .service(host_settings::remove)
-        .service(host_actions::ask)
-        .service(host_actions::carry_out);
+        .service(host_settings::remove);
 }
 
 /// What is held for a while: the schedules of a host, one of them, its retention.
