@@ -131,3 +131,25 @@ async fn hosts_and_what_holds_in_general_are_set_on_pages() {
     assert_eq!((gone.status, gone.location.as_str()), (303, "/hosts?done=host-removed"));
     assert_eq!(anna.open(&page).await.status, 404);
 }
+
+#[tokio::test]
+async fn what_holds_for_many_hosts_is_one_item() {
+    let dir = TempDir::new().unwrap();
+    let args = ["dev", "seed", "--hosts", "120", "--days", "3", "--data-dir"];
+    assert!(program().args(args).arg(dir.path()).output().unwrap().status.success());
+    let server = ControlPlane::start_in(dir, &AT_ONCE);
+    let admin = server.token("admin");
+    let failing = server.get(&admin, "/api/v1/hosts?state=failing&limit=200").await["items"].as_array().unwrap().len();
+    assert!(failing > 5, "the fleet is large enough: {failing}");
+    let of = |told: &BTreeSet<(String, String, String)>| {
+        told.iter().filter(|(kind, _, severity)| kind == "backup_failed" && severity == "critical").count()
+    };
+    let told = until(&server, &admin, "all that fail", |told| of(told) == failing).await;
+    let all = told.iter().filter(|(kind, _, _)| kind == "backup_failed").count();
+    let eve = Visitor::sign_in(&server, "operator").await;
+    let page = eve.open("/alerts").await.text;
+    assert_eq!(page.matches("Backups fail</b>").count(), 1, "{page}");
+    assert!(page.contains(&format!("On {all} hosts.")), "{all}: {page}");
+    // What holds beside it is not crowded out.
+    assert!(page.contains("A lock that nothing known explains"), "{page}");
+}

@@ -3,12 +3,15 @@
 use super::{ActError, Listed, Noun, Services, audit, page};
 use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::permission::Actor;
+use crate::domain::watch::KINDS;
 use crate::store::alerts::{self, Acknowledged};
 use restic_manager_shared::id::{AlertId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use serde::Deserialize;
 use std::time::Duration;
 
+/// Hosts for which the same holds that are told one by one; more are told as how many they are.
+const FEW: i64 = 5;
 /// Damaged places of one repository that are told at most.
 const DAMAGE: i64 = 20;
 
@@ -35,6 +38,38 @@ pub async fn list(
 /// When the database fails.
 pub async fn unknown_beside(s: &Services, kinds: &'static [AlertKind], limit: i64) -> Result<Vec<Alert>, ActError> {
     s.db.read(move |conn| Ok(alerts::unknown_beside(conn, kinds, limit)?)).await
+}
+
+/// Many hosts for which the same holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// What holds.
+    pub kind: AlertKind,
+    /// For how many.
+    pub hosts: i64,
+    /// Since when it holds for one.
+    pub since: Option<Timestamp>,
+}
+
+/// What is open: the alerts, and in place of those that hold for many hosts at once how many there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open(s: &Services, limit: i64) -> Result<(Vec<Alert>, Vec<Crowd>), ActError> {
+    s.db.read(move |conn| {
+        let (mut listed, mut crowds) = (alerts::open_beside(conn, &KINDS, limit)?, vec![]);
+        for kind in KINDS {
+            let (hosts, since) = alerts::crowd(conn, kind)?;
+            if hosts > FEW {
+                crowds.push(Crowd { kind, hosts, since });
+            } else {
+                listed.extend(alerts::open_of_kind(conn, kind, false, FEW)?);
+            }
+            listed.extend(alerts::open_of_kind(conn, kind, true, limit)?);
+        }
+        Ok((listed, crowds))
+    })
+    .await
 }
 
 /// How many open alerts nobody has acknowledged.

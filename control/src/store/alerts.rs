@@ -220,6 +220,46 @@ pub fn unknown_beside(conn: &mut Conn, kinds: &[AlertKind], limit: i64) -> Store
     unknown.order(alerts::id.desc()).limit(limit).load::<Row>(conn)?.into_iter().map(alert).collect()
 }
 
+/// Open alerts, acknowledged or not, that are not of these kinds, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn open_beside(conn: &mut Conn, kinds: &[AlertKind], limit: i64) -> StoreResult<Vec<Alert>> {
+    let kinds: Vec<&str> = kinds.iter().map(|k| k.as_str()).collect();
+    let open = alerts::table.filter(alerts::resolved_at.is_null()).filter(alerts::kind.ne_all(kinds));
+    open.order(alerts::id.desc()).limit(limit).load::<Row>(conn)?.into_iter().map(alert).collect()
+}
+
+/// Open alerts of a kind, the newest first: those that nobody has acknowledged, or those that somebody has.
+///
+/// # Errors
+/// When the database fails.
+pub fn open_of_kind(conn: &mut Conn, kind: AlertKind, known: bool, limit: i64) -> StoreResult<Vec<Alert>> {
+    let mut open = alerts::table
+        .filter(alerts::kind.eq(kind.as_str()))
+        .filter(alerts::resolved_at.is_null())
+        .into_boxed::<super::conn::Backend>();
+    open = if known {
+        open.filter(alerts::acknowledged_at.is_not_null())
+    } else {
+        open.filter(alerts::acknowledged_at.is_null())
+    };
+    open.order(alerts::id.desc()).limit(limit).load::<Row>(conn)?.into_iter().map(alert).collect()
+}
+
+/// How many open alerts of a kind nobody has acknowledged, and since when the oldest of them holds.
+///
+/// # Errors
+/// When the database fails.
+pub fn crowd(conn: &mut Conn, kind: AlertKind) -> StoreResult<(i64, Option<Timestamp>)> {
+    let open = alerts::table
+        .filter(alerts::kind.eq(kind.as_str()))
+        .filter(alerts::resolved_at.is_null())
+        .filter(alerts::acknowledged_at.is_null());
+    let (n, since) = open.select((diesel::dsl::count_star(), diesel::dsl::min(alerts::opened_at))).first(conn)?;
+    Ok((n, time(since)))
+}
+
 /// How many open alerts nobody has acknowledged.
 ///
 /// # Errors

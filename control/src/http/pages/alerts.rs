@@ -10,7 +10,9 @@ use crate::domain::alert::{About, Alert, AlertKind, Severity};
 use crate::domain::channel::DeliveryState;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
+use crate::service::alerts::Crowd;
 use crate::service::channels::Told;
+use crate::service::names::Wanted;
 use crate::service::{Services, alerts, channels};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::AlertId;
@@ -37,6 +39,8 @@ pub struct AlertsPage {
     pub next: Option<String>,
     /// Whether this is not the first page.
     pub later: bool,
+    /// Whether there are more open ones than are shown.
+    pub cut: bool,
 }
 
 impl Page for AlertsPage {
@@ -47,7 +51,7 @@ impl Page for AlertsPage {
 /// An alert in a list.
 #[derive(Debug, Serialize)]
 pub struct AlertRow {
-    /// Its identity.
+    /// Its identity; none if it stands for many.
     pub id: String,
     /// The icon's name.
     pub icon: &'static str,
@@ -187,6 +191,35 @@ pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Tim
     })
 }
 
+/// Whose names the rows of these alerts show.
+fn wanted(alerts: &[Alert]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for about in alerts.iter().map(|alert| About::of(&alert.subject)) {
+        wanted.hosts.extend(about.host);
+        wanted.repositories.extend(about.repository);
+    }
+    wanted
+}
+
+/// What holds for many hosts, as one row.
+fn crowd_row(crowd: Crowd, now: Timestamp) -> AlertRow {
+    AlertRow {
+        id: String::new(),
+        icon: icon(crowd.kind),
+        class: if crowd.kind == AlertKind::HostOffline { "warn" } else { "bad" },
+        title: crowd.kind.title(),
+        detail: format!("On {} hosts. What they have in common, the dashboard says.", crowd.hosts),
+        subject: "These hosts, the worst first".into(),
+        href: Some("/hosts".into()),
+        opened: Moment::new(crowd.since.unwrap_or(now), now),
+        known: None,
+        reason: None,
+        until: None,
+        ended: None,
+        told: vec![],
+    }
+}
+
 /// Open alerts that nobody has acknowledged, as rows; some of them, for the dashboard. Those of single hosts' backups are left out: it
 /// tells of them by their causes.
 ///
@@ -218,13 +251,18 @@ pub async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let AlertsQuery { show, cursor } = query.into_inner();
     let (all, later) = (show == "all", cursor.is_some());
-    let listed = alerts::list(&s, !all, cursor, if all { PAGE } else { OPEN }).await?;
     let (now, mut names) = (Timestamp::now(), Names::default());
-    let mut items = listed.items;
-    if !all {
+    let (items, crowds, next) = if all {
+        let listed = alerts::list(&s, false, cursor, PAGE).await?;
+        (listed.items, vec![], listed.next)
+    } else {
+        let (mut items, crowds) = alerts::open(&s, OPEN).await?;
         items.sort_by_key(|a| std::cmp::Reverse(a.severity));
-    }
-    let (mut open, mut known) = (vec![], vec![]);
+        (items, crowds, None)
+    };
+    names.learn(&s, wanted(&items)).await?;
+    let cut = !all && i64::try_from(items.len()).is_ok_and(|n| n >= OPEN);
+    let (mut open, mut known) = (crowds.iter().map(|crowd| crowd_row(*crowd, now)).collect(), vec![]);
     let (told, channels) = channels::told(&s, items.iter().map(|a| a.id).collect()).await?;
     for alert in &items {
         let list = if !all && alert.acknowledged_at.is_some() { &mut known } else { &mut open };
@@ -232,7 +270,7 @@ pub async fn list(
         list.push(AlertRow { told, ..row(&s, alert, &mut names, now).await? });
     }
     let tab = if all { "history" } else { "open" };
-    view.show(&who, &AlertsPage { tab, alerts: open, known, all, channels, next: listed.next, later }).await
+    view.show(&who, &AlertsPage { tab, alerts: open, known, all, channels, next, later, cut }).await
 }
 
 #[cfg(test)]
