@@ -26,7 +26,7 @@ pub struct PreviewInput {
     #[serde(default)]
     pub timezone: Option<String>,
     /// Which snapshots would be kept; all if not said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::strict::object")]
     pub retention: Retention,
     /// How many fires, 5 if not said.
     #[serde(default)]

@@ -32,6 +32,7 @@ pub mod retention;
 pub mod rotation;
 pub mod schedule;
 pub mod snapshot;
+pub mod strict;
 pub mod task_input;
 mod text_enum;
 pub mod upkeep;

@@ -126,7 +126,7 @@ pub struct ScheduleInput {
     #[schema(max_items = 100)]
     pub tags: Vec<String>,
     /// Which snapshots to keep.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::strict::object")]
     pub retention: Retention,
     /// Runs only when somebody says Run now; then there is no cron line.
     #[serde(default)]
@@ -144,10 +144,10 @@ pub struct ScheduleInput {
     #[serde(default)]
     pub repository_id: Option<RepositoryId>,
     /// How restic runs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::strict::object")]
     pub options: BackupOptions,
     /// How its fires are treated.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::strict::object")]
     pub firing: Firing,
     /// When and how its backups are drilled: some files are restored and compared. Left out, a new schedule gets a weekly drill at a time
     /// of its own, and a known one keeps its plan; null means no drills.

@@ -51,7 +51,7 @@ pub struct HostInput {
     #[schema(max_items = 100)]
     pub tags: Vec<String>,
     /// When alerts tell of it; left out, that stays as it is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::domain::strict::object")]
     pub limits: Option<Limits>,
 }
 
