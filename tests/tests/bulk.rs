@@ -76,5 +76,9 @@ async fn the_same_is_done_without_script() {
     let hosts = control.get(&admin, "/api/v1/hosts?tag=of-this-test").await;
     let names: Vec<&str> = hosts["items"].as_array().unwrap().iter().map(|h| h["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["web-01", "web-02"]);
+    // And one alone, from its row.
+    browser.page.goto(&format!("{}/hosts?q=laptop-anna", control.url)).await.unwrap();
+    browser.press("Run now on laptop-anna").await;
+    browser.sees("Backup of laptop-anna").await;
     browser.end().await;
 }
