@@ -6,6 +6,7 @@
 mod support;
 
 use reqwest::Method;
+use restic_manager_shared::time::Timestamp;
 use restic_manager_tests::control::{ControlPlane, program};
 use restic_manager_tests::visitor::Visitor;
 use serde_json::{Value, json};
@@ -78,28 +79,37 @@ async fn the_sown_fleet_is_told_of(server: &ControlPlane, admin: &str) {
     assert_eq!(critical, failing, "and nobody else is told of as badly");
 }
 
+/// Hosts that are protected, by backups of more than two hours ago.
+async fn not_lately_backed_up(server: &ControlPlane, admin: &str) -> Vec<Value> {
+    let hosts = server.get(admin, "/api/v1/hosts?state=protected&limit=200").await;
+    let long_ago = (Timestamp::now() - Duration::from_secs(2 * 3600)).to_string();
+    let old = |host: &Value| host["protection"]["last_good_at"].as_str().is_some_and(|at| at < long_ago.as_str());
+    hosts["items"].as_array().unwrap().iter().filter(|host| old(host)).cloned().collect()
+}
+
 async fn settings_change_what_is_told(server: &ControlPlane, admin: &str) {
     let offline = |told: &BTreeSet<(String, String, String)>| told.iter().any(|(kind, _, _)| kind == "host_offline");
     assert!(!offline(&told(server, admin).await), "nobody asked for silent hosts");
-    let hosts = server.get(admin, "/api/v1/hosts?limit=200").await;
-    let host = hosts["items"].as_array().unwrap().iter().find(|h| h["name"] == "web-01").unwrap();
+    let host = not_lately_backed_up(server, admin).await.remove(0);
     let path = format!("/api/v1/hosts/{}", host["id"].as_str().unwrap());
-    let limits = json!({"name": "web-01", "tags": host["tags"], "limits": {"backup_hours": 0}});
+    let limits = json!({"name": host["name"], "tags": host["tags"], "limits": {"backup_hours": 0}});
     let (status, refused) = server.call(admin, Method::PUT, &path, limits).await;
     assert_eq!((status, &refused["errors"][0]["pointer"]), (422, &json!("/limits/backup_hours")), "{refused}");
-    let change = |hours: Value| json!({"name": "web-01", "tags": host["tags"], "limits": {"backup_hours": hours}});
-    let of_web = |told: &BTreeSet<(String, String, String)>| {
+    let change = |hours: Value| json!({"name": host["name"], "tags": host["tags"], "limits": {"backup_hours": hours}});
+    let of_it = |told: &BTreeSet<(String, String, String)>| {
         told.iter()
             .any(|(kind, subject, _)| kind == "backup_overdue" && subject.ends_with(host["id"].as_str().unwrap()))
     };
-    assert!(!of_web(&told(server, admin).await));
-    // Its newest good backup is hours old in any case.
+    assert!(!of_it(&told(server, admin).await));
     let (status, changed) = server.call(admin, Method::PUT, &path, change(json!(1))).await;
     assert_eq!((status, &changed["limits"]["backup_hours"]), (200, &json!(1)), "{changed}");
-    until(server, admin, "its own limit", of_web).await;
-    assert_eq!(server.call(admin, Method::PUT, &path, json!({"name": "web-01"})).await.1["limits"]["backup_hours"], 1);
+    until(server, admin, "its own limit", of_it).await;
+    assert_eq!(
+        server.call(admin, Method::PUT, &path, json!({"name": host["name"]})).await.1["limits"]["backup_hours"],
+        1
+    );
     assert_eq!(server.call(admin, Method::PUT, &path, change(Value::Null)).await.0, 200);
-    until(server, admin, "the end of it", |told| !of_web(told)).await;
+    until(server, admin, "the end of it", |told| !of_it(told)).await;
 }
 
 #[tokio::test]
@@ -139,16 +149,18 @@ async fn what_holds_for_many_hosts_is_one_item() {
     assert!(program().args(args).arg(dir.path()).output().unwrap().status.success());
     let server = ControlPlane::start_in(dir, &AT_ONCE);
     let admin = server.token("admin");
-    let failing = server.get(&admin, "/api/v1/hosts?state=failing&limit=200").await["items"].as_array().unwrap().len();
-    assert!(failing > 5, "the fleet is large enough: {failing}");
-    let of = |told: &BTreeSet<(String, String, String)>| {
-        told.iter().filter(|(kind, _, severity)| kind == "backup_failed" && severity == "critical").count()
-    };
-    let told = until(&server, &admin, "all that fail", |told| of(told) == failing).await;
-    let all = told.iter().filter(|(kind, _, _)| kind == "backup_failed").count();
+    let of = |told: &BTreeSet<(String, String, String)>| told.iter().filter(|t| t.0 == "backup_overdue").count();
+    let old = not_lately_backed_up(&server, &admin).await;
+    assert!(old.len() > 5, "the fleet is large enough: {}", old.len());
+    for host in &old[..6] {
+        let path = format!("/api/v1/hosts/{}", host["id"].as_str().unwrap());
+        let change = json!({"name": host["name"], "tags": host["tags"], "limits": {"backup_hours": 1}});
+        assert_eq!(server.call(&admin, Method::PUT, &path, change).await.0, 200);
+    }
+    let all = of(&until(&server, &admin, "all that are overdue", |told| of(told) >= 6).await);
     let eve = Visitor::sign_in(&server, "operator").await;
     let page = eve.open("/alerts").await.text;
-    assert_eq!(page.matches("Backups fail</b>").count(), 1, "{page}");
+    assert_eq!(page.matches("The newest backup is too old</b>").count(), 1, "{page}");
     assert!(page.contains(&format!("On {all} hosts.")), "{all}: {page}");
     // What holds beside it is not crowded out.
     assert!(page.contains("A lock that nothing known explains"), "{page}");
