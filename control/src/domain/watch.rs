@@ -181,18 +181,25 @@ fn silence(host: &Watched, general: General, since: Timestamp, now: Timestamp) -
 /// Everything that holds now. `since` is when this server began to hear agents.
 #[must_use]
 pub fn conditions(hosts: &[Watched], general: General, since: Timestamp, now: Timestamp) -> Vec<Condition> {
-    let enrolled = hosts.iter().filter(|h| h.lifecycle == Lifecycle::Enrolled && !h.paused);
+    let enrolled = hosts.iter().filter(|h| h.lifecycle == Lifecycle::Enrolled);
     enrolled.flat_map(|host| [backups(host, now), silence(host, general, since, now)]).flatten().collect()
 }
 
-/// What makes the open alerts say what holds.
+/// Subjects of hosts that are paused: somebody knows of them.
 #[must_use]
-pub fn changes(open: &[Condition], holds: &[Condition]) -> Vec<Change> {
+pub fn quiet(hosts: &[Watched]) -> HashSet<String> {
+    hosts.iter().filter(|host| host.paused).map(|host| format!("host:{}", host.id)).collect()
+}
+
+/// What makes the open alerts say what holds. Of those that are quiet nothing new is told, and what is open stays so while it holds: a
+/// pause mends nothing.
+#[must_use]
+pub fn changes(open: &[Condition], holds: &[Condition], quiet: &HashSet<String>) -> Vec<Change> {
     let told: HashSet<&Condition> = open.iter().collect();
     let about: HashSet<(AlertKind, &str)> = holds.iter().map(|c| (c.kind, c.subject.as_str())).collect();
     let ended = open.iter().filter(|c| !about.contains(&(c.kind, c.subject.as_str())));
     let ended: Vec<Change> = ended.map(|c| Change::Ended(c.kind, c.subject.clone())).collect();
-    let new = holds.iter().filter(|c| !told.contains(c)).cloned().map(Change::Holds);
+    let new = holds.iter().filter(|c| !told.contains(c) && !quiet.contains(&c.subject)).cloned().map(Change::Holds);
     new.chain(ended).collect()
 }
 
@@ -265,8 +272,6 @@ mod tests {
         assert_eq!(told(&new, General::default(), now), [], "a new host has a day");
         let pending = Watched { lifecycle: Lifecycle::Pending, ..host(None, None, Trouble::None) };
         assert_eq!(told(&pending, General::default(), now), []);
-        let paused = Watched { paused: true, ..host(old.0, old.1, Trouble::Failed) };
-        assert_eq!(told(&paused, General::default(), now), [], "somebody knows");
     }
 
     #[test]
@@ -290,11 +295,17 @@ mod tests {
         let now = Timestamp::from_seconds(100 * DAY);
         let failing = host(Some(90 * DAY), Some(95 * DAY), Trouble::Failed);
         let holds = conditions(std::slice::from_ref(&failing), General::default(), now, now);
-        assert_eq!(changes(&[], &holds), [Change::Holds(holds[0].clone())]);
-        assert_eq!(changes(&holds, &holds), []);
+        let none = HashSet::new();
+        assert_eq!(changes(&[], &holds, &none), [Change::Holds(holds[0].clone())]);
+        assert_eq!(changes(&holds, &holds, &none), []);
         let milder = Condition { severity: Severity::Warning, ..holds[0].clone() };
-        assert_eq!(changes(&[milder], &holds), [Change::Holds(holds[0].clone())]);
-        assert_eq!(changes(&holds, &[]), [Change::Ended(AlertKind::BackupFailed, holds[0].subject.clone())]);
+        assert_eq!(changes(&[milder], &holds, &none), [Change::Holds(holds[0].clone())]);
+        let ended = [Change::Ended(AlertKind::BackupFailed, holds[0].subject.clone())];
+        assert_eq!(changes(&holds, &[], &none), ended);
+        let quiet = quiet(&[Watched { paused: true, ..failing }]);
+        assert_eq!(changes(&[], &holds, &quiet), [], "somebody knows");
+        assert_eq!(changes(&holds, &holds, &quiet), [], "a pause mends nothing");
+        assert_eq!(changes(&holds, &[], &quiet), ended, "a good run does");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{ActError, Services, general};
 use crate::domain::alert::Alert;
-use crate::domain::watch::{Change, Condition, KINDS, changes, conditions};
+use crate::domain::watch::{Change, Condition, KINDS, changes, conditions, quiet};
 use crate::store::{alerts, hosts};
 use restic_manager_shared::time::Timestamp;
 
@@ -28,7 +28,7 @@ pub async fn look(s: &Services, now: Timestamp) -> Result<usize, ActError> {
         host.last_seen = host.last_seen.max(seen.get(&host.id).copied());
     }
     let open: Vec<Condition> = open.into_iter().map(condition).collect();
-    let changes = changes(&open, &conditions(&watched, general, s.started_at, now));
+    let changes = changes(&open, &conditions(&watched, general, s.started_at, now), &quiet(&watched));
     for some in changes.chunks(AT_ONCE) {
         let some = some.to_vec();
         s.db.write(move |conn| {
