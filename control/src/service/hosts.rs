@@ -16,10 +16,7 @@ use restic_manager_shared::wire::problem::FieldError;
 /// # Errors
 /// When the database fails.
 pub async fn list(s: &Services, cursor: Option<String>, limit: i64) -> Result<Listed<Host>, ActError> {
-    let records = s.db.read(move |conn| Ok::<_, ActError>(hosts::list(conn, cursor.as_deref(), limit + 1)?)).await?;
-    let now = Timestamp::now();
-    let items = records.into_iter().map(|r| view(s, r, now)).collect();
-    Ok(page(items, limit, |h: &Host| h.name.clone()))
+    found(s, Filter::default(), cursor, limit).await
 }
 
 /// Hosts by name that a filter lets through. The cursor is the name of the last one seen.

@@ -260,21 +260,6 @@ pub fn key_known(conn: &mut Conn, signing_key: &str) -> StoreResult<bool> {
     Ok(diesel::select(diesel::dsl::exists(hosts::table.filter(hosts::signing_key.eq(signing_key)))).get_result(conn)?)
 }
 
-/// Hosts after `after` by name, without retired ones.
-///
-/// # Errors
-/// When the database fails.
-pub fn list(conn: &mut Conn, after: Option<&str>, limit: i64) -> StoreResult<Vec<HostRecord>> {
-    let rows = hosts::table
-        .filter(hosts::name.gt(after.unwrap_or("").to_owned()))
-        .filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str()))
-        .order(hosts::name)
-        .limit(limit)
-        .select(Row::as_select())
-        .load(conn)?;
-    rows.into_iter().map(HostRecord::try_from).collect()
-}
-
 /// The names of these hosts.
 ///
 /// # Errors
