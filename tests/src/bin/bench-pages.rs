@@ -77,7 +77,7 @@ impl Fleet {
         let server = ControlPlane::start_in(dir, &more);
         let token = server.token("viewer");
         let cookie = Visitor::sign_in(&server, "viewer").await.cookie.clone();
-        let http = reqwest::Client::builder().no_gzip().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
         Self { server, token, cookie, http }
     }
 
