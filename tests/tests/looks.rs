@@ -9,7 +9,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_tests::browser::{Browser, PASSWORD, Settings};
 use restic_manager_tests::control::ControlPlane;
 use restic_manager_tests::looks::{self, WIDTHS, Wrong};
-use restic_manager_tests::seeded::{Seeded, endless};
+use restic_manager_tests::seeded::{Seeded, endless, sown_with};
 use restic_manager_tests::tools::root;
 use restic_manager_tests::visitor::Visitor;
 use serde_json::json;
@@ -305,4 +305,40 @@ async fn all_pages_in_the_dark_theme() {
 async fn all_pages_with_text_of_twice_the_size() {
     let measures = Measures { geometry: &[1440], colours: false };
     look_at_all(Settings { script: true, text: 32 }, "light", measures).await;
+}
+
+/// What a list may weigh before it is packed, in bytes.
+const LIGHT: usize = 100 * 1024;
+
+#[tokio::test]
+async fn the_lists_of_5000_hosts_are_light_and_hold_together() {
+    let control = sown_with(5000, 1);
+    let browser = Browser::start(true).await;
+    looks::prepare(&browser).await;
+    browser.sign_in_as(&control, ("anna", "admin"), "/").await;
+    browser.sees("hosts protected").await;
+    let lists = [
+        "/",
+        "/hosts",
+        "/hosts?sort=name",
+        "/hosts?q=web&sort=name",
+        "/hosts?state=failing",
+        "/jobs",
+        "/jobs?state=failed",
+        "/snapshots",
+        "/repositories",
+        "/alerts",
+        "/search?q=web",
+    ];
+    let mut wrong = vec![];
+    for at in lists {
+        let list = visit(at.split('?').next().unwrap(), at);
+        wrong.extend(look(&browser, &control.url, &list, Measures { geometry: &[390, 1440], colours: true }).await);
+        let weight = browser.value("performance.getEntriesByType('navigation')[0].decodedBodySize").await;
+        if weight.as_u64().unwrap() > LIGHT as u64 {
+            wrong.push(format!("{at} weighs {weight} bytes"));
+        }
+    }
+    browser.end().await;
+    assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
 }
