@@ -2,7 +2,8 @@
 //! into a page, or sends the person to sign in first.
 
 use super::engine::{Page, Pages};
-use super::view::{Link, Shell, User};
+use super::view::{Link, Shell, TroubleWords, User};
+use super::words::Moment;
 use crate::http::guard::{Guarded, Needed, Viewer};
 use crate::http::params::Site;
 use crate::http::problem::{ApiError, problem};
@@ -12,6 +13,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
+use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::problem::Problem;
 use serde::Serialize;
 use std::future::{Ready, ready};
@@ -67,7 +69,12 @@ impl View {
     pub async fn shell<R: Needed>(&self, who: &Guarded<R>) -> Result<Shell, ApiError> {
         let running = jobs::running(&self.services).await?;
         let alerts = alerts::waiting(&self.services).await?;
-        Ok(Shell { user: Some(User::new(&who.actor)), csrf: who.csrf.clone(), running, alerts, ..self.stranger() })
+        let user = User::new(&who.actor);
+        let trouble = self.services.trouble().map(|t| TroubleWords {
+            since: Moment::new(t.since, Timestamp::now()),
+            why: Some(t.why).filter(|_| user.admin),
+        });
+        Ok(Shell { user: Some(user), csrf: who.csrf.clone(), running, alerts, trouble, ..self.stranger() })
     }
 
     /// A page in its shell.

@@ -38,6 +38,17 @@ pub struct Shell {
     pub alerts: i64,
     /// What was just done, told once.
     pub said: &'static str,
+    /// That nothing can be kept, if that is so.
+    pub trouble: Option<TroubleWords>,
+}
+
+/// That the server cannot write to its database.
+#[derive(Clone, Debug, Serialize)]
+pub struct TroubleWords {
+    /// Since when.
+    pub since: Moment,
+    /// What the database said, for who can do something about it.
+    pub why: Option<String>,
 }
 
 /// Who is signed in, and which buttons they see.
