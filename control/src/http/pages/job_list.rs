@@ -75,6 +75,8 @@ pub struct Asked {
     pub kind: String,
     /// A host's identity or name.
     pub host: String,
+    /// A tag of the host.
+    pub tag: String,
     /// `day`, `week`, `month`; else all.
     pub time: String,
     /// `next` of the page before; what the browser has, for a fragment.
@@ -105,13 +107,15 @@ fn reach(word: &str) -> Option<Duration> {
 impl Asked {
     /// The same list, narrowed to another state.
     fn address(&self, state: &str) -> String {
-        let asked = [("state", state), ("kind", &self.kind), ("host", &self.host), ("time", &self.time)];
+        let asked =
+            [("state", state), ("kind", &self.kind), ("host", &self.host), ("tag", &self.tag), ("time", &self.time)];
         address("/jobs", &asked)
     }
 
     async fn filter(&self, s: &Services, now: Timestamp) -> Result<Filter, ActError> {
         Ok(Filter {
             host: host_choice::read(s, &self.host).await?.map(|host| host.id),
+            host_tag: Some(self.tag.trim().to_owned()).filter(|tag| !tag.is_empty()),
             kinds: self.kind.parse().into_iter().collect(),
             states: states(&self.state),
             since: reach(&self.time).map(|reach| now - reach),

@@ -29,6 +29,7 @@ pub mod paths;
 pub mod pause;
 pub mod progress;
 pub mod recovery;
+pub mod remedy;
 pub mod repositories;
 pub mod repository;
 pub mod restore;

@@ -58,6 +58,7 @@ impl Narrowed {
             ("state", word(&states, &asked.state)),
             ("kind", asked.kind.parse::<JobKind>().map_or("", kind_word)),
             ("host", choice.shown()),
+            ("host tag", &asked.tag),
             ("time", word(&time, &asked.time)),
         ]);
         Self { to, without: format!("Without the filter, {} ended in the last 24 hours.", count(day)) }

@@ -28,6 +28,8 @@ pub struct Shell {
     pub zone: &'static str,
     /// Where the page is, to come back to.
     pub path: String,
+    /// The tag of hosts that this page is narrowed to, as the end of an address; the lists that know it keep it.
+    pub tag: String,
     /// Who is signed in.
     pub user: Option<User>,
     /// What forms carry.
