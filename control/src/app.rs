@@ -269,7 +269,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     }
     let background = background(&services, args);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let (s, fallback) = (services.clone(), routes::fallback());
+    let (s, fallback, for_tests) = (services.clone(), routes::fallback(), args.component_states);
     let server = HttpServer::new(move || {
         let (app, _) = App::new()
             .into_utoipa_app()
@@ -283,7 +283,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
             .wrap(layers::headers())
             .wrap(Compress::default())
             .configure(|config| docs::configure(config, routes::document()))
-            .configure(pages::configure)
+            .configure(pages::configure(for_tests))
             .default_service(web::to(fallback.clone()))
     })
     .disable_signals()

@@ -8,7 +8,12 @@ use super::{Conn, StoreResult};
 use crate::domain::fleet::Lifecycle;
 use crate::domain::job::{JobKind, JobState};
 use crate::domain::protection::Protection;
+<<<<<<< HEAD
 use diesel::dsl::{count_star, sql};
+=======
+use diesel::dsl::{AsExprOf, sql};
+use diesel::expression::{SqlLiteral, UncheckedBind};
+>>>>>>> states
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use restic_manager_shared::id::{HostId, RepositoryId};
@@ -79,6 +84,17 @@ pub(super) fn anywhere(text: &str) -> String {
     pattern
 }
 
+type HasTag = SqlLiteral<Bool, UncheckedBind<SqlLiteral<Bool>, AsExprOf<String, Text>>>;
+
+/// Whether a host has a tag.
+///
+/// # Errors
+/// None that comes up: a tag is text.
+pub(super) fn has_tag(tag: &str) -> StoreResult<HasTag> {
+    let pattern = anywhere(&to_json("hosts.tags", &tag)?);
+    Ok(sql::<Bool>("hosts.tags LIKE ").bind::<Text, _>(pattern).sql(" ESCAPE '!'"))
+}
+
 type Query<'a> = hosts::BoxedQuery<'a, Backend>;
 
 fn narrowed<'a>(filter: &Filter, now: Timestamp) -> StoreResult<Query<'a>> {
@@ -89,8 +105,7 @@ fn narrowed<'a>(filter: &Filter, now: Timestamp) -> StoreResult<Query<'a>> {
         query = query.filter(found.sql(" ESCAPE '!'"));
     }
     if let Some(tag) = &filter.tag {
-        let pattern = anywhere(&to_json("hosts.tags", tag)?);
-        query = query.filter(sql::<Bool>("hosts.tags LIKE ").bind::<Text, _>(pattern).sql(" ESCAPE '!'"));
+        query = query.filter(has_tag(tag)?);
     }
     if let Some(os) = filter.os {
         query = query.filter(hosts::os.eq(super::hosts::os_text(os)));
@@ -143,6 +158,15 @@ pub fn list(
 /// When the database fails.
 pub fn ids(conn: &mut Conn, filter: &Filter, limit: i64, now: Timestamp) -> StoreResult<Vec<HostId>> {
     let rows = narrowed(filter, now)?.order(hosts::name.asc()).limit(limit).select(hosts::id).load::<String>(conn)?;
+    rows.iter().map(|id| parse("hosts.id", id)).collect()
+}
+
+/// The hosts with a tag, removed ones too: what they did is still listed.
+///
+/// # Errors
+/// When the database fails.
+pub fn tagged(conn: &mut Conn, tag: &str, limit: i64) -> StoreResult<Vec<HostId>> {
+    let rows = hosts::table.filter(has_tag(tag)?).limit(limit).select(hosts::id).load::<String>(conn)?;
     rows.iter().map(|id| parse("hosts.id", id)).collect()
 }
 

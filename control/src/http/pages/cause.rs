@@ -160,8 +160,8 @@ const fn steps(code: CauseCode) -> &'static [&'static str] {
             "If the repository is new, let a host make it: tick \u{201c}Make it if it is missing\u{201d} there, and run again.",
         ],
         CauseCode::RepositoryLocked => &[
-            "If the process that holds the lock still runs, wait for it.",
-            "If it does not, remove the stale lock with restic unlock, then run again.",
+            "See on the repository\u{2019}s page who holds the lock. If that process still runs, wait for it.",
+            "If it does not, remove the lock there, then run again.",
         ],
         CauseCode::WrongPassword => &["Enter the right password on the repository\u{2019}s page."],
         CauseCode::RepositoryUnreachable => {

@@ -135,7 +135,7 @@ fn timing(rules: &Rules) -> String {
     }
 }
 
-fn last(delivery: &Delivery, now: Timestamp) -> LastLine {
+pub(super) fn last(delivery: &Delivery, now: Timestamp) -> LastLine {
     let (class, icon, word) = match (delivery.state, &delivery.last_error) {
         (DeliveryState::Sent, _) => ("ok", "ok", "Delivered"),
         (DeliveryState::Pending, Some(_)) => ("warn", "warn", "Not delivered yet"),

@@ -4,6 +4,7 @@ use super::door::{View, address, go};
 use super::engine::Page;
 use super::job_list::OPEN;
 use super::names::Names;
+use super::narrowed::Narrowed;
 use super::schedules::{ScheduleRow, schedule_rows};
 use super::strip::{self, Month, Strip};
 use super::view::{HostRow, JobRow, protection_badge};
@@ -71,6 +72,8 @@ pub struct HostsPage {
     pub later: bool,
     /// Whether the list is narrowed.
     pub narrowed: bool,
+    /// To what, if it is empty.
+    pub empty: Narrowed,
 }
 
 impl Page for HostsPage {
@@ -384,7 +387,15 @@ pub async fn list(
     let (now, asked) = (Timestamp::now(), asked.into_inner());
     let order = hosts::order(asked.sort == "name", asked.cursor.as_deref());
     let (listed, matching) = hosts::search(&s, asked.filter(), order, PAGE).await?;
+    let repositories = repositories::list(&s, None, MAX_PAGE).await?.items;
+    let repositories: Vec<_> = repositories.into_iter().map(|r| (r.id.to_string(), r.name)).collect();
+    let mut empty = Narrowed::default();
+    if matching == 0 && asked.narrowed() {
+        let (_, all) = hosts::search(&s, host_search::Filter::default(), hosts::order(true, None), 1).await?;
+        empty = Narrowed::hosts(&asked, &repositories, all);
+    }
     let page = HostsPage {
+        empty,
         hosts: lines(&s, &listed.items, now).await?,
         matching,
         next: listed.next,
@@ -392,12 +403,7 @@ pub async fn list(
         narrowed: asked.narrowed(),
         here: asked.address(&asked.sort),
         other_order: asked.address(if asked.sort == "name" { "" } else { "name" }),
-        repositories: repositories::list(&s, None, MAX_PAGE)
-            .await?
-            .items
-            .into_iter()
-            .map(|r| (r.id.to_string(), r.name))
-            .collect(),
+        repositories,
         states: STATES.map(|s| (s.as_str(), protection_badge(s).word)).into(),
         asked,
     };
