@@ -64,6 +64,7 @@ fn lists() -> Vec<Visit> {
     visits.extend([
         visit("/hosts", "/hosts?q=nothing-is-called-so"),
         visit("/hosts/actions", "/hosts/actions?do=pause&all=1"),
+        visit("/hosts/actions", "/hosts/actions?do=update_agent&all=1"),
         visit("/jobs", "/jobs?state=failed"),
         visit("/jobs", "/jobs?kind=prune&host=nobody"),
         visit("/alerts", "/alerts?show=all"),

@@ -2,6 +2,7 @@
 
 use super::door::{View, address, go};
 use super::engine::Page;
+use super::host_actions::{AgentAct, agent_act};
 use super::job_list::OPEN;
 use super::names::Names;
 use super::narrowed::Narrowed;
@@ -132,6 +133,8 @@ pub struct HostPage {
     pub next: Option<Moment>,
     /// Its last 30 days; none before its agent came.
     pub month: Option<Month>,
+    /// What can be done about its agent.
+    pub agent: Option<AgentAct>,
 }
 
 impl Page for HostPage {
@@ -287,7 +290,7 @@ fn filter_of(host: HostId) -> Filter {
     Filter { host: Some(host), ..Filter::default() }
 }
 
-async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPage, ApiError> {
+async fn overview(s: &Services, id: HostId, tab: &'static str, agent: Option<AgentAct>) -> Result<HostPage, ApiError> {
     let now = Timestamp::now();
     let head = head(s, id, tab, now).await?;
     let recent = jobs::list(s, filter_of(id), None, 8).await?;
@@ -302,6 +305,7 @@ async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPag
         jobs: names.rows(s, &recent.items, now).await?,
         next: protection::next_of_hosts(s, vec![id], now).await?.get(&id).map(|at| Moment::new(*at, now)),
         month,
+        agent,
         newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
         proven: drills::proven(s, vec![id]).await?.get(&id).map(|at| Moment::new(*at, now)),
         head,
@@ -418,7 +422,8 @@ pub async fn show(
     s: web::Data<Services>,
     id: web::Path<HostId>,
 ) -> Result<HttpResponse, ApiError> {
-    view.show(&who, &overview(&s, *id, "overview").await?).await
+    let agent = agent_act(&s, &who.actor, *id).await?;
+    view.show(&who, &overview(&s, *id, "overview", agent).await?).await
 }
 
 /// Which tab is open, and what the browser has.
@@ -443,7 +448,7 @@ pub async fn live(
         "schedules" => ("schedules", format!("/hosts/{id}/schedules")),
         _ => ("overview", format!("/hosts/{id}")),
     };
-    let page = HostLive(overview(&s, *id, tab).await?);
+    let page = HostLive(overview(&s, *id, tab, None).await?);
     view.fragment(&who, &query.cursor, &path, &page).await
 }
 
