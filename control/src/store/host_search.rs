@@ -8,12 +8,8 @@ use super::{Conn, StoreResult};
 use crate::domain::fleet::Lifecycle;
 use crate::domain::job::{JobKind, JobState};
 use crate::domain::protection::Protection;
-<<<<<<< HEAD
-use diesel::dsl::{count_star, sql};
-=======
-use diesel::dsl::{AsExprOf, sql};
+use diesel::dsl::{AsExprOf, count_star, sql};
 use diesel::expression::{SqlLiteral, UncheckedBind};
->>>>>>> states
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use restic_manager_shared::id::{HostId, RepositoryId};
