@@ -307,14 +307,21 @@ async fn pages_ask_before_and_only_administrators() {
     let ask = format!("/hosts/actions?do=update_agent&from=host&host={}", fleet.plain.host);
     assert_eq!(ben.open(&ask).await.status, 403);
     let nothing = anna.open(&ask).await;
-    assert!(nothing.status == 200 && nothing.text.contains("publish and roll out a release first"), "{}", nothing.text);
+    assert!(
+        nothing.status == 200
+            && nothing
+                .text
+                .contains("Nothing can be updated: no release is rolled out; publish and roll out a release first."),
+        "{}",
+        nothing.text
+    );
     assert!(nothing.text.contains("href=\"/settings/releases\"") && !nothing.text.contains("btn-p\">"), "no button");
     assert!(!anna.open(&page).await.text.contains("do=update_agent"));
 
     fleet.roll_out("0.2.0").await;
     fleet.until_told(json!([fleet.plain.host]), &[("done", "")]).await;
     let own = anna.open(&page).await.text;
-    assert!(own.contains("Update now…") && !ben.open(&page).await.text.contains("Update now…"), "{own}");
+    assert!(own.contains("update now…") && !ben.open(&page).await.text.contains("update now…"), "{own}");
     let asked = anna.open(&ask).await.text;
     for part in ["Update the agent on 1 host?", "0.1.0 to 0.2.0", "name=\"from\" value=\"host\"", "Update 1</button>"] {
         assert!(asked.contains(part), "{part}: {asked}");
