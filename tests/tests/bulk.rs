@@ -82,3 +82,21 @@ async fn the_same_is_done_without_script() {
     browser.sees("Backup of laptop-anna").await;
     browser.end().await;
 }
+
+#[tokio::test]
+async fn only_administrators_update_agents_and_hear_what_has_to_be_first() {
+    let control = sown();
+    let browser = listed(&control, false, "ben").await;
+    let offered = "document.querySelectorAll('#bulk [value=update_agent]').length";
+    assert_eq!(browser.value(offered).await, json!(0), "an operator would be refused");
+    browser.end().await;
+    let browser = Browser::start(false).await;
+    browser.sign_in_as(&control, ("anna", "admin"), LIST).await;
+    browser.wait("[aria-label='Select web-01']").await.click().await.unwrap();
+    browser.press("Update agent…").await;
+    browser.sees("publish and roll out a release first").await;
+    assert_eq!(browser.value("document.querySelectorAll('main .ask button').length").await, json!(0));
+    browser.press("Agent releases").await;
+    browser.sees("There is no release").await;
+    browser.end().await;
+}

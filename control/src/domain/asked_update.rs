@@ -72,6 +72,9 @@ pub enum NoUpdate {
 }
 
 impl NoUpdate {
+    /// Those that lie with the roll-out, so that they hold for every host.
+    pub const OF_ROLLOUT: [Self; 4] = [Self::NoRollout, Self::Paused, Self::Stopped, Self::RolledBack];
+
     /// The stable code for programs.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -98,10 +101,10 @@ impl NoUpdate {
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
-            Self::NoRollout => "no release is rolled out: publish and roll out a release first",
-            Self::Paused => "the roll-out is paused: let it go on first",
-            Self::Stopped => "the roll-out stopped because an update did not work: let it go on first",
-            Self::RolledBack => "the roll-out was rolled back: roll out another release first",
+            Self::NoRollout => "no release is rolled out; publish and roll out a release first",
+            Self::Paused => "the roll-out is paused; let it go on first",
+            Self::Stopped => "the roll-out stopped because an update did not work; let it go on first",
+            Self::RolledBack => "the roll-out was rolled back; roll out another release first",
             Self::NotEnrolled => "no agent has come yet",
             Self::Unknown => "its agent has not said that it can update itself",
             Self::Cannot(CannotUpdate::NoKey) => "no release key is pinned on it",

@@ -5,6 +5,7 @@ use super::engine::Page;
 use super::form::{FormErrors, chosen};
 use super::hosts::Asked;
 use super::pause::{FIELDS as OF_PAUSE, PauseForm};
+use crate::domain::asked_update::NoUpdate;
 use crate::domain::host_action::{Effect, HostAct};
 use crate::domain::pause::PauseInput;
 use crate::domain::permission::Actor;
@@ -190,6 +191,8 @@ pub struct HostActionsPage {
     pub chosen: i64,
     /// How many of them do something.
     pub count: i64,
+    /// Why none of them can do anything, where that lies with the roll-out.
+    pub blocked: Option<&'static str>,
     /// The identities of all, between spaces.
     pub ids: String,
     /// What each of them does.
@@ -320,22 +323,29 @@ pub async fn agent_act(s: &Services, actor: &Actor, id: HostId) -> Result<Option
     let act = |href, text| Some(AgentAct { href, text });
     Ok(match told.first().map(|o| (o.effect, o.code.as_deref())) {
         Some((Effect::Done, _)) => {
-            act(Some(format!("/hosts/actions?do=update_agent&from=host&host={id}")), "Update now\u{2026}")
+            act(Some(format!("/hosts/actions?do=update_agent&from=host&host={id}")), "update now\u{2026}")
         }
         Some((_, Some("update_offered"))) => act(None, "is offered a new release"),
         _ => None,
     })
 }
 
+/// What lies with the roll-out, and so stands against all of them.
+fn blocked(told: &[HostOutcome]) -> Option<&'static str> {
+    let code = told.first()?.code.as_deref()?;
+    NoUpdate::OF_ROLLOUT.into_iter().find(|why| why.code() == code).map(NoUpdate::text)
+}
+
 async fn page(s: &Services, actor: &Actor, sent: &Sent<'_>, target: Target) -> Result<HostActionsPage, ApiError> {
     let kind = Kind::read(sent.one("do"))?;
     let found = host_actions::chosen(s, target).await?;
-    let groups = match kind.told() {
+    let (groups, blocked) = match kind.told() {
         Some(act) => {
             let ids = found.iter().map(|c| c.id).collect();
-            grouped(kind, &host_actions::preview(s, actor, act, Target::Hosts(ids)).await?, false)
+            let told = host_actions::preview(s, actor, act, Target::Hosts(ids)).await?;
+            (grouped(kind, &told, false), blocked(&told))
         }
-        None => vec![group("host", "mute", "chosen".into(), found.iter().map(plain).collect())],
+        None => (vec![group("host", "mute", "chosen".into(), found.iter().map(plain).collect())], None),
     };
     let tags: BTreeSet<&String> = found.iter().flat_map(|c| &c.tags).collect();
     let does = groups.first().filter(|g| g.class == "mute" && g.icon != "info");
@@ -346,6 +356,7 @@ async fn page(s: &Services, actor: &Actor, sent: &Sent<'_>, target: Target) -> R
         verb: kind.verb(),
         chosen: number(found.len()),
         count: does.map_or(0, |g| g.count),
+        blocked,
         ids: found.iter().map(|c| c.id.to_string()).collect::<Vec<_>>().join(" "),
         tags: tags.into_iter().take(NAMED).cloned().collect(),
         groups,
