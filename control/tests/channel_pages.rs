@@ -238,6 +238,21 @@ async fn an_alert_is_acknowledged_with_reason_and_day_and_opened_again() {
         (&known["acknowledged_reason"], &known["acknowledged_until"]),
         (&json!(HOSTILE), &json!("2030-02-01T00:00:00Z"))
     );
+    // Of the tag of another customer's hosts there is nothing; of its own there is.
+    let tagged = server.get(&admin, "/api/v1/hosts").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let change = server
+        .call(&admin, Method::PUT, &format!("/api/v1/hosts/{tagged}"), json!({"name": "web-01", "tags": ["acme"]}))
+        .await;
+    assert_eq!(change.0, 200, "{}", change.1);
+    for (tag, found) in [("acme", 1), ("ac", 0), ("other", 0)] {
+        let list = server.get(&admin, &format!("/api/v1/alerts?open=true&host_tag={tag}")).await;
+        assert_eq!(list["items"].as_array().unwrap().len(), found, "{tag}: {list}");
+        let page = anna.open(&format!("/alerts?tag={tag}")).await.text;
+        assert_eq!(page.contains(&row), found == 1, "{tag}: {page}");
+        assert_eq!(page.contains("No open alert is about hosts with tag"), found == 0, "{tag}: {page}");
+        assert!(page.contains(&format!("href=\"/hosts?tag={tag}\"")), "the tag goes along: {page}");
+    }
+    assert_eq!(server.call(&admin, Method::GET, "/api/v1/alerts?host_tag=acme", Value::Null).await.0, 422);
     let page = anna.open("/alerts").await.text;
     assert!(page.contains("quiet until") && page.contains("Reopen") && page.contains("&lt;script&gt;"), "{page}");
     for (path, act) in [("/alerts", "Reopen"), ("/alerts/channels", "Add channel")] {

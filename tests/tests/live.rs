@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use reqwest::Method;
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_tests::browser::Browser;
@@ -193,5 +194,31 @@ async fn ten_open_tabs_do_not_starve_each_other() {
     }
     let jobs = it.server.get(&it.admin, "/api/v1/jobs").await;
     assert_eq!(jobs["items"].as_array().unwrap().len(), 1);
+    it.browser.end().await;
+}
+
+#[tokio::test]
+async fn open_alerts_stay_where_they_are_while_others_come_and_go() {
+    let it = Scene::new().await;
+    let other = it.server.host(&it.admin, "web-02", &["/etc"]).await;
+    let freeze = async |host, how: Method| {
+        let body = if how == Method::POST { json!({"reason": "a look"}) } else { Value::Null };
+        let (status, said) = it.server.call(&it.admin, how, &format!("/api/v1/hosts/{host}/freeze"), body).await;
+        assert_eq!(status, 200, "{said}");
+    };
+    freeze(it.agent.host, Method::POST).await;
+    it.open("/alerts").await;
+    let rows = "document.querySelectorAll('.alert-list li').length";
+    assert_eq!(it.browser.value(rows).await, json!(1));
+    freeze(other.host, Method::POST).await;
+    it.browser.until("document.querySelector('#alerts-new').textContent.includes('1 new since')").await;
+    assert_eq!(it.browser.value(rows).await, json!(1), "what is under the pointer stays there");
+    it.browser.until("document.querySelector('#nav-alerts').textContent.startsWith('2')").await;
+    freeze(it.agent.host, Method::DELETE).await;
+    it.browser.until("document.querySelector('.alert-list li').textContent.includes('ended')").await;
+    it.open("/alerts").await;
+    it.browser.sees("web-02").await;
+    assert_eq!(it.browser.value(rows).await, json!(1));
+    assert_eq!(it.browser.complaints().await, Vec::<String>::new());
     it.browser.end().await;
 }

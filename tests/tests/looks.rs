@@ -359,7 +359,7 @@ async fn every_component_in_every_state() {
         browser.page.goto(&format!("{}/login", server.url)).await.unwrap();
         looks::theme(&browser, theme).await;
         browser.sign_in_as(&server, (&format!("{theme}{text}"), "operator"), "/login").await;
-        browser.sees("Hosts").await;
+        browser.sees("First backup").await;
         let measures = if text == 16 { all } else { Measures { geometry: &[1440], colours: false } };
         wrong.extend(look(&browser, &server.url, &visit("/states", "/states"), measures).await);
         for open in ["details.menu summary[aria-label='More for db-01']", "[data-dialog=dlg-sample]"] {

@@ -5,6 +5,7 @@ use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::permission::Actor;
 use crate::domain::watch::KINDS;
 use crate::store::alerts::{self, Acknowledged};
+use crate::store::alerts_by_tag;
 use restic_manager_shared::id::{AlertId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use serde::Deserialize;
@@ -29,6 +30,23 @@ pub async fn list(
         .map(|c| c.parse::<AlertId>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
         .transpose()?;
     let items = s.db.read(move |conn| Ok::<_, ActError>(alerts::list(conn, open_only, before, limit + 1)?)).await?;
+    Ok(page(items, limit, |a| a.id.to_string()))
+}
+
+/// Open alerts about hosts with a tag, the newest first. The cursor is the id of the last one seen.
+///
+/// # Errors
+/// When the cursor is not one of ours, or the database fails.
+pub async fn open_of_tag(
+    s: &Services,
+    tag: String,
+    cursor: Option<String>,
+    limit: i64,
+) -> Result<Listed<Alert>, ActError> {
+    let before = cursor
+        .map(|c| c.parse::<AlertId>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
+        .transpose()?;
+    let items = s.db.read(move |conn| Ok::<_, ActError>(alerts_by_tag::open(conn, &tag, before, limit + 1)?)).await?;
     Ok(page(items, limit, |a| a.id.to_string()))
 }
 

@@ -2,6 +2,7 @@
 //! together, on a connection that the caller's transaction holds. What may be done is decided elsewhere.
 
 pub mod alerts;
+pub mod alerts_by_tag;
 pub mod audit;
 mod bridge;
 pub mod channels;

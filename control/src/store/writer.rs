@@ -112,12 +112,14 @@ fn run(
         {
             group.push(item);
         }
-        let outcome = match connected(manager, &mut conn) {
-            Ok(conn) => commit_group(conn, group),
-            Err(error) => Err(error),
+        let healthy = match connected(manager, &mut conn) {
+            Ok(conn) => commit_group(conn, group, told),
+            Err(error) => {
+                note(told, &Err(error));
+                false
+            }
         };
-        note(told, &outcome);
-        if outcome.is_err() {
+        if !healthy {
             // Dropping the group answers its callers; the next one starts on a new connection.
             conn = None;
         }
@@ -135,22 +137,24 @@ fn connected<'a>(manager: &Manager, conn: &'a mut Option<Conn>) -> Result<&'a mu
     Ok(conn.insert(open))
 }
 
-/// Runs a group.
-///
-/// # Errors
-/// When the connection should not be used again.
-fn commit_group(conn: &mut Conn, group: Vec<Item>) -> Result<(), StoreError> {
-    begin(conn).inspect_err(|error| tracing::error!(%error, "the writer cannot begin"))?;
+/// Runs a group, and notes how that went before anybody is answered. False if the connection should not be used again.
+fn commit_group(conn: &mut Conn, group: Vec<Item>, told: &watch::Sender<Option<Trouble>>) -> bool {
+    if let Err(error) = begin(conn) {
+        tracing::error!(%error, "the writer cannot begin");
+        note(told, &Err(error.into()));
+        return false;
+    }
     let completions: Vec<Completion> = group.into_iter().map(|item| item(conn)).collect();
     let committed = Manage::commit_transaction(conn).map_err(StoreError::from);
     if let Err(error) = &committed {
         tracing::error!(%error, items = completions.len(), "a group commit failed and was undone");
         let _ = Manage::rollback_transaction(conn);
     }
+    note(told, &committed);
     for completion in completions {
         completion(committed.clone());
     }
-    committed
+    committed.is_ok()
 }
 
 /// On SQLite the write lock is taken at once: a transaction that reads first and writes later would fail when another writer, such

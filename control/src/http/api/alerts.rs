@@ -7,7 +7,7 @@ use crate::http::params::{Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::alerts::Acknowledgement;
 use crate::service::channels::Delivery;
-use crate::service::{Services, alerts, channels};
+use crate::service::{ActError, Services, alerts, channels};
 use actix_web::{HttpResponse, delete, get, post, web};
 use restic_manager_shared::id::AlertId;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ pub struct AlertQuery {
     /// Only those that hold now.
     #[serde(default)]
     pub open: bool,
+    /// Of those that hold now, only what is about hosts with this tag: they, their schedules, or a repository that they use.
+    pub host_tag: Option<String>,
     /// Entries in the answer.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
@@ -46,7 +48,11 @@ pub async fn list_alerts(
 ) -> Result<web::Json<AlertList>, ApiError> {
     let query = query.into_inner();
     let limit = Paging { limit: query.limit, cursor: None }.limit()?;
-    let page = alerts::list(&s, query.open, query.cursor, limit).await?;
+    let page = match query.host_tag {
+        Some(tag) if query.open => alerts::open_of_tag(&s, tag, query.cursor, limit).await?,
+        Some(_) => return Err(ActError::field("/host_tag", "goes only with open=true").into()),
+        None => alerts::list(&s, query.open, query.cursor, limit).await?,
+    };
     Ok(web::Json(AlertList { items: page.items, next: page.next }))
 }
 

@@ -45,6 +45,8 @@ pub struct AlertsPage {
     pub fresh: usize,
     /// When it was shown, in microseconds.
     pub since: i64,
+    /// The tag of hosts that the open ones are narrowed to.
+    pub tag: String,
     /// What is said if nothing is open.
     pub quiet: String,
 }
@@ -244,7 +246,17 @@ pub async fn alert_rows(s: &Services, names: &mut Names, now: Timestamp) -> Resu
 pub struct AlertsQuery {
     #[serde(default)]
     show: String,
+    #[serde(default)]
+    tag: String,
     cursor: Option<String>,
+}
+
+/// What is open, narrowed to hosts with a tag or in full; then what holds for many hosts is one.
+async fn open_ones(s: &Services, tag: &str) -> Result<(Vec<Alert>, Vec<Crowd>), ApiError> {
+    if tag.is_empty() {
+        return Ok(alerts::open(s, OPEN).await?);
+    }
+    Ok((alerts::open_of_tag(s, tag.to_owned(), None, OPEN).await?.items, vec![]))
 }
 
 /// Alerts that hold now, or all that ever did.
@@ -255,14 +267,14 @@ pub async fn list(
     s: web::Data<Services>,
     query: web::Query<AlertsQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let AlertsQuery { show, cursor } = query.into_inner();
-    let (all, later) = (show == "all", cursor.is_some());
+    let AlertsQuery { show, tag, cursor } = query.into_inner();
+    let (all, later, tag) = (show == "all", cursor.is_some(), tag.trim().to_owned());
     let (now, mut names) = (Timestamp::now(), Names::default());
     let (items, crowds, next) = if all {
         let listed = alerts::list(&s, false, cursor, PAGE).await?;
         (listed.items, vec![], listed.next)
     } else {
-        let (mut items, crowds) = alerts::open(&s, OPEN).await?;
+        let (mut items, crowds) = open_ones(&s, &tag).await?;
         items.sort_by_key(|a| std::cmp::Reverse(a.severity));
         (items, crowds, None)
     };
@@ -279,7 +291,7 @@ pub async fn list(
         list.push(row);
     }
     let (tab, since) = (if all { "history" } else { "open" }, now.micros());
-    let page = AlertsPage { tab, alerts: open, known, all, channels, next, later, cut, fresh: 0, since, quiet };
+    let page = AlertsPage { tab, alerts: open, known, all, channels, next, later, cut, fresh: 0, since, tag, quiet };
     view.show(&who, &page).await
 }
 
@@ -329,6 +341,8 @@ impl Page for AlertsLive {
 pub struct LiveQuery {
     #[serde(default)]
     cursor: String,
+    #[serde(default)]
+    tag: String,
     since: i64,
 }
 
@@ -341,7 +355,7 @@ pub async fn live(
     query: web::Query<LiveQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let (since, now, mut names) = (Timestamp::from_micros(query.since), Timestamp::now(), Names::default());
-    let (open, _) = alerts::open(&s, OPEN).await?;
+    let (open, _) = open_ones(&s, query.tag.trim()).await?;
     let (fresh, mut items): (Vec<Alert>, Vec<Alert>) = open.into_iter().partition(|alert| alert.opened_at > since);
     let newest = alerts::list(&s, false, None, OPEN).await?.items.into_iter();
     items.extend(newest.filter(|a| a.opened_at <= since && a.resolved_at.is_some_and(|at| at >= since)));

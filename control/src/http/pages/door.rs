@@ -152,7 +152,7 @@ fn broken(error: &tera::Error) -> ApiError {
 fn tag(path: &str, query: &str) -> String {
     let asked = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tag").map(|(_, tag)| tag);
     match asked {
-        Some(tag) if matches!(path, "/hosts" | "/jobs") => address("", &[("tag", tag.trim())]),
+        Some(tag) if matches!(path, "/hosts" | "/jobs" | "/alerts") => address("", &[("tag", tag.trim())]),
         Some(_) | None => String::new(),
     }
 }
@@ -388,6 +388,7 @@ mod tests {
         for (path, query, tag_too) in [
             ("/hosts", "q=a&tag=acme+%26+co", "?tag=acme+%26+co"),
             ("/jobs", "tag=acme", "?tag=acme"),
+            ("/alerts", "show=all&tag=acme", "?tag=acme"),
             ("/jobs", "tag=+", ""),
             ("/snapshots", "tag=nightly", ""),
             ("/hosts", "", ""),
