@@ -5,7 +5,6 @@ use super::engine::Page;
 use super::hosts::PAGE;
 use super::names::Names;
 use super::view::asked_by;
-use super::words::Moment;
 use crate::domain::alert::{About, Alert, AlertKind, Severity};
 use crate::domain::channel::DeliveryState;
 use crate::http::guard::{Guarded, Viewer};
@@ -14,6 +13,7 @@ use crate::service::alerts::Crowd;
 use crate::service::channels::Told;
 use crate::service::names::Wanted;
 use crate::service::{Services, alerts, channels};
+use crate::words::Moment;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
@@ -178,7 +178,7 @@ pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Tim
             Severity::Critical => "bad",
         },
         title: alert.kind.title(),
-        detail: super::form::capital(&alert.detail),
+        detail: crate::words::capital(&alert.detail),
         subject: words.join(", "),
         href,
         opened: Moment::new(alert.opened_at, now),

@@ -11,6 +11,7 @@ use crate::http::problem::ApiError;
 use crate::service::{Services, hosts, protection};
 use crate::store::host_search::{Filter, Order};
 use crate::store::protection::Failing;
+use crate::words::gone;
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::CauseCode;
@@ -103,7 +104,7 @@ async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp
     let mut items = vec![];
     for (cause, hosts) in grouped(protection::failing(s, now).await?).into_iter().take(ITEMS) {
         let name = match cause.repository {
-            Some(id) => names.repository(s, id).await?.unwrap_or_else(|| "a deleted repository".into()),
+            Some(id) => names.repository(s, id).await?.unwrap_or_else(|| gone::REPOSITORY.into()),
             None => "A repository".into(),
         };
         let mut acts = vec![];
@@ -171,7 +172,7 @@ async fn silent(s: &Services, state: Protection, now: Timestamp) -> Result<Optio
     };
     let at = if state == Protection::Never { Some(first.created_at) } else { first.protection.last_good_at };
     let since =
-        at.filter(|_| one && !why.is_empty()).map(|at| format!("{why} {}.", super::words::Moment::new(at, now).ago));
+        at.filter(|_| one && !why.is_empty()).map(|at| format!("{why} {}.", crate::words::Moment::new(at, now).ago));
     let paused = first.paused.as_ref().filter(|_| one).map(|p| PausedWords::new(p, now).sentence());
     let acts = if one {
         vec![Link { href: format!("/hosts/{}", first.id), text: "Open host".into() }]

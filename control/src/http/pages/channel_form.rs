@@ -12,6 +12,7 @@ use crate::http::problem::ApiError;
 use crate::service::channel_input::{ChannelInput, SmtpInput, WebhookInput, takes_secret};
 use crate::service::channels::ChannelView;
 use crate::service::{Services, channels};
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ChannelId;
 use restic_manager_shared::secret::Secret;
@@ -186,7 +187,7 @@ impl ChannelForm {
     fn rules(&self, wrong: &mut FormErrors) -> Rules {
         let kinds = self.ticked();
         let narrow = |n: Option<u32>, field: &str, wrong: &mut FormErrors| {
-            let narrowed = n.map(|n| u16::try_from(n).map_err(|_| wrong.add(field, "That is too much")));
+            let narrowed = n.map(|n| u16::try_from(n).map_err(|_| wrong.add(field, wrong::TOO_MUCH)));
             narrowed.and_then(Result::ok)
         };
         let remind = number(self.text("remind_hours"), "remind_hours", wrong);

@@ -3,13 +3,13 @@
 use super::door::{View, go};
 use super::engine::Page;
 use super::repository::access::Sure;
-use super::words::Moment;
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::channel::{DeliveryState, Preset, Rules};
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::channels::{ChannelView, Delivery};
 use crate::service::{Services, channels};
+use crate::words::Moment;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ChannelId;
 use restic_manager_shared::time::Timestamp;
@@ -126,7 +126,7 @@ fn sends(rules: &Rules) -> String {
 fn timing(rules: &Rules) -> String {
     let together = match rules.group_seconds {
         0 => "each at once".to_owned(),
-        n => format!("those within {} together", super::words::span(n.into())),
+        n => format!("those within {} together", crate::words::span(n.into())),
     };
     match rules.remind_hours {
         None => together,

@@ -1,8 +1,8 @@
 //! A size over time as a picture: paths for an SVG that the page stretches, and the same as a table. Only geometry; what is counted is
 //! decided in `service::health`.
 
-use super::words::{Moment, bytes};
 use crate::domain::health::Sample;
+use crate::words::{Moment, bytes};
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;

@@ -2,16 +2,17 @@
 
 use super::door::View;
 use super::engine::Page;
-use super::form::capital;
 use super::hosts::PAGE;
 use super::names::Names;
 use super::when;
-use super::words::Moment;
 use crate::domain::drill::{Drill, DrillStanding, DrillVerdict};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::drills::Filter;
 use crate::service::{Services, drills, hosts};
+use crate::words::Moment;
+use crate::words::capital;
+use crate::words::gone;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -128,7 +129,7 @@ async fn row(s: &Services, drill: &Drill, names: &mut Names, now: Timestamp) -> 
         job: drill.job_id.to_string(),
         host_id: drill.host_id.to_string(),
         host: names.host(s, drill.host_id).await?,
-        schedule: schedule.unwrap_or_else(|| "no schedule that is known".into()),
+        schedule: schedule.unwrap_or_else(|| gone::NO_SCHEDULE.into()),
         at: Moment::new(drill.at, now),
         class,
         icon,

@@ -11,6 +11,7 @@ use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::host_actions::{self, Chosen, HostOutcome, Target};
 use crate::service::{ActError, Services};
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -44,7 +45,7 @@ impl Kind {
             "remove_tag" => Ok(Self::RemoveTag),
             "pause" => Ok(Self::Pause),
             "resume" => Ok(Self::Resume),
-            _ => Err(ActError::field("/do", "choose what to do")),
+            _ => Err(ActError::field("/do", wrong::ACT)),
         }
     }
 
@@ -261,7 +262,7 @@ fn hosts<'a>(ids: impl Iterator<Item = &'a str>) -> Result<Target, ActError> {
     let mut wrong = FormErrors::default();
     let ids: Vec<HostId> = ids.filter_map(|id| chosen(id, "host", &mut wrong)).collect();
     match ids.is_empty() || !wrong.is_empty() {
-        true => Err(ActError::field("/hosts", "tick the hosts that are meant first")),
+        true => Err(ActError::field("/hosts", wrong::TICK_HOSTS)),
         false => Ok(Target::Hosts(ids)),
     }
 }

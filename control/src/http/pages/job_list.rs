@@ -144,7 +144,7 @@ async fn page(s: &Services, mut asked: Asked) -> Result<JobsPage, ApiError> {
     let ((jobs, next), trouble) = match asked.filter(s, now).await {
         Ok(filter) => (listed(s, filter, cursor, now).await?, String::new()),
         Err(ActError::Invalid(wrong)) => {
-            let detail = wrong.first().map(|w| super::form::capital(&w.detail)).unwrap_or_default();
+            let detail = wrong.first().map(|w| crate::words::capital(&w.detail)).unwrap_or_default();
             ((vec![], None), detail)
         }
         Err(other) => return Err(other.into()),

@@ -1,8 +1,8 @@
 //! How far a running job is, in words and figures: percent where restic tells it, what it counts, and an honest "unknown" otherwise.
 
 use super::view::percent;
-use super::words::count;
 use crate::domain::job::{Job, JobKind};
+use crate::words::count;
 use restic_manager_shared::wire::progress::{Phase, Progress};
 use serde::Serialize;
 

@@ -1,9 +1,11 @@
 //! The schedule form: what it sends, and what that asks for.
 
-use super::form::{FormErrors, capital, chosen, commas, lines, number, typed};
+use super::form::{FormErrors, chosen, commas, lines, number, typed};
 use crate::domain::drill::{DrillPlan, DrillWish, check_plan};
 use crate::domain::retention::{Foreseen, foresee};
 use crate::domain::schedule::{Retention, Schedule, ScheduleInput, zone};
+use crate::words::capital;
+use crate::words::wrong;
 use restic_manager_shared::id::ScheduleId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::state::{BackupOptions, Compression, Firing, Overlap, StdinSource};
@@ -325,7 +327,7 @@ const fn compression_word(compression: Compression) -> &'static str {
 fn compression_of(word: &str, wrong: &mut FormErrors) -> Option<Compression> {
     let found = COMPRESSIONS.into_iter().find(|c| compression_word(*c) == word);
     if found.is_none() && !word.is_empty() {
-        wrong.add("compression", "choose one of the list");
+        wrong.add("compression", wrong::CHOOSE_ONE_HERE);
     }
     found
 }

@@ -1,11 +1,11 @@
 //! A host's last 30 days as a strip of bars, each state with a shape of its own. Not how well the host is protected now; that is its badge.
 
-use super::words::bytes;
 use super::zone;
 use crate::domain::fleet::Host;
 use crate::domain::job::JobState;
 use crate::http::problem::ApiError;
 use crate::service::{Services, hosts, snapshots};
+use crate::words::bytes;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;

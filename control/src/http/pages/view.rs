@@ -3,12 +3,12 @@
 
 use super::freeze::Frozen;
 use super::pause::PausedWords;
-use super::words::Moment;
 use crate::domain::fleet::{Host, HostState};
 use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::pause::Paused;
 use crate::domain::permission::{Actor, Role};
 use crate::domain::protection::Protection;
+use crate::words::Moment;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
 use restic_manager_shared::wire::pause::Pause;

@@ -1,11 +1,11 @@
 //! When a schedule runs, as pages show it. What a cron line means is decided in `shared::cron`, how it is told in `domain::reading` and
 //! `domain::fires`, not here.
 
-use super::form::capital;
-use super::words::Moment;
 use crate::domain::fires::{Fire, check, fires};
 use crate::domain::reading::reading;
 use crate::domain::schedule::{Schedule, zone};
+use crate::words::Moment;
+use crate::words::capital;
 use chrono::Datelike;
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;

@@ -7,13 +7,13 @@ use super::super::names::Names;
 use super::super::schedule_form::ticked;
 use super::super::view::{Badge, job_badge};
 use super::super::when;
-use super::super::words::Moment;
 use super::{Head, Opened, UserChoice, users};
 use crate::domain::upkeep::{Chore, Plan, Window};
 use crate::http::guard::{Admin, Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::Services;
 use crate::service::upkeep::{self, ChoreView, Upkeep};
+use crate::words::Moment;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
@@ -252,7 +252,7 @@ async fn chore_row(s: &Services, view: &ChoreView, names: &mut Names, now: Times
         open: view.open || state.asked_by.is_some(),
         last: state.last_done_at.map(|at| Moment::new(at, now)),
         next: view.next_at.map(|at| Moment::new(at, now)),
-        note: super::super::form::capital(state.note.as_deref().unwrap_or_default()),
+        note: crate::words::capital(state.note.as_deref().unwrap_or_default()),
         job: state.last_job_id.map(|id| id.to_string()),
         read,
     })

@@ -6,7 +6,6 @@ use super::super::engine::Page;
 use super::super::names::Names;
 use super::super::recovery::KitRow;
 use super::super::view::JobRow;
-use super::super::words::Moment;
 use super::{Head, OpenJob, Opened, mode_word, open_jobs};
 use crate::domain::health::{Full, Level, Trouble as Known, Weighed};
 use crate::domain::locks::{Judged, Unknown, Verdict};
@@ -16,6 +15,7 @@ use crate::service::health::{self, HealthView};
 use crate::service::locks::{self, Locks};
 use crate::service::repositories::CredentialView;
 use crate::service::{Services, recovery, repositories, upkeep};
+use crate::words::Moment;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
@@ -210,7 +210,7 @@ fn lock_row(judged: &Judged, now: Timestamp) -> LockRow {
         at: Moment::new(lock.time, now),
         icon,
         class,
-        text: super::super::form::capital(&judged.text),
+        text: crate::words::capital(&judged.text),
         jobs: holders.iter().map(|h| (h.job_id.to_string(), h.host.clone())).collect(),
     }
 }
@@ -280,7 +280,7 @@ fn troubles(opened: &Opened) -> Vec<Trouble> {
     };
     let trouble = |t: &Weighed| {
         let (icon, class) = look(t.level);
-        Trouble { icon, class, text: super::super::form::capital(&t.text) }
+        Trouble { icon, class, text: crate::words::capital(&t.text) }
     };
     let damage =
         |detail: &String| Trouble { icon: "shield-no", class: "bad", text: format!("It is damaged: {detail}") };

@@ -4,7 +4,6 @@ use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::{FormErrors, typed_secret};
 use super::super::repositories::{FIELDS, RepositoryForm, Typed, named};
-use super::super::words::Moment;
 use super::access::Sure;
 use super::{Head, Opened};
 use crate::domain::repository::Repository;
@@ -12,6 +11,7 @@ use crate::domain::rotation::{Rotation, Stage};
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::{Services, repositories, rotation};
+use crate::words::Moment;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::secret::Secret;
@@ -107,7 +107,7 @@ fn rotation_view(rotation: &Rotation, now: Timestamp) -> RotationView {
     RotationView {
         steps: STEPS.iter().map(|(stage, title)| Step { title, class: class(*stage) }).collect(),
         text: stage_words(rotation.stage),
-        trouble: super::super::form::capital(rotation.trouble.as_deref().unwrap_or_default()),
+        trouble: crate::words::capital(rotation.trouble.as_deref().unwrap_or_default()),
         since: Moment::new(rotation.since, now),
         job: only.and_then(|step| step.job).map(|id| id.to_string()),
         repositories: rotation.steps.len(),

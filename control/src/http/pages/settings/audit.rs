@@ -6,12 +6,13 @@ use super::super::engine::Page;
 use super::super::hosts::{Cursor, PAGE};
 use super::super::names::Names;
 use super::super::view::asked_by;
-use super::super::words::Moment;
 use crate::http::guard::{Admin, Guarded};
 use crate::http::problem::ApiError;
 use crate::service::names::Wanted;
 use crate::service::user_admin::UserView;
 use crate::service::{Services, audit, user_admin};
+use crate::words::Moment;
+use crate::words::gone;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId, UserId};
 use restic_manager_shared::time::Timestamp;
@@ -123,7 +124,7 @@ impl Subject {
         names: &mut Names,
         users: &[UserView],
     ) -> Result<(String, Option<String>), ApiError> {
-        let gone = |kind: &str, id: String| (format!("{kind} {id}, deleted since"), None);
+        let gone = |kind: &str, id: String| (gone::since(kind, &id), None);
         Ok(match self {
             Self::Host(id) => match names.known_host(s, id).await? {
                 Some(name) => (format!("Host {name}"), Some(format!("/hosts/{id}"))),
