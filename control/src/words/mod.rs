@@ -3,14 +3,23 @@
 //! it knows what things are (`domain`, `shared`), and no database, service or door. What the API says to programs is no part of it: that is a
 //! contract, in English, and stands beside the rules that say it (see `refusal`).
 
+pub mod alert;
+pub mod attention;
 pub mod cause;
+pub mod channel;
 pub mod done;
 pub mod figures;
+pub mod fleet;
 pub mod gone;
+pub mod job;
 pub mod operation;
 pub mod outcome;
 pub mod refusal;
+pub mod release;
+pub mod repository;
 pub mod restored;
+pub mod schedule;
+pub mod state;
 mod viewer;
 pub mod wrong;
 

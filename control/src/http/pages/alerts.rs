@@ -14,6 +14,7 @@ use crate::service::channels::Told;
 use crate::service::names::Wanted;
 use crate::service::{Services, alerts, channels};
 use crate::words::Moment;
+use crate::words::{alert as words, channel::told as channel};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
@@ -101,9 +102,9 @@ fn lines_of(told: &[Told], id: AlertId, now: Timestamp) -> Vec<ToldLine> {
             at: one.at.map(|at| Moment::new(at, now)),
             not: match (one.state, &one.trouble) {
                 (DeliveryState::Sent, _) => "",
-                (DeliveryState::Pending, None) => "waits",
-                (DeliveryState::Pending, Some(_)) => "not delivered yet",
-                (DeliveryState::Failed | DeliveryState::GivenUp, _) => "given up",
+                (DeliveryState::Pending, None) => channel::WAITS,
+                (DeliveryState::Pending, Some(_)) => channel::NOT_YET,
+                (DeliveryState::Failed | DeliveryState::GivenUp, _) => channel::GIVEN_UP,
             },
             trouble: one.trouble.clone().filter(|_| one.state != DeliveryState::Sent),
         };
@@ -154,14 +155,14 @@ const fn tab(kind: AlertKind) -> &'static str {
 /// When the database fails.
 pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> Result<AlertRow, ApiError> {
     let About { repository, host, schedule: _ } = About::of(&alert.subject);
-    let (mut words, mut href) = (vec![], None);
+    let (mut about, mut href) = (vec![], None);
     if let Some(id) = repository {
         let name = names.repository(s, id).await?;
         href = name.is_some().then(|| format!("/repositories/{id}{}", tab(alert.kind)));
-        words.push(format!("Repository {}", name.unwrap_or_else(|| "that was deleted".into())));
+        about.push(words::repository(name.as_deref()));
     }
     if let Some(id) = host {
-        words.push(format!("Host {}", names.host(s, id).await?));
+        about.push(words::host(&names.host(s, id).await?));
         let drills = if alert.kind == AlertKind::DrillFailed { "/drills?host=" } else { "/hosts/" };
         href = href.or_else(|| Some(format!("{drills}{id}")));
     }
@@ -177,9 +178,9 @@ pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Tim
             Severity::Warning => "warn",
             Severity::Critical => "bad",
         },
-        title: alert.kind.title(),
+        title: words::title(alert.kind),
         detail: crate::words::capital(&alert.detail),
-        subject: words.join(", "),
+        subject: about.join(", "),
         href,
         opened: Moment::new(alert.opened_at, now),
         known: moment(alert.acknowledged_at)
@@ -207,9 +208,9 @@ fn crowd_row(crowd: Crowd, now: Timestamp) -> AlertRow {
         id: String::new(),
         icon: icon(crowd.kind),
         class: if crowd.kind == AlertKind::HostOffline { "warn" } else { "bad" },
-        title: crowd.kind.title(),
-        detail: format!("On {} hosts. What they have in common, the dashboard says.", crowd.hosts),
-        subject: "These hosts, the worst first".into(),
+        title: words::title(crowd.kind),
+        detail: words::crowd(crowd.hosts),
+        subject: words::CROWD.into(),
         href: Some("/hosts".into()),
         opened: Moment::new(crowd.since.unwrap_or(now), now),
         known: None,

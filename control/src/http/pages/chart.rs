@@ -2,6 +2,7 @@
 //! decided in `service::health`.
 
 use crate::domain::health::Sample;
+use crate::words::repository::stored;
 use crate::words::{Moment, bytes};
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
@@ -80,13 +81,7 @@ pub fn chart(samples: &[Sample], quota: Option<u64>, now: Timestamp) -> Option<C
         quota: quota.map(|q| format!("M0 {0:.1}H{WIDE}", y(q))),
         top: bytes(top),
         half: bytes(top / 2.0),
-        label: format!(
-            "Stored size: {} on {}, {} on {}",
-            bytes(first.raw_size as f64),
-            from.short,
-            bytes(last.raw_size as f64),
-            to.short
-        ),
+        label: stored((&bytes(first.raw_size as f64), &from.short), (&bytes(last.raw_size as f64), &to.short)),
         from,
         to,
         rows: rows.collect(),

@@ -110,12 +110,13 @@ pub struct DrillRow {
 }
 
 const fn badge(verdict: DrillVerdict) -> (&'static str, &'static str, &'static str) {
-    match verdict {
-        DrillVerdict::Proven => ("ok", "ok", "Proven"),
-        DrillVerdict::Differs => ("bad", "bad", "Does not come back"),
-        DrillVerdict::Failed => ("warn", "warn", "Could not be drilled"),
-        DrillVerdict::Nothing => ("mute", "info", "Nothing to prove"),
-    }
+    let (class, icon) = match verdict {
+        DrillVerdict::Proven => ("ok", "ok"),
+        DrillVerdict::Differs => ("bad", "bad"),
+        DrillVerdict::Failed => ("warn", "warn"),
+        DrillVerdict::Nothing => ("mute", "info"),
+    };
+    (class, icon, crate::words::state::drill(verdict))
 }
 
 async fn row(s: &Services, drill: &Drill, names: &mut Names, now: Timestamp) -> Result<DrillRow, ApiError> {

@@ -152,17 +152,13 @@ async fn page(s: &Services, mut asked: Asked) -> Result<JobsPage, ApiError> {
     if states(&asked.state).is_empty() {
         asked.state.clear();
     }
-    let words = [
-        ("", "All"),
-        ("open", "Running and queued"),
-        ("failed", "Failed"),
-        ("warning", "Warnings"),
-        ("succeeded", "Succeeded"),
-    ];
     let ended = protection::last_day(s, now).await?;
     let here = asked.address(&asked.state);
     Ok(JobsPage {
-        states: words.iter().map(|(w, text)| (asked.address(w), *text, *w == asked.state)).collect(),
+        states: crate::words::state::JOBS
+            .iter()
+            .map(|(w, text)| (asked.address(w), *text, *w == asked.state))
+            .collect(),
         kinds: JobKind::ALL.iter().map(|k| (k.as_str(), kind_word(*k))).collect(),
         choice: HostChoice::of(s, &asked.host).await?,
         narrowed: here != "/jobs",

@@ -49,7 +49,7 @@ impl PausedWords {
     pub fn new(paused: &Paused, now: Timestamp) -> Self {
         let until = paused.until.map(|until| Moment::new(until, now));
         Self {
-            words: until.as_ref().map_or_else(|| "Paused".into(), |until| format!("Paused until {}", until.short)),
+            words: crate::words::attention::paused(until.as_ref()),
             until,
             since: Moment::new(paused.from, now),
             by: asked_by(&paused.by),
@@ -60,7 +60,7 @@ impl PausedWords {
     /// In one sentence: until when, and by whom.
     #[must_use]
     pub fn sentence(&self) -> String {
-        format!("{} by {}.", self.words, self.by)
+        crate::words::attention::paused_by(&self.words, &self.by)
     }
 }
 

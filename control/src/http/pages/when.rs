@@ -108,21 +108,7 @@ pub fn next_run(schedule: &Schedule, host_zone: Option<&str>, pauses: &[Pause], 
 /// What a schedule keeps, in words.
 #[must_use]
 pub fn keeps(schedule: &Schedule) -> String {
-    let r = &schedule.retention;
-    let rules = [
-        (r.keep_last, "last"),
-        (r.keep_hourly, "hourly"),
-        (r.keep_daily, "daily"),
-        (r.keep_weekly, "weekly"),
-        (r.keep_monthly, "monthly"),
-        (r.keep_yearly, "yearly"),
-    ];
-    let counted = rules.iter().filter_map(|(n, word)| n.map(|n| format!("{n} {word}")));
-    let withins = r.withins().into_iter().filter_map(|(slot, within)| Some(format!("{slot} within {}", within?)));
-    let within = r.keep_within.map(|within| format!("all within {within}"));
-    let tagged = (!r.keep_tags.is_empty()).then(|| "tagged ones".to_owned());
-    let kept: Vec<String> = counted.chain(within).chain(withins).chain(tagged).collect();
-    if kept.is_empty() { "everything".into() } else { kept.join(", ") }
+    crate::words::schedule::keeps(&schedule.retention)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::http::problem::ApiError;
 use crate::service::Services;
 use crate::service::upkeep::{self, ChoreView, Upkeep};
 use crate::words::Moment;
+use crate::words::repository as words;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
@@ -230,10 +231,10 @@ fn cron_line(form: &PlanForm, chore: Chore, now: Timestamp) -> CronLine {
 
 fn chore_badge(view: &ChoreView) -> Badge {
     match view.state.last_state {
-        _ if view.open => Badge { class: "run", icon: "run", word: "Goes on", loud: true },
-        _ if view.state.asked_by.is_some() => Badge { class: "", icon: "queued", word: "Asked for", loud: true },
+        _ if view.open => Badge { class: "run", icon: "run", word: words::CHORE_GOES_ON, loud: true },
+        _ if view.state.asked_by.is_some() => Badge { class: "", icon: "queued", word: words::CHORE_ASKED, loud: true },
         Some(state) => job_badge(state),
-        None => Badge { class: "mute", icon: "never", word: "Never done", loud: false },
+        None => Badge { class: "mute", icon: "never", word: words::CHORE_NEVER, loud: false },
     }
 }
 
@@ -243,7 +244,7 @@ async fn chore_row(s: &Services, view: &ChoreView, names: &mut Names, now: Times
         Some(host) => Some(names.host(s, host).await?),
         None => None,
     };
-    let read = state.cycle.as_ref().map(|c| format!("{} of {} parts read in this cycle", c.done.len(), c.of));
+    let read = state.cycle.as_ref().map(|c| words::read(c.done.len(), c.of.into()));
     Ok(ChoreRow {
         chore: state.chore.as_str(),
         title: state.chore.title(),

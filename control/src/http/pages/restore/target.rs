@@ -211,7 +211,7 @@ async fn preview_page(s: &Services, opened: &Opened, errors: FormErrors) -> Resu
     let ended = job.state.finished();
     let place = match &draft.target {
         Some(RestoreTarget::Folder { path }) => path.clone(),
-        Some(RestoreTarget::Original) | None => "where they were".into(),
+        Some(RestoreTarget::Original) | None => crate::words::job::IN_PLACE.into(),
     };
     let cause = job.result.as_ref().and_then(|r| r.cause.as_ref());
     let row = names.rows(s, std::slice::from_ref(&job), now).await?.remove(0);
