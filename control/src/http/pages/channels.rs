@@ -203,25 +203,3 @@ pub async fn delete(
     channels::delete(&s, &who.actor, *id).await?;
     Ok(go("/alerts/channels?done=channel-deleted"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_are_told_in_words() {
-        let all = Rules::default();
-        let few = Rules {
-            min_severity: Severity::Critical,
-            kinds: vec![AlertKind::ForeignLock],
-            send_resolved: false,
-            remind_hours: Some(24),
-            group_seconds: 0,
-            ..Rules::default()
-        };
-        assert_eq!(sends(&all), "Warnings and critical alerts, and their end");
-        assert_eq!(timing(&all), "those within 1 min together");
-        assert_eq!(sends(&few), "Critical alerts of one kind: A lock that nothing known explains");
-        assert_eq!(timing(&few), "each at once, again after 24 h");
-    }
-}

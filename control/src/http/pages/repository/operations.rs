@@ -272,7 +272,12 @@ mod tests {
     fn every_operation_stands_in_one_group_and_has_a_form_or_says_where_to_go() {
         for operation in table() {
             assert!(GROUPS.contains(&group(operation.kind)), "{}", operation.kind);
-            assert_ne!(fields(operation.kind).is_some(), elsewhere(operation.kind).is_some(), "{}", operation.kind);
+            assert_ne!(
+                fields(operation.kind).is_some(),
+                words::elsewhere(operation.kind).is_some(),
+                "{}",
+                operation.kind
+            );
         }
     }
 }
