@@ -11,7 +11,7 @@ use crate::http::problem::ApiError;
 use crate::service::{Services, hosts, protection};
 use crate::store::host_search::{Filter, Order};
 use crate::store::protection::Failing;
-use crate::words::gone;
+use crate::words::things;
 use crate::words::{Moment, attention as words};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
@@ -83,7 +83,7 @@ async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp
     let mut items = vec![];
     for (cause, hosts) in grouped(protection::failing(s, now).await?).into_iter().take(ITEMS) {
         let name = match cause.repository {
-            Some(id) => names.repository(s, id).await?.unwrap_or_else(|| gone::REPOSITORY.into()),
+            Some(id) => names.repository(s, id).await?.unwrap_or_else(|| things::REPOSITORY.into()),
             None => words::A_REPOSITORY.into(),
         };
         let mut acts = vec![];

@@ -12,7 +12,7 @@ use crate::service::drills::Filter;
 use crate::service::{Services, drills, hosts};
 use crate::words::Moment;
 use crate::words::capital;
-use crate::words::gone;
+use crate::words::things;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -130,7 +130,7 @@ async fn row(s: &Services, drill: &Drill, names: &mut Names, now: Timestamp) -> 
         job: drill.job_id.to_string(),
         host_id: drill.host_id.to_string(),
         host: names.host(s, drill.host_id).await?,
-        schedule: schedule.unwrap_or_else(|| gone::NO_SCHEDULE.into()),
+        schedule: schedule.unwrap_or_else(|| things::NO_SCHEDULE.into()),
         at: Moment::new(drill.at, now),
         class,
         icon,

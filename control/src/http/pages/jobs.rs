@@ -15,7 +15,7 @@ use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::{Refusal, Services, hosts, jobs, schedules, snapshots};
 use crate::words::Moment;
-use crate::words::gone;
+use crate::words::things;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
@@ -287,7 +287,7 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         None => None,
     };
     let repository_id = job.repository_id.filter(|_| repository.is_some()).map(|id| id.to_string());
-    let repository = repository.unwrap_or_else(|| gone::REPOSITORY.into());
+    let repository = repository.unwrap_or_else(|| things::REPOSITORY.into());
     let shown = JobNow::of(s, job, &mut names).await?;
     let result = job.result.clone().unwrap_or_default();
     let call = cause::Names { host: &shown.host, repository: &repository };

@@ -14,7 +14,7 @@ use crate::service::queries::{self, Among, Files, Looked};
 use crate::service::snapshots::{self};
 use crate::service::{ActError, Noun, Services};
 use crate::words::Moment;
-use crate::words::{gone, wrong};
+use crate::words::{things, wrong};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
@@ -202,7 +202,7 @@ async fn holding(s: &Services, host: HostId) -> Result<Vec<(RepositoryId, String
     let mut names = Names::default();
     let mut found = vec![];
     for repository in snapshots::repositories_of_host(s, host).await? {
-        let name = names.repository(s, repository).await?.unwrap_or_else(|| gone::REPOSITORY.into());
+        let name = names.repository(s, repository).await?.unwrap_or_else(|| things::REPOSITORY.into());
         found.push((repository, name));
     }
     Ok(found)

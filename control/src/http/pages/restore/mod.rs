@@ -12,7 +12,7 @@ use crate::http::problem::ApiError;
 use crate::service::restores::Opened;
 use crate::service::{ActError, Noun, Services};
 use crate::words::Moment;
-use crate::words::gone;
+use crate::words::things;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
@@ -49,7 +49,7 @@ impl Head {
             from,
             at: Moment::new(snapshot.time, Timestamp::now()),
             short: snapshot.id.chars().take(8).collect(),
-            repository: repository.unwrap_or_else(|| gone::REPOSITORY.into()),
+            repository: repository.unwrap_or_else(|| things::REPOSITORY.into()),
             ticked: opened.restore.draft.paths.iter().cloned().collect(),
         })
     }
