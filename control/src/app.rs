@@ -11,7 +11,7 @@ use crate::presence::Presence;
 use crate::service::exports::{self, Counted, ExportError};
 use crate::service::vault::{Vault, VaultError};
 use crate::service::{
-    ActError, Services, agents, doctor, fires, identity, ingest, protection, queries, releases, users,
+    ActError, Services, agents, doctor, fires, identity, ingest, protection, queries, releases, rollouts, users,
 };
 use crate::store::{Db, OpenError, Target, relay};
 use actix_web::middleware::{Compress, from_fn};
@@ -218,6 +218,12 @@ async fn services(args: &Serve, stopping: watch::Receiver<bool>) -> Result<Servi
     })
 }
 
+/// What has to be known before the first request: a poll that is answered before this would take back what its host was offered.
+async fn know(services: &Services) -> Result<(), StartError> {
+    protection::judge_new(services).await?;
+    Ok(rollouts::refresh(services).await?)
+}
+
 /// Starts what goes on beside the requests.
 fn background(services: &web::Data<Services>, args: &Serve) -> Vec<JoinHandle<()>> {
     pass_on_wakes(services, &target(&args.data));
@@ -263,13 +269,13 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
         trusted_proxies: args.trusted_proxies.clone(),
         tls: tls.is_some(),
     });
-    protection::judge_new(&services).await?;
+    know(&services).await?;
     if let Some(token) = users::offer_setup(&services).await? {
         tracing::info!("no user yet: open /setup with this one-time setup token={}", token.reveal());
     }
     let background = background(&services, args);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let (s, fallback) = (services.clone(), routes::fallback());
+    let (s, fallback, for_tests) = (services.clone(), routes::fallback(), args.component_states);
     let server = HttpServer::new(move || {
         let (app, _) = App::new()
             .into_utoipa_app()
@@ -283,11 +289,13 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
             .wrap(layers::headers())
             .wrap(Compress::default())
             .configure(|config| docs::configure(config, routes::document()))
-            .configure(pages::configure)
+            .configure(pages::configure(for_tests))
             .default_service(web::to(fallback.clone()))
     })
     .disable_signals()
     .keep_alive(Duration::from_secs(75))
+    // An answer that takes several writes would wait for the peer's delayed ACK: 40 ms on each page and each offer of a job.
+    .tcp_nodelay(true)
     .max_connections(250_000)
     .shutdown_timeout(20);
     let server = match tls {

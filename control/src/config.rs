@@ -104,6 +104,9 @@ pub struct Serve {
     /// For how many seconds a running job may be silent before it counts as lost. Agents are told, and follow.
     #[arg(long, hide = true, default_value_t = LEASE, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub lease: u32,
+    /// Shows a page of every component in every state, for tests in a browser.
+    #[arg(long, hide = true)]
+    pub component_states: bool,
     /// Log lines as JSON.
     #[arg(long)]
     pub log_json: bool,

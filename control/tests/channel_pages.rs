@@ -5,6 +5,7 @@
 mod support;
 
 use reqwest::Method;
+use restic_manager_shared::time::Timestamp;
 use restic_manager_tests::control::ControlPlane;
 use restic_manager_tests::visitor::Visitor;
 use serde_json::{Value, json};
@@ -54,15 +55,38 @@ async fn an_alert_reaches_a_channel_and_the_api_tells_who_was_told() {
     })
     .await;
     assert_eq!((&sent["items"][0]["channel"], &sent["items"][0]["what"]), (&json!("Pager"), &json!("opened")));
-    for path in ["/api/v1/channels", &path, &told] {
+    let list = format!("{path}/deliveries");
+    let all = server.get(&viewer, &list).await;
+    let told_of: Vec<_> = all["items"].as_array().unwrap().iter().map(|d| d["what"].as_str().unwrap()).collect();
+    assert_eq!((told_of, &all["next"]), (vec!["opened", "test"], &Value::Null), "the newest first: {all}");
+    let first = server.get(&viewer, &format!("{list}?limit=1")).await;
+    let second = server.get(&viewer, &format!("{list}?limit=1&cursor={}", first["next"].as_str().unwrap())).await;
+    assert_eq!((&first["items"][0], &second["items"][0]), (&all["items"][0], &all["items"][1]));
+    assert_eq!(server.call(&viewer, Method::GET, &format!("{list}?cursor=x"), Value::Null).await.0, 422);
+    for path in ["/api/v1/channels", &path, &told, &list] {
         let text = server.get(&viewer, path).await.to_string();
         assert!(!text.contains("hidden") && !text.contains("signing-key") && !text.contains("v1."), "{text}");
     }
-    let page = Visitor::sign_in(&server, "viewer").await.open("/alerts").await.text;
+    let eve = Visitor::sign_in(&server, "viewer").await;
+    let page = eve.open("/alerts").await.text;
     assert!(page.contains("told Pager"), "{page}");
+    let at = path.replace("/api/v1", "/alerts");
+    let sent = eve.open(&at).await.text;
+    for word in ["Opened", "Retention is frozen", "Host web-01", "Delivered", "the channel itself"] {
+        assert!(sent.contains(word), "{word}: {sent}");
+    }
+    assert!(!sent.contains("/hidden") && !sent.contains("Send test") && !sent.contains("<script>alert"), "{sent}");
+    assert!(
+        eve.open(&format!("{at}?cursor=0.{}", all["items"][0]["id"].as_str().unwrap()))
+            .await
+            .text
+            .contains("Nothing older")
+    );
     assert_eq!(server.call(&admin, Method::DELETE, &path, Value::Null).await.0, 204);
     assert_eq!(server.call(&admin, Method::DELETE, &path, Value::Null).await.0, 404);
     assert_eq!(server.get(&viewer, &told).await["items"], json!([]));
+    assert_eq!(server.call(&viewer, Method::GET, &list, Value::Null).await.0, 404);
+    assert_eq!(eve.open(&at).await.status, 404);
     let log = server.get(&admin, "/api/v1/audit-events").await.to_string();
     for action in ["channel.add", "channel.test", "channel.delete"] {
         assert!(log.contains(action), "{action} is not in the audit log");
@@ -170,7 +194,9 @@ async fn a_channel_is_made_tried_changed_and_deleted_on_pages() {
         assert!(tested.status == 200 && tested.text.contains(word), "{}", tested.text);
         assert_eq!(web.posted().len(), sent);
     }
-    for page in ["/alerts/channels", &format!("{path}/edit"), &format!("{path}/delete")] {
+    let sent = anna.open(&path).await.text;
+    assert!(sent.contains("Test not delivered") && sent.contains("answered 403"), "{sent}");
+    for page in ["/alerts/channels", &path, &format!("{path}/edit"), &format!("{path}/delete")] {
         let page = anna.open(page).await;
         assert_eq!(page.status, 200, "{}", page.text);
         assert!(!page.text.contains("<script>alert") && !page.text.contains("signing-key"));
@@ -202,6 +228,11 @@ async fn an_alert_is_acknowledged_with_reason_and_day_and_opened_again() {
     assert!(wrong.status == 422 && wrong.text.contains("A day such as"), "{}", wrong.text);
     let done = anna.submit(&path, &[("reason", HOSTILE), ("until", "2030-01-31")]).await;
     assert_eq!((done.status, done.location.as_str()), (303, "/alerts?done=acknowledged"), "{}", done.text);
+    let live = async |since: i64| anna.open(&format!("/ui/alerts/live?since={since}")).await.text;
+    let (row, later) = (format!("id=\"a-{alert}\""), Timestamp::now().micros());
+    let (old, new) = (live(later).await, live(0).await);
+    assert!(old.contains(&row) && old.contains("quiet until") && !old.contains("new since"), "{old}");
+    assert!(!new.contains(&row) && new.contains("1 new since this page was shown"), "{new}");
     let known = server.get(&admin, "/api/v1/alerts?open=true").await["items"][0].clone();
     assert_eq!(
         (&known["acknowledged_reason"], &known["acknowledged_until"]),

@@ -11,7 +11,7 @@ use control::store::channels::{self, ChannelRecord};
 use control::store::deliveries::{self, Taken};
 use control::store::{Conn, StoreError, StoreResult, jobs, told};
 use diesel::RunQueryDsl as _;
-use restic_manager_shared::id::{AlertId, ChannelId, MessageId};
+use restic_manager_shared::id::{AlertId, ChannelId, DeliveryId, MessageId};
 use restic_manager_shared::time::Timestamp;
 use support::plan::{insert_many, plan, statements};
 use support::{at, databases, open, seeded};
@@ -257,13 +257,17 @@ async fn what_is_settled_is_forgotten_in_time_and_a_paused_channel_gives_up_what
 type Act = fn(&mut Conn, ChannelId) -> bool;
 
 /// What is asked every few seconds or for each page, and the index that it must go by.
-const ALL_THE_TIME: [(&str, &str, Act); 6] = [
+const ALL_THE_TIME: [(&str, &str, Act); 8] = [
     ("whether anything is due", "deliveries_waiting", |c, _| deliveries::any_due(c, at(5)).is_ok()),
     ("what is due", "deliveries_waiting", |c, _| deliveries::take(c, at(5), at(6), 10).is_ok()),
     ("how much waits", "deliveries_waiting", |c, _| told::waiting_by_channel(c).is_ok()),
     ("who was told of listed alerts", "deliveries_once", |c, _| told::of_alerts(c, &[AlertId::new()]).is_ok()),
     ("who was told of an alert", "deliveries_once", |c, _| told::of_alert(c, AlertId::new(), None, 10).is_ok()),
     ("what a channel was last sent", "deliveries_by_channel", |c, channel| told::newest(c, channel).is_ok()),
+    ("what a channel was sent", "deliveries_by_channel", |c, channel| told::of_channel(c, channel, None, 50).is_ok()),
+    ("what it was sent before", "deliveries_by_channel", |c, channel| {
+        told::of_channel(c, channel, Some((at(0), DeliveryId::new())), 50).is_ok()
+    }),
 ];
 
 #[tokio::test]

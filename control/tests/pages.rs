@@ -75,6 +75,7 @@ async fn every_page_answers_and_escapes() {
     paths.extend(["/alerts", "/alerts?show=all"].map(Into::into));
     paths.extend([format!("/hosts/{host}/freeze"), format!("/hosts/{host}/thaw"), format!("/hosts/{host}/pause")]);
     paths.extend([format!("/schedules/{schedule}/pause"), "/hosts/actions?do=pause&all=1".into()]);
+    paths.push("/hosts/actions?do=update_agent&all=1".into());
     paths.push(format!("/hosts/actions?do=run&host={host}&q=%3Cscript%3Ealert(1)&of_tag=%7B%7B%207*7%20%7D%7D"));
     for tab in ["", "/schedules", "/schedules/new", "/jobs", "/snapshots", "/settings", "/remove"] {
         paths.push(format!("/hosts/{host}{tab}"));
@@ -225,4 +226,35 @@ async fn a_line_can_be_tried_over_the_api() {
     let wrong: Vec<_> = told["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
     assert_eq!((status, wrong), (422, vec!["/cron", "/timezone", "/count"]), "{told}");
     assert_eq!(server.post(&token, path, json!({"timezone": "UTC"})).await.0, 400, "a line is needed");
+}
+
+#[tokio::test]
+async fn components_in_all_states_are_only_for_tests() {
+    let server = ControlPlane::start();
+    assert_eq!(Visitor::sign_in(&server, "admin").await.open("/states").await.status, 404);
+    let server = ControlPlane::start_in(tempfile::TempDir::new().unwrap(), &["--component-states"]);
+    let page = Visitor::sign_in(&server, "viewer").await.open("/states").await;
+    assert_eq!((page.status, page.html), (200, true), "{}", page.text);
+    assert!(!page.text.contains("<b>fett") && page.text.contains("{{ 7 * 7 }}"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn an_empty_list_says_which_filter_it_is_and_what_there_is_without_it() {
+    let server = ControlPlane::start();
+    let anna = Visitor::sign_in(&server, "operator").await;
+    let (agent, ..) = seeded(&server).await;
+    for (path, says) in [
+        ("/hosts?q=postgras&tag=%3Cb%3E&os=windows", "No host matches “postgras”, system Windows, tag &lt;b&gt;"),
+        ("/hosts?state=failing", "1 host without the filter."),
+        ("/jobs?kind=prune&time=week", "No job matches kind Prune, time last 7 days"),
+        ("/jobs?kind=prune", "ended in the last 24 hours"),
+        ("/snapshots?tag=nothing", "No snapshot matches tag nothing"),
+    ] {
+        let page = anna.open(path).await.text;
+        assert!(page.contains(says) && page.contains("Clear filter"), "{path}: {page}");
+    }
+    let pages = [format!("/hosts/{}", agent.host), format!("/hosts/{}/schedules", agent.host), "/hosts".to_owned()];
+    for path in &pages {
+        assert!(anna.open(path).await.text.contains("Run now"), "{path}");
+    }
 }

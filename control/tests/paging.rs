@@ -4,10 +4,11 @@
 
 mod support;
 
-use control::store::jobs;
 use control::store::snapshots::{self, Filter};
 use control::store::{Conn, StoreError};
+use control::store::{hosts, jobs};
 use diesel::RunQueryDsl;
+use restic_manager_shared::id::HostId;
 use support::plan::{insert_many, plan, statements};
 use support::{at, databases, open, seeded};
 
@@ -53,6 +54,43 @@ async fn each_of_many_snapshots_is_on_one_page() {
                     plan.contains("USING INDEX snapshots_by_repository") && !plan.contains("TEMP B-TREE"),
                     "{plan}"
                 );
+            }
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    }
+}
+
+/// Few hosts with a tag are asked one by one, many all at once: the list is the same.
+#[tokio::test]
+async fn jobs_of_hosts_with_a_tag_are_listed_newest_first() {
+    for database in databases() {
+        let db = open(&database);
+        let (_, job) = seeded(&db).await;
+        let name = database.name;
+        db.write(move |conn| {
+            let repository = jobs::get(conn, job)?.unwrap().job.repository_id.unwrap();
+            for n in 0..60 {
+                let host = HostId::new();
+                let tags: &[&str] = if n < 3 { &["acme", "ac%"] } else { &["many"] };
+                hosts::insert_pending(conn, host, &format!("h{n}"), &tags.iter().map(ToString::to_string).collect::<Vec<_>>(), at(1))?;
+                let into = "jobs (id, host_id, repository_id, kind, state, requested_by, queued_at, place, state_version, attempt)";
+                insert_many(conn, into, 20, 9, |m, padded| {
+                    format!("'{n:08}-0000-7000-8000-000' || {padded}, '{host}', '{repository}', 'backup', 'succeeded', 'x', {m} * 60000000 + {n}, '', 1, 1")
+                });
+            }
+            for (tag, all) in [("acme", 60), ("ac%", 60), ("many", 57 * 20), ("a%", 0), ("acm", 0), ("a", 1)] {
+                let filter = jobs::Filter { host_tag: Some(tag.into()), ..jobs::Filter::default() };
+                let (mut before, mut seen) = (None, vec![]);
+                loop {
+                    let page = jobs::list(conn, &filter, before, 50)?;
+                    let Some(last) = page.last() else { break };
+                    before = Some((last.queued_at, last.id));
+                    seen.extend(page.into_iter().map(|job| (job.queued_at, job.id)));
+                }
+                assert_eq!(seen.len(), all, "{name}: {tag}");
+                assert!(seen.is_sorted_by(|a, b| a > b), "{name}: {tag}: newest first, each once");
             }
             Ok::<_, StoreError>(())
         })

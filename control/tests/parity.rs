@@ -85,6 +85,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("/", &["listHosts", "listJobs", "listAlerts", "listRepositories"]),
     ("/alerts", &["listAlerts", "listDeliveries"]),
     ("/alerts/channels", &["listChannels"]),
+    ("/alerts/channels/{id}", &["listChannelDeliveries"]),
     ("/alerts/channels/{id}/edit", &["getChannel"]),
     ("/drills", &["listDrills"]),
     ("/hosts", &["listHosts"]),
@@ -123,7 +124,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("/snapshots", &["listAllSnapshots"]),
 ];
 
-/// Forms that are empty, questions before an act, and ways to other pages: they show nothing of their own.
+/// Forms that are empty, questions before an act, and ways to other pages: they show nothing of their own. `/states` is only there for tests.
 const WAYS: &[&str] = &[
     "/alerts/channels/add",
     "/alerts/channels/{id}/delete",
@@ -147,6 +148,7 @@ const WAYS: &[&str] = &[
     "/settings/releases/{version}/{target}/withdraw",
     "/setup",
     "/snapshots/compare",
+    "/states",
 ];
 
 /// A page's route: its method, path, and the role that its handler asks for.

@@ -60,6 +60,23 @@
   };
   $$("[data-poll]").forEach(poll);
 
+  /* Pages that look again by themselves, <… data-again="2000">: not over the head of somebody who is typing or ticking, and not while
+     nothing answers, for then what is seen would be gone. */
+  const waiting = $("[data-again]");
+  if (waiting) {
+    const ms = +waiting.dataset.again;
+    const touched = () => $$("main input").some((i) => i.value !== i.defaultValue || i.checked !== i.defaultChecked);
+    const look = async () => {
+      if (!document.hidden && !touched()) {
+        const there = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(20000) }).catch(() => null);
+        if (there?.ok && !touched()) return location.reload();
+        if (!there?.ok) say("paused", `No connection, retry in ${ms / 1000} s`);
+      }
+      setTimeout(look, ms);
+    };
+    setTimeout(look, ms);
+  }
+
   /* Which zone the times of the next page are shown in. */
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zone && !document.cookie.includes(`rm_zone=${zone}`)) document.cookie = `rm_zone=${zone}; path=/; samesite=lax; max-age=34560000${location.protocol === "https:" ? "; secure" : ""}`;

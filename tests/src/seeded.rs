@@ -57,11 +57,19 @@ pub struct Jobs {
     pub queued: String,
 }
 
-/// Starts a server on a seeded folder.
+/// Starts a server on a folder seeded with a fleet of 24 hosts.
 #[must_use]
 pub fn sown() -> ControlPlane {
+    sown_with(24, 30)
+}
+
+/// Starts a server on a folder seeded with so many hosts and days of their past.
+#[must_use]
+pub fn sown_with(hosts: u32, days: u32) -> ControlPlane {
     let dir = TempDir::new().unwrap();
-    let seed = program().args(["dev", "seed", "--hosts", "24", "--data-dir"]).arg(dir.path()).output().unwrap();
+    let mut seed = program();
+    seed.args(["dev", "seed", "--hosts", &hosts.to_string(), "--days", &days.to_string(), "--data-dir"]);
+    let seed = seed.arg(dir.path()).output().unwrap();
     assert!(seed.status.success(), "{}", String::from_utf8_lossy(&seed.stderr));
     ControlPlane::start_in(dir, &[])
 }

@@ -9,7 +9,7 @@ use restic_manager_shared::time::Timestamp;
 use restic_manager_tests::browser::{Browser, PASSWORD, Settings};
 use restic_manager_tests::control::ControlPlane;
 use restic_manager_tests::looks::{self, WIDTHS, Wrong};
-use restic_manager_tests::seeded::{Seeded, endless};
+use restic_manager_tests::seeded::{Seeded, endless, sown_with};
 use restic_manager_tests::tools::root;
 use restic_manager_tests::visitor::Visitor;
 use serde_json::json;
@@ -26,8 +26,9 @@ struct Visit {
 /// Routes that show no page: a file, and a way to another page.
 const NO_PAGE: [&str; 1] = ["/repositories/{id}/changes/download"];
 
-/// What only somebody sees who is not signed in, or on a server that holds nothing: opened by the tests of their own.
-const APART: [&str; 2] = ["/login", "/setup"];
+/// What only somebody sees who is not signed in, or on a server that holds nothing or was started for it: opened
+/// by the tests of their own.
+const APART: [&str; 3] = ["/login", "/setup", "/states"];
 
 fn visit(route: &'static str, at: impl Into<String>) -> Visit {
     Visit { route, at: at.into(), status: 200 }
@@ -63,6 +64,7 @@ fn lists() -> Vec<Visit> {
     visits.extend([
         visit("/hosts", "/hosts?q=nothing-is-called-so"),
         visit("/hosts/actions", "/hosts/actions?do=pause&all=1"),
+        visit("/hosts/actions", "/hosts/actions?do=update_agent&all=1"),
         visit("/jobs", "/jobs?state=failed"),
         visit("/jobs", "/jobs?kind=prune&host=nobody"),
         visit("/alerts", "/alerts?show=all"),
@@ -139,6 +141,7 @@ async fn of_channels(it: &Seeded) -> Vec<Visit> {
     let alerts = it.control.get(&it.admin, "/api/v1/alerts").await;
     let alert = alerts["items"].as_array().unwrap().iter().find(|a| a["resolved_at"].is_null()).unwrap();
     vec![
+        visit("/alerts/channels/{id}", channel.clone()),
         visit("/alerts/channels/{id}/edit", format!("{channel}/edit")),
         visit("/alerts/channels/{id}/delete", format!("{channel}/delete")),
         visit("/alerts/channels/add", "/alerts/channels/add?kind=webhook"),
@@ -305,4 +308,69 @@ async fn all_pages_in_the_dark_theme() {
 async fn all_pages_with_text_of_twice_the_size() {
     let measures = Measures { geometry: &[1440], colours: false };
     look_at_all(Settings { script: true, text: 32 }, "light", measures).await;
+}
+
+/// What a list may weigh before it is packed, in bytes.
+const LIGHT: u64 = 100 * 1024;
+
+#[tokio::test]
+async fn the_lists_of_5000_hosts_are_light_and_hold_together() {
+    let control = sown_with(5000, 1);
+    let browser = Browser::start(true).await;
+    looks::prepare(&browser).await;
+    browser.sign_in_as(&control, ("anna", "admin"), "/").await;
+    browser.sees("hosts protected").await;
+    let lists = [
+        "/",
+        "/hosts",
+        "/hosts?q=web&sort=name",
+        "/hosts?state=never",
+        "/jobs",
+        "/jobs?state=failed",
+        "/snapshots",
+        "/repositories",
+        "/alerts",
+        "/search?q=web",
+    ];
+    // Fifty hosts with the longest of names, one below the other, may weigh more.
+    let longest = "/hosts?sort=name";
+    let mut wrong = vec![];
+    for at in lists.into_iter().chain([longest]) {
+        let list = visit(at.split('?').next().unwrap(), at);
+        wrong.extend(look(&browser, &control.url, &list, Measures { geometry: &[390, 1440], colours: true }).await);
+        let weight = browser.value("performance.getEntriesByType('navigation')[0].decodedBodySize").await;
+        if at != longest && weight.as_u64().unwrap() > LIGHT {
+            wrong.push(format!("{at} weighs {weight} bytes"));
+        }
+    }
+    browser.end().await;
+    assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Every component in every state, with names as long and as odd as they may be: at rest, then with its menu, then with its dialog open.
+#[tokio::test]
+async fn every_component_in_every_state() {
+    let server = ControlPlane::start_in(tempfile::TempDir::new().unwrap(), &["--component-states"]);
+    let all = Measures { geometry: &WIDTHS, colours: true };
+    let mut wrong = vec![];
+    for (theme, text) in [("light", 16), ("dark", 16), ("light", 32)] {
+        let browser = Browser::start_with(Settings { script: true, text }).await;
+        looks::prepare(&browser).await;
+        browser.page.goto(&format!("{}/login", server.url)).await.unwrap();
+        looks::theme(&browser, theme).await;
+        browser.sign_in_as(&server, (&format!("{theme}{text}"), "operator"), "/login").await;
+        browser.sees("Hosts").await;
+        let measures = if text == 16 { all } else { Measures { geometry: &[1440], colours: false } };
+        wrong.extend(look(&browser, &server.url, &visit("/states", "/states"), measures).await);
+        for open in ["details.menu summary[aria-label='More for db-01']", "[data-dialog=dlg-sample]"] {
+            browser.page.execute(&format!("document.querySelector(\"{open}\").click()"), vec![]).await.unwrap();
+            let opened = "document.querySelector('main details.menu[open], dialog[open]') !== null";
+            assert_eq!(browser.value(opened).await, json!(true), "{open}");
+            wrong.extend(looks::colours(&browser).await.into_iter().map(|w| format!("{theme}, {open}: {w}")));
+            let wide = looks::geometry(&browser, measures.geometry).await;
+            wrong.extend(wide.into_iter().map(|w| format!("{text} px, {open}: {w}")));
+        }
+        browser.end().await;
+    }
+    assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
 }

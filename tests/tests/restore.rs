@@ -5,8 +5,9 @@
 use restic_manager_tests::agent::Agent;
 use restic_manager_tests::browser::Browser;
 use restic_manager_tests::fleet::Fleet;
-use restic_manager_tests::tools::output;
+use restic_manager_tests::tools::{output, restic};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -33,12 +34,12 @@ async fn find_and_tick(browser: &Browser, script: bool, name: &str) {
     browser.sees("What do you want back?").await;
     browser.fill("find", name).await;
     browser.press("Find").await;
-    if script {
-        browser.wait("input[name=tick]").await;
-    } else {
+    // Not a tick of the folder that was shown before the search.
+    let found = format!("input[name=tick][value$='{name}']");
+    if !script {
         browser.reload_until(name).await;
     }
-    let tick = async || browser.wait("input[name=tick]").await.click().await.unwrap();
+    let tick = async || browser.wait(&found).await.click().await.unwrap();
     tick().await;
     browser.press("Keep ticks").await;
     browser.wait("button[name=untick]").await.click().await.unwrap();
@@ -84,6 +85,42 @@ async fn a_file_comes_back_through_the_wizard() {
 #[tokio::test]
 async fn and_without_javascript() {
     wizard(false).await;
+}
+
+/// The real restic, that lists a snapshot once a file is there: its path, and the file's.
+fn listing_waits(fleet: &Fleet) -> (PathBuf, PathBuf) {
+    let (script, gate) = (fleet.sources.path().join("restic"), fleet.sources.path().join("go on"));
+    let (real, held) = (restic(), gate.display());
+    let wait = format!("case \" $* \" in *' ls '*) while [ ! -e '{held}' ]; do sleep 0.05; done;; esac");
+    std::fs::write(&script, format!("#!/bin/sh\n{wait}\nexec '{}' \"$@\"\n", real.display())).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (script, gate)
+}
+
+#[tokio::test]
+async fn what_is_typed_survives_a_page_that_looks_again_by_itself() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let (restic, gate) = listing_waits(&fleet);
+    let source = fleet.source("web-01");
+    let mut agent = fleet.host("web-01", &[&source]).await.with_restic(restic);
+    agent.start();
+    assert_eq!(fleet.ended(&fleet.run_now(&agent).await).await["state"], "succeeded");
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    browser.press("Browse its files").await;
+    browser.sees("This page looks again by itself").await;
+    browser.value("window.before = true").await;
+    browser.until("window.before === undefined").await;
+    browser.sees("This page looks again by itself").await;
+    browser.fill("find", "empty").await;
+    browser.value("window.typed = performance.now()").await;
+    // Twice the time after which it would look again.
+    browser.until("performance.now() > window.typed + 4000").await;
+    assert_eq!(browser.value("document.querySelector('[name=find]').value").await, "empty");
+    std::fs::write(gate, "").unwrap();
+    browser.press("Find").await;
+    browser.wait("input[name=tick][value$='empty']").await;
+    browser.end().await;
 }
 
 #[tokio::test]

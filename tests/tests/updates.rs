@@ -54,6 +54,7 @@ struct Bench {
     control: ControlPlane,
     admin: String,
     work: TempDir,
+    public: String,
     agent: Agent,
 }
 
@@ -62,24 +63,47 @@ fn keygen(folder: &Path, name: &str) -> String {
     made.trim().to_owned()
 }
 
+fn version_of(agent: &Agent) -> String {
+    let said = output(Command::new(&agent.program).arg("--version"));
+    said.trim().rsplit(' ').next().unwrap().to_owned()
+}
+
+/// A host whose agent has a program of its own and has pinned the key.
+async fn enrolled(
+    control: &ControlPlane,
+    url: Option<&str>,
+    admin: &str,
+    (work, public): (&TempDir, &str),
+    name: &str,
+) -> Agent {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir(dir.path().join("bin")).unwrap();
+    let own = dir.path().join("bin/restic-manager-agent");
+    fs::copy(work.path().join("built"), &own).unwrap();
+    let wish = json!({"host_name": name, "initial_paths": ["/etc/hostname"]});
+    let (status, made) = control.post(admin, "/api/v1/enrollment-tokens", wish).await;
+    assert_eq!(status, 201, "{made}");
+    let url = url.unwrap_or(&control.url);
+    Agent::enroll_with(url, &made, dir, own, &["--release-key", public]).unwrap()
+}
+
 impl Bench {
     async fn new() -> Self {
         Self::at(ControlPlane::start(), None).await
     }
 
     async fn at(control: ControlPlane, url: Option<&str>) -> Self {
-        let (work, dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let work = TempDir::new().unwrap();
         let public = keygen(work.path(), "key");
-        fs::create_dir(dir.path().join("bin")).unwrap();
-        let own = dir.path().join("bin/restic-manager-agent");
-        fs::copy(stripped(work.path()), &own).unwrap();
+        stripped(work.path());
         let admin = control.token("admin");
-        let wish = json!({"host_name": "web-01", "initial_paths": ["/etc/hostname"]});
-        let (status, made) = control.post(&admin, "/api/v1/enrollment-tokens", wish).await;
-        assert_eq!(status, 201, "{made}");
-        let url = url.unwrap_or(&control.url);
-        let agent = Agent::enroll_with(url, &made, dir, own, &["--release-key", &public]).unwrap();
-        Self { control, admin, work, agent }
+        let agent = enrolled(&control, url, &admin, (&work, &public), "web-01").await;
+        Self { control, admin, work, public, agent }
+    }
+
+    /// Another host that has pinned the key.
+    async fn another(&self, name: &str) -> Agent {
+        enrolled(&self.control, None, &self.admin, (&self.work, &self.public), name).await
     }
 
     /// Seconds that a new version has to reach the control plane.
@@ -104,9 +128,12 @@ impl Bench {
 
     /// Takes a signed binary in and rolls it out to all at once.
     async fn roll_out(&self, binary: &Path, version: &str) {
+        self.roll_out_by(binary, version, json!([{"percent": 100}])).await;
+    }
+
+    async fn roll_out_by(&self, binary: &Path, version: &str, stages: Value) {
         let said = output(self.control.tool(&["release", "add"]).arg(binary));
         assert!(said.contains(version), "{said}");
-        let stages = json!([{"percent": 100}]);
         let (status, made) =
             self.control.post(&self.admin, "/api/v1/rollout", json!({"version": version, "stages": stages})).await;
         assert_eq!(status, 201, "{made}");
@@ -143,10 +170,30 @@ impl Bench {
         panic!("the roll-out is not {state} in three minutes");
     }
 
+    /// Asks for the update of a host, whatever stage it is in; answers effect and code.
+    async fn ask(&self, host: &Agent) -> (String, String) {
+        let body = json!({"action": {"kind": "update_agent"}, "host_ids": [host.host]});
+        let (status, told) = self.control.post(&self.admin, "/api/v1/host-actions", body).await;
+        assert_eq!(status, 200, "{told}");
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        (text(&told["items"][0]["effect"]), text(&told["items"][0]["code"]))
+    }
+
+    /// Asks until what the agent said of itself is known.
+    async fn until_asked(&self, host: &Agent) {
+        for _ in 0..100 {
+            match self.ask(host).await {
+                (effect, code) if effect == "done" && code.is_empty() => return,
+                (_, code) => assert!(matches!(&*code, "update_unknown"), "{code}"),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("nothing is known of the agent in 20 seconds");
+    }
+
     /// The version of the program that a service manager would start.
     fn installed(&self) -> String {
-        let said = output(Command::new(&self.agent.program).arg("--version"));
-        said.trim().rsplit(' ').next().unwrap().to_owned()
+        version_of(&self.agent)
     }
 }
 
@@ -173,6 +220,55 @@ async fn an_agent_takes_a_signed_release_and_goes_back_when_told() {
     let (status, told) = bench.control.post(&bench.admin, "/api/v1/rollout/roll-back", Value::Null).await;
     assert_eq!((status, told["state"].as_str()), (200, Some("rolled_back")), "{told}");
     bench.until_runs(OLD).await;
+    assert_eq!(bench.installed(), OLD);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_asked_for_updates_itself_out_of_its_stage_and_no_other_does() {
+    let mut bench = Bench::new().await;
+    let mut other = bench.another("web-02").await;
+    let new = bench.binary(NEW);
+    bench.sign(&new, "key");
+    bench.agent.start();
+    other.start();
+    // A first stage that nobody is in, for long.
+    let stages = json!([{"tag": "canary", "percent": 0, "healthy": 1, "hours": 9}, {"percent": 100}]);
+    bench.roll_out_by(&new, NEW, stages).await;
+    bench.until_asked(&bench.agent).await;
+    bench.until_runs(NEW).await;
+    assert_eq!((bench.installed().as_str(), version_of(&other).as_str()), (NEW, OLD));
+    // The gate knows of both, and has not opened.
+    let told = bench.until_rollout("running").await;
+    let gate = &told["rollout"]["gate"];
+    assert_eq!(
+        (&told["rollout"]["stage"], &gate["hosts"], &gate["asked"]),
+        (&json!(0), &json!(0), &json!(1)),
+        "{told}"
+    );
+    let host = bench.control.get(&bench.admin, &format!("/api/v1/hosts/{}", other.host)).await;
+    assert_eq!((host["agent_version"].as_str(), host["update"]["wanted"].as_str()), (Some(OLD), None), "{host}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_was_asked_for_and_fails_stops_the_roll_out() {
+    let mut bench = Bench::new().await;
+    keygen(bench.work.path(), "other");
+    let new = bench.binary(NEW);
+    bench.sign(&new, "other");
+    bench.agent.start();
+    let stages = json!([{"tag": "canary", "percent": 0, "healthy": 1, "hours": 9}, {"percent": 100}]);
+    bench.roll_out_by(&new, NEW, stages).await;
+    bench.until_asked(&bench.agent).await;
+    let told = bench.until_rollout("stopped").await;
+    assert_eq!((told["failed"][0]["host"].as_str(), &told["rollout"]["stage"]), (Some("web-01"), &json!(0)), "{told}");
+    assert_eq!(bench.ask(&bench.agent).await, ("refused".into(), "rollout_stopped".into()));
+    assert_eq!(bench.control.post(&bench.admin, "/api/v1/rollout/resume", Value::Null).await.0, 200);
+    assert_eq!(bench.ask(&bench.agent).await, ("done".into(), String::new()), "it is tried again");
+    let again = |host: &Value| {
+        host["update"]["failed"]["at"] != Value::Null && host["update"]["failed"]["at"] != told["failed"][0]["at"]
+    };
+    bench.until_host("it is refused again", again).await;
+    bench.until_rollout("stopped").await;
     assert_eq!(bench.installed(), OLD);
 }
 

@@ -1,11 +1,13 @@
 //! Acts on many hosts at once: what each of them does, or why it does nothing. Only the decision, host by host; each is what the act on one
 //! host alone would come to, and none guesses.
 
+use super::asked_update::{Agent, NoUpdate, Offered, Update, ask};
 use super::fleet::{Lifecycle, check_host_tags};
 use super::job::{PickRefused, pick_schedule};
 use super::pause::PauseInput;
+use super::permission::Role;
 use super::schedule::Schedule;
-use restic_manager_shared::id::{JobId, RepositoryId, ScheduleId};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::wire::problem::FieldError;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -39,6 +41,23 @@ pub enum HostAct {
     Pause(PauseInput),
     /// Ends the host's pause.
     Resume {},
+    /// Offers the release of the roll-out that runs now, whatever stage the host is in; where it did not work before, it is tried again.
+    /// For administrators.
+    UpdateAgent {},
+}
+
+impl HostAct {
+    /// Who may do it.
+    #[must_use]
+    pub const fn needs(&self) -> Role {
+        match self {
+            Self::Run { .. } | Self::AddTag { .. } | Self::RemoveTag { .. } | Self::Pause(_) | Self::Resume {} => {
+                Role::Operator
+            }
+            // As all that brings releases to hosts.
+            Self::UpdateAgent {} => Role::Admin,
+        }
+    }
 }
 
 /// What is wrong with a tag of a host, if something is.
@@ -51,6 +70,8 @@ pub fn check_tag(tag: &str) -> Option<FieldError> {
 /// What is known of a host when it is decided.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
+    /// Which it is.
+    pub id: HostId,
     /// Its life.
     pub lifecycle: Lifecycle,
     /// Whether its agent is there.
@@ -65,6 +86,10 @@ pub struct Facts<'a> {
     pub open: &'a HashMap<ScheduleId, JobId>,
     /// Repositories that it has a credential for.
     pub credentials: &'a HashSet<RepositoryId>,
+    /// The roll-out that counts.
+    pub offered: Option<&'a Offered>,
+    /// What is known of its agent.
+    pub agent: Option<Agent<'a>>,
 }
 
 /// What a host is to do.
@@ -76,6 +101,8 @@ pub enum Step<'a> {
     Tag(Vec<String>),
     /// Change its pause.
     Pause,
+    /// Be offered this release.
+    Update(Update<'a>),
 }
 
 /// How an act on one host ended, in one word.
@@ -115,6 +142,8 @@ pub enum Why {
     TooManyTags,
     /// No pause holds.
     NotPaused,
+    /// Its agent is offered nothing new.
+    NoUpdate(NoUpdate),
 }
 
 impl Why {
@@ -132,6 +161,7 @@ impl Why {
             Self::LacksTag => "lacks_tag",
             Self::TooManyTags => "too_many_tags",
             Self::NotPaused => "not_paused",
+            Self::NoUpdate(why) => why.code(),
         }
     }
 
@@ -150,6 +180,7 @@ impl Why {
             Self::LacksTag => "the tag is not there",
             Self::TooManyTags => "there are 100 tags already",
             Self::NotPaused => "not paused",
+            Self::NoUpdate(why) => why.text(),
         }
     }
 
@@ -158,6 +189,7 @@ impl Why {
     pub const fn effect(&self) -> Effect {
         match self {
             Self::HasTag | Self::LacksTag | Self::NotPaused => Effect::Unchanged,
+            Self::NoUpdate(why) if why.is_idle() => Effect::Unchanged,
             Self::NotEnrolled
             | Self::Offline
             | Self::NoneEnabled
@@ -165,7 +197,8 @@ impl Why {
             | Self::NoRepository
             | Self::NoCredential
             | Self::Running(_)
-            | Self::TooManyTags => Effect::Refused,
+            | Self::TooManyTags
+            | Self::NoUpdate(_) => Effect::Refused,
         }
     }
 }
@@ -184,6 +217,9 @@ pub fn plan<'a>(act: &HostAct, host: Facts<'a>) -> Result<Step<'a>, Why> {
         HostAct::RemoveTag { tag } => Ok(Step::Tag(host.tags.iter().filter(|t| *t != tag).cloned().collect())),
         HostAct::Resume {} if !host.paused => Err(Why::NotPaused),
         HostAct::Pause(_) | HostAct::Resume {} => Ok(Step::Pause),
+        HostAct::UpdateAgent {} => {
+            ask(host.offered, (host.id, host.tags, host.lifecycle), host.agent).map(Step::Update).map_err(Why::NoUpdate)
+        }
     }
 }
 
@@ -283,6 +319,9 @@ mod tests {
                 schedules: &schedules,
                 open: &open,
                 credentials: &credentials,
+                offered: None,
+                agent: None,
+                id: HostId::new(),
             };
             let want = want.map(|n: usize| Step::Run(&schedules[n]));
             assert_eq!(plan(act, facts), want, "{what}");
@@ -303,10 +342,13 @@ mod tests {
                 schedules: &[],
                 open: &open,
                 credentials: &credentials,
+                offered: None,
+                agent: None,
+                id: HostId::new(),
             };
             plan(&act, facts).map(|step| match step {
                 Step::Tag(tags) => tags,
-                Step::Pause | Step::Run(_) => vec![],
+                Step::Pause | Step::Run(_) | Step::Update(_) => vec![],
             })
         };
         let (add, remove) =
@@ -321,6 +363,7 @@ mod tests {
             (HostAct::Pause(PauseInput::default()), true, Ok(vec![])),
             (HostAct::Resume {}, true, Ok(vec![])),
             (HostAct::Resume {}, false, Err(Why::NotPaused)),
+            (HostAct::UpdateAgent {}, false, Err(Why::NoUpdate(NoUpdate::NoRollout))),
         ] {
             assert_eq!(act(change, &[], paused), want);
         }

@@ -2,6 +2,7 @@
 //! with an input, each as a function that a table can test.
 
 pub mod alert;
+pub mod asked_update;
 pub mod attestation;
 pub mod backend;
 pub mod backup_options;

@@ -164,6 +164,8 @@ pub struct Candidate<'a> {
     pub able: bool,
     /// The release that did not work there, until a person says that it may be tried again.
     pub refused: Option<&'a str>,
+    /// Whether a person asked for its update in this roll-out, out of its stage.
+    pub asked: bool,
 }
 
 /// The release that a host is offered; none if it has what it should have, or may not have it.
@@ -173,7 +175,7 @@ pub fn offer<'a>(rollout: &'a Rollout, host: &Candidate<'_>) -> Option<&'a str> 
     let newer = |version: &&'a str| order(version) == Some(Ordering::Less);
     let (version, previous) = (rollout.version.as_str(), rollout.previous.as_deref());
     let wanted = match rollout.state {
-        RolloutState::Running if rollout.covers(host.id, host.tags) => Some(version).filter(newer),
+        RolloutState::Running if host.asked || rollout.covers(host.id, host.tags) => Some(version).filter(newer),
         RolloutState::Running => previous.filter(newer),
         RolloutState::Done => Some(version).filter(newer),
         RolloutState::Paused | RolloutState::Stopped => None,
@@ -183,9 +185,11 @@ pub fn offer<'a>(rollout: &'a Rollout, host: &Candidate<'_>) -> Option<&'a str> 
     wanted.filter(|version| host.able && host.refused != Some(*version))
 }
 
-/// A host of the stage, as far as its gate is concerned.
+/// A host of the stage, or one that is offered the release out of it, as far as the gate is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
+    /// Whether it is in the stage. One that a person asked for is not waited for and opens no gate; where it fails, that counts.
+    pub inside: bool,
     /// Whether it runs the release.
     pub has: bool,
     /// Since when it runs what it runs.
@@ -212,8 +216,10 @@ pub struct Gate {
     pub healthy: usize,
     /// How many healthy ones the stage asks for.
     pub needed: usize,
-    /// Those where it did not work.
+    /// Those where it did not work, in the stage or asked for.
     pub failed: usize,
+    /// Hosts out of the stage whose update a person asked for.
+    pub asked: usize,
 }
 
 /// Counts the hosts of a stage.
@@ -221,16 +227,17 @@ pub struct Gate {
 pub fn gate(rollout: &Rollout, members: &[Member], now: Timestamp) -> Gate {
     let Some(stage) = rollout.now_in() else { return Gate::default() };
     let long = Duration::from_secs(u64::from(stage.hours) * 3600);
-    let count = |f: &dyn Fn(&Member) -> bool| members.iter().filter(|m| f(m)).count();
+    let count = |f: &dyn Fn(&Member) -> bool| members.iter().filter(|m| m.inside && f(m)).count();
     let able = count(&|m| m.able || m.has);
     let all = usize::try_from(stage.healthy).unwrap_or(usize::MAX);
     Gate {
-        hosts: members.len(),
+        hosts: count(&|_| true),
         able,
         updated: count(&|m| m.has),
         healthy: count(&|m| m.has && m.online && !m.failed && m.since.is_some_and(|at| now.since(at) >= long)),
         needed: if all == 0 { able } else { all.min(able) },
-        failed: count(&|m| m.failed),
+        failed: members.iter().filter(|m| m.failed).count(),
+        asked: members.iter().filter(|m| !m.inside).count(),
     }
 }
 
@@ -306,15 +313,44 @@ mod tests {
             (RolledBack, 1, &plain, "0.1.0", Some("0.2.0")),
         ] {
             let rollout = rollout(state, stage);
-            let host = Candidate { id: HostId::new(), tags, version, able: true, refused: None };
+            let host = Candidate { id: HostId::new(), tags, version, able: true, refused: None, asked: false };
             assert_eq!(offer(&rollout, &host), want, "{state} {stage} {tags:?} {version}");
             assert_eq!(offer(&rollout, &Candidate { able: false, ..host }), None);
             assert_eq!(offer(&rollout, &Candidate { refused: want, ..host }), None, "not again by itself");
         }
         let first = Rollout { previous: None, ..rollout(Running, 0) };
-        let host = Candidate { id: HostId::new(), tags: &plain, version: "0.1.0", able: true, refused: Some("0.2.0") };
+        let host = Candidate {
+            id: HostId::new(),
+            tags: &plain,
+            version: "0.1.0",
+            able: true,
+            refused: Some("0.2.0"),
+            asked: false,
+        };
         assert_eq!(offer(&first, &host), None);
         assert_eq!(offer(&rollout(Done, 1), &host), Some("0.3.0"), "another release is tried");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_offered_while_the_roll_out_runs() {
+        use RolloutState::{Done, Paused, RolledBack, Running, Stopped};
+        for (state, version, want) in [
+            (Running, "0.2.0", Some("0.3.0")),
+            (Running, "0.1.0", Some("0.3.0")),
+            (Running, "0.3.0", None),
+            (Running, "0.4.0", None),
+            (Paused, "0.2.0", None),
+            (Stopped, "0.2.0", None),
+            (Done, "0.2.0", Some("0.3.0")),
+            (RolledBack, "0.3.0", Some("0.2.0")),
+            (RolledBack, "0.2.0", None),
+        ] {
+            let host = Candidate { id: HostId::new(), tags: &[], version, able: true, refused: None, asked: true };
+            let rollout = rollout(state, 0);
+            assert_eq!(offer(&rollout, &host), want, "{state} {version}");
+            assert_eq!(offer(&rollout, &Candidate { able: false, ..host }), None);
+            assert_eq!(offer(&rollout, &Candidate { refused: want, ..host }), None, "not again by itself");
+        }
     }
 
     #[test]
@@ -331,12 +367,15 @@ mod tests {
     #[test]
     fn gates_open_by_health_and_time_and_close_by_one_failure() {
         let at = |hours: i64| Timestamp::from_seconds(hours * 3600);
-        let good = Member { has: true, since: Some(at(0)), failed: false, able: true, online: true };
+        let good = Member { inside: true, has: true, since: Some(at(0)), failed: false, able: true, online: true };
         let behind = Member { has: false, ..good };
         let failed = Member { failed: true, ..behind };
         let unable = Member { able: false, ..behind };
         let silent = Member { online: false, ..good };
         let fresh = Member { since: Some(at(2)), ..good };
+        let asked = Member { inside: false, ..good };
+        let asked_behind = Member { inside: false, ..behind };
+        let asked_failed = Member { inside: false, ..failed };
         let running = RolloutState::Running;
         for (stage, members, hours, want) in [
             (0, vec![good, behind], 3, Next::Stage),
@@ -346,6 +385,10 @@ mod tests {
             (0, vec![fresh], 3, Next::Wait),
             (0, vec![fresh], 4, Next::Stage),
             (0, vec![good, failed], 3, Next::Stop(1)),
+            (0, vec![behind, asked], 3, Next::Wait),
+            (0, vec![good, asked_behind], 3, Next::Stage),
+            (0, vec![good, asked_failed], 3, Next::Stop(1)),
+            (0, vec![asked], 1, Next::Wait),
             (0, vec![unable], 3, Next::Stage),
             (0, vec![], 3, Next::Stage),
             (0, vec![], 1, Next::Wait),

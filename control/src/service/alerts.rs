@@ -32,6 +32,14 @@ pub async fn list(
     Ok(page(items, limit, |a| a.id.to_string()))
 }
 
+/// These alerts, all of a page at once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_ids(s: &Services, ids: Vec<AlertId>) -> Result<Vec<Alert>, ActError> {
+    s.db.read(move |conn| Ok(alerts::of_ids(conn, &ids)?)).await
+}
+
 /// Open alerts that nobody has acknowledged and that are not of these kinds, the newest first.
 ///
 /// # Errors

@@ -330,6 +330,34 @@ pub async fn deliveries_of(
     Ok(page(items, limit, |d: &Delivery| d.id.to_string()))
 }
 
+/// What goes to a channel and what went there, tests too, the newest first. The cursor is `<microseconds>.<delivery id>`.
+///
+/// # Errors
+/// When there is no such channel, or the cursor is not one of this list.
+pub async fn deliveries_to(
+    s: &Services,
+    id: ChannelId,
+    cursor: Option<String>,
+    limit: i64,
+) -> Result<Listed<Delivery>, ActError> {
+    let before = cursor
+        .map(|c| place_in(&c).ok_or_else(|| ActError::field("/cursor", "not a cursor of this list")))
+        .transpose()?;
+    let items =
+        s.db.read(move |conn| {
+            let channel = channels::get(conn, id)?.ok_or(ActError::NotFound(Noun::Channel))?;
+            let records = told::of_channel(conn, id, before, limit + 1)?;
+            Ok::<_, ActError>(records.into_iter().map(|r| delivery(r, &channel.name)).collect())
+        })
+        .await?;
+    Ok(page(items, limit, |d: &Delivery| format!("{}.{}", d.created_at.micros(), d.id)))
+}
+
+fn place_in(cursor: &str) -> Option<told::Before> {
+    let (at, id) = cursor.split_once('.')?;
+    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
+}
+
 fn names(conn: &mut Conn) -> Result<HashMap<ChannelId, String>, StoreError> {
     Ok(channels::list(conn)?.into_iter().map(|c| (c.id, c.name)).collect())
 }

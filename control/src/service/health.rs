@@ -10,6 +10,7 @@ use crate::domain::health::{
 use crate::domain::locks::Verdict;
 use crate::domain::place::Place;
 use crate::domain::upkeep::{Chore, ChoreState};
+use crate::store::credentials::Standing;
 use crate::store::{Conn, alerts, credentials, repositories, snapshots, upkeep};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
@@ -190,23 +191,30 @@ fn together(a: Sample, b: Sample) -> Sample {
     }
 }
 
-/// What a proof of an append-only credential says now.
-fn proven(proof: Option<(DeleteVerdict, Timestamp)>, now: Timestamp) -> AppendOnly {
-    match proof.filter(|(_, at)| now.since(*at) <= PROOF_HOLDS) {
-        Some((DeleteVerdict::AppendOnly, _)) => AppendOnly::Proven,
-        Some((DeleteVerdict::CanDelete, _)) => AppendOnly::CanDelete,
-        Some((DeleteVerdict::CannotTell, _)) => AppendOnly::CannotTell,
+/// Proofs since then count.
+fn proofs_count_since(now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.micros() - i64::try_from(PROOF_HOLDS.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// What a proof of an append-only credential says, if there is one that counts.
+const fn proven(proof: Option<DeleteVerdict>) -> AppendOnly {
+    match proof {
+        Some(DeleteVerdict::AppendOnly) => AppendOnly::Proven,
+        Some(DeleteVerdict::CanDelete) => AppendOnly::CanDelete,
+        Some(DeleteVerdict::CannotTell) => AppendOnly::CannotTell,
         None => AppendOnly::NotProbed,
     }
 }
 
 impl CredentialCounts {
-    fn add(&mut self, mode: CredentialMode, proof: AppendOnly) {
-        match mode {
-            CredentialMode::Full => self.full += 1,
+    const fn add(&mut self, standing: &Standing) {
+        match standing.mode {
+            CredentialMode::Full => self.full += standing.count,
             CredentialMode::AppendOnly => {
-                self.append_only += 1;
-                self.proven += u64::from(proof == AppendOnly::Proven);
+                self.append_only += standing.count;
+                if matches!(standing.proof, Some(DeleteVerdict::AppendOnly)) {
+                    self.proven += standing.count;
+                }
             }
         }
     }
@@ -218,21 +226,22 @@ impl CredentialCounts {
     }
 }
 
-/// What is proven of each append-only credential, by the host's name, and how many there are of each kind.
+/// What is said of each append-only credential that is not proven to be so, by the host's name, and how many there are of each kind.
 fn proofs(
     conn: &mut Conn,
     id: RepositoryId,
     now: Timestamp,
 ) -> Result<(Vec<(String, AppendOnly)>, CredentialCounts), ActError> {
-    let (mut found, mut counts) = (vec![], CredentialCounts::default());
-    for (host, credential) in credentials::standings_of_repository(conn, id)? {
-        let proof = proven(credential.proof, now);
-        counts.add(credential.mode, proof);
-        if credential.mode == CredentialMode::AppendOnly {
-            found.push((host, proof));
-        }
+    let since = proofs_count_since(now);
+    let mut counts = CredentialCounts::default();
+    for standing in credentials::standings(conn, &[id], since)? {
+        counts.add(&standing);
     }
-    Ok((found, counts))
+    if counts.append_only == counts.proven {
+        return Ok((vec![], counts));
+    }
+    let doubtful = credentials::not_append_only(conn, id, since)?;
+    Ok((doubtful.into_iter().map(|(host, proof)| (host, proven(proof))).collect(), counts))
 }
 
 /// A repository among all of them: how full it is, and whether its backups can be deleted from hosts.
@@ -266,11 +275,12 @@ pub async fn capacities(s: &Services) -> Result<Vec<Capacity>, ActError> {
             *growth = growth.map_or(size.growth_per_day, |sum| Some(sum + size.growth_per_day.unwrap_or(0)));
         }
         let mut counts: HashMap<RepositoryId, CredentialCounts> = HashMap::new();
-        for credential in credentials::standings(conn)? {
-            let proof = proven(credential.proof, now);
-            counts.entry(credential.repository_id).or_default().add(credential.mode, proof);
+        let all = repositories::limits(conn)?;
+        let ids: Vec<RepositoryId> = all.iter().map(|(id, ..)| *id).collect();
+        for standing in credentials::standings(conn, &ids, proofs_count_since(now))? {
+            counts.entry(standing.repository_id).or_default().add(&standing);
         }
-        let all = repositories::limits(conn)?.into_iter().map(|(id, name, quota)| {
+        let all = all.into_iter().map(|(id, name, quota)| {
             let size = sizes.get(&id);
             Capacity {
                 id,

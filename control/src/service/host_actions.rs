@@ -4,13 +4,15 @@
 use super::jobs::{Request, queue_backup};
 use super::operations::online_now;
 use super::pauses::{Change, change_host, checked};
-use super::{ActError, Services, audit};
+use super::{ActError, Refusal, Services, audit, rollouts};
+use crate::domain::asked_update::{Agent, Offered, Update};
 use crate::domain::host_action::{Effect, Facts, HostAct, Step, Why, check_tag, plan};
 use crate::domain::pause::current;
 use crate::domain::permission::Actor;
 use crate::domain::schedule::Schedule;
 use crate::store::host_search::{self, Filter};
 use crate::store::hosts::HostRecord;
+use crate::store::releases::{self, Told};
 use crate::store::rows::at_once;
 use crate::store::{Conn, credentials, hosts, open_jobs, schedules};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
@@ -143,15 +145,21 @@ fn check(act: HostAct, now: Timestamp) -> Result<HostAct, ActError> {
             None => Ok(act),
         },
         HostAct::Pause(input) => checked(input, now).map(HostAct::Pause),
-        HostAct::Run { .. } | HostAct::Resume {} => Ok(act),
+        HostAct::Run { .. } | HostAct::Resume {} | HostAct::UpdateAgent {} => Ok(act),
     }
+}
+
+/// Whether somebody may do this to hosts at all.
+fn may(actor: &Actor, act: &HostAct) -> Result<(), ActError> {
+    if actor.role.covers(act.needs()) { Ok(()) } else { Err(Refusal::Forbidden.into()) }
 }
 
 /// Says what each host would do. Nothing is changed.
 ///
 /// # Errors
-/// A wrong tag or pause, too many hosts, or the database fails.
-pub async fn preview(s: &Services, act: HostAct, target: Target) -> Result<Vec<HostOutcome>, ActError> {
+/// It is not theirs to do, a wrong tag or pause, too many hosts, or the database fails.
+pub async fn preview(s: &Services, actor: &Actor, act: HostAct, target: Target) -> Result<Vec<HostOutcome>, ActError> {
+    may(actor, &act)?;
     let now = Timestamp::now();
     let (act, ids) = (Arc::new(check(act, now)?), resolve(s, target).await?);
     let online = Arc::new(online_now(s));
@@ -169,7 +177,7 @@ pub async fn preview(s: &Services, act: HostAct, target: Target) -> Result<Vec<H
 /// key does the rest.
 ///
 /// # Errors
-/// A wrong tag or pause, too many hosts, or the database fails.
+/// It is not theirs to do, a wrong tag or pause, too many hosts, or the database fails.
 pub async fn act(
     s: &Services,
     actor: &Actor,
@@ -177,13 +185,29 @@ pub async fn act(
     target: Target,
     key: Option<String>,
 ) -> Result<Vec<HostOutcome>, ActError> {
+    may(actor, &act)?;
     let now = Timestamp::now();
     Request::new(actor, "hosts", key.clone())?;
     let (act, ids) = (Arc::new(check(act, now)?), resolve(s, target).await?);
+    let done = in_parts(s, actor, &act, &ids, (key, now)).await;
+    if matches!(*act, HostAct::UpdateAgent {}) {
+        // Offers are made from what was read; also of what was done before the database failed. Whoever was asked for is woken by this.
+        rollouts::refresh(s).await?;
+    }
+    done
+}
+
+async fn in_parts(
+    s: &Services,
+    actor: &Actor,
+    act: &Arc<HostAct>,
+    ids: &[HostId],
+    (key, now): (Option<String>, Timestamp),
+) -> Result<Vec<HostOutcome>, ActError> {
     let online = Arc::new(online_now(s));
     let mut outcomes = Vec::with_capacity(ids.len());
     for some in ids.chunks(AT_ONCE) {
-        let (act, online, some) = (Arc::clone(&act), Arc::clone(&online), some.to_vec());
+        let (act, online, some) = (Arc::clone(act), Arc::clone(&online), some.to_vec());
         let (actor, key) = (actor.clone(), key.clone());
         let done =
             s.db.write(move |conn| {
@@ -203,10 +227,18 @@ struct Asked<'a> {
     host: &'a HostRecord,
     online: bool,
     schedules: &'a [Schedule],
+    offered: Option<&'a Offered>,
     step: Result<Step<'a>, Why>,
 }
 
 impl Asked<'_> {
+    /// What an update is, in words.
+    fn of_update(&self, Update { from, to, again }: Update<'_>) -> String {
+        let again = if again { ", which did not work there and is tried again" } else { "" };
+        let waits = if self.online { "" } else { "; it is offline, and hears of it when it is back" };
+        format!("{from} to {to}{again}{waits}")
+    }
+
     /// What it does, in words.
     fn told(&self, act: &HostAct) -> HostOutcome {
         let step = match &self.step {
@@ -223,6 +255,7 @@ impl Asked<'_> {
             (Step::Tag(_), _) => HostOutcome::done(self.host, "gets the tag"),
             (Step::Pause, HostAct::Resume {}) => HostOutcome::done(self.host, "goes on"),
             (Step::Pause, _) => HostOutcome::done(self.host, "is paused"),
+            (Step::Update(update), _) => HostOutcome::done(self.host, self.of_update(*update)),
         }
     }
 }
@@ -233,19 +266,27 @@ struct Known {
     schedules: HashMap<HostId, Vec<Schedule>>,
     open: HashMap<ScheduleId, JobId>,
     credentials: HashMap<HostId, HashSet<RepositoryId>>,
+    offered: Option<Offered>,
+    agents: HashMap<HostId, Told>,
 }
 
 impl Known {
     fn of(conn: &mut Conn, ids: &[HostId], act: &HostAct) -> Result<Self, ActError> {
-        let (runs, tags) =
-            (matches!(act, HostAct::Run { .. }), matches!(act, HostAct::AddTag { .. } | HostAct::RemoveTag { .. }));
+        let (runs, updates, schedules) = match act {
+            HostAct::Run { .. } => (true, false, true),
+            HostAct::Pause(_) | HostAct::Resume {} => (false, false, true),
+            HostAct::AddTag { .. } | HostAct::RemoveTag { .. } => (false, false, false),
+            HostAct::UpdateAgent {} => (false, true, false),
+        };
         let mut known = Self {
             hosts: hosts::of_ids(conn, ids)?,
             schedules: HashMap::new(),
             open: HashMap::new(),
             credentials: HashMap::new(),
+            offered: None,
+            agents: HashMap::new(),
         };
-        if !tags {
+        if schedules {
             for schedule in schedules::of_hosts(conn, ids)? {
                 known.schedules.entry(schedule.host_id).or_default().push(schedule);
             }
@@ -256,7 +297,22 @@ impl Known {
                 known.credentials.entry(host).or_default().insert(repository);
             }
         }
+        if updates {
+            known.offered = rollouts::offered(conn)?;
+            known.agents = releases::told_of(conn, ids)?.into_iter().collect();
+        }
         Ok(known)
+    }
+
+    fn agent(&self, host: HostId) -> Option<Agent<'_>> {
+        let told = self.agents.get(&host)?;
+        let rollout = self.offered.as_ref().map(|offered| offered.rollout.id);
+        Some(Agent {
+            version: &told.version,
+            fact: told.fact.as_ref(),
+            refused: told.refused.as_deref(),
+            asked: told.asked.is_some() && told.asked == rollout,
+        })
     }
 }
 
@@ -275,6 +331,7 @@ fn each(
     for host in &known.hosts {
         let schedules = known.schedules.get(&host.id).unwrap_or(&no_schedules);
         let facts = Facts {
+            id: host.id,
             lifecycle: host.lifecycle,
             online: online(host),
             tags: &host.tags,
@@ -282,8 +339,11 @@ fn each(
             schedules,
             open: &known.open,
             credentials: known.credentials.get(&host.id).unwrap_or(&no_credentials),
+            offered: known.offered.as_ref(),
+            agent: known.agent(host.id),
         };
-        let asked = Asked { host, online: facts.online, schedules, step: plan(act, facts) };
+        let step = plan(act, facts);
+        let asked = Asked { host, online: facts.online, schedules, offered: facts.offered, step };
         outcomes.push(f(conn, asked)?);
     }
     let there: HashSet<HostId> = known.hosts.iter().map(|h| h.id).collect();
@@ -314,6 +374,11 @@ fn carry_out(
         }
         (Ok(Step::Pause), _) => {
             change_host(conn, actor, (asked.host, asked.schedules), &Change::End, now)?;
+        }
+        (Ok(Step::Update(update)), _) => {
+            if let Some(offered) = asked.offered {
+                rollouts::ask(conn, actor, asked.host, (&offered.rollout, *update), now)?;
+            }
         }
         (Ok(Step::Run(_)) | Err(_), _) => {}
     }

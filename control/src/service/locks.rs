@@ -198,7 +198,9 @@ pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<Locks, ActE
         let locks = upkeep::locks(conn, id)?;
         let seen_at = locks.iter().map(|(_, _, at)| *at).max();
         let locks: Vec<Lock> = locks.iter().map(|(place, record, _)| lock(*place, record)).collect();
-        let items = judge(&locks, &children(conn, id)?);
+        // Whose a lock could be takes some looking; mostly there is none.
+        let children = if locks.is_empty() { vec![] } else { children(conn, id)? };
+        let items = judge(&locks, &children);
         let idle = jobs::open_of_repositories(conn, &[id])?.is_empty();
         Ok(Locks { cleanup: cleanup(&items, idle, Timestamp::now()), items, seen_at })
     })

@@ -107,6 +107,12 @@ pub struct Services {
 }
 
 impl Services {
+    /// Why nothing can be written to the database, if that is so.
+    #[must_use]
+    pub fn trouble(&self) -> Option<crate::store::Trouble> {
+        self.db.trouble()
+    }
+
     /// How long a running job may be silent.
     #[must_use]
     pub fn leased(&self) -> Duration {

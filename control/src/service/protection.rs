@@ -8,7 +8,7 @@ use crate::domain::schedule::Schedule;
 use crate::store::jobs::JobRecord;
 use crate::store::next_runs::{self, Coming};
 use crate::store::protection::Failing;
-use crate::store::{Conn, hosts, protection, schedules};
+use crate::store::{Conn, host_search, hosts, protection, schedules};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::Task;
@@ -185,12 +185,9 @@ pub async fn last_day(s: &Services, now: Timestamp) -> Result<Figures, ActError>
 /// When the database fails.
 pub async fn figures(s: &Services, now: Timestamp) -> Result<Figures, ActError> {
     s.db.read(move |conn| {
-        let mut figures = Figures::default();
-        for (lifecycle, standing) in protection::standings(conn)? {
-            *figures.hosts.entry(standing.of(lifecycle, now)).or_default() += 1;
-        }
-        figures.ended = protection::ended_since(conn, now - Duration::from_secs(24 * 3600))?.into_iter().collect();
-        Ok(figures)
+        let ended = protection::ended_since(conn, now - Duration::from_secs(24 * 3600))?;
+        let hosts = host_search::standings(conn, now)?;
+        Ok(Figures { hosts: hosts.into_iter().collect(), ended: ended.into_iter().collect() })
     })
     .await
 }

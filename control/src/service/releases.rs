@@ -30,6 +30,8 @@ pub struct Current {
     pub signed: HashMap<(String, String), SignedManifest>,
     /// When a person said last that what failed on a host may be tried again.
     pub forgiven: HashMap<HostId, Timestamp>,
+    /// When a person asked in this roll-out for the update of a host, whatever its stage.
+    pub asked: HashMap<HostId, Timestamp>,
 }
 
 /// Where the files of releases are, and what offers are made from.

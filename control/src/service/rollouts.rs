@@ -4,6 +4,7 @@
 use super::releases::Current;
 use super::{ActError, Noun, ReleaseRefusal, Services, audit};
 use crate::domain::alert::{AlertKind, Severity};
+use crate::domain::asked_update::{Offered, Update};
 use crate::domain::fleet::ONLINE_WITHIN;
 use crate::domain::permission::Actor;
 use crate::domain::release::{
@@ -34,6 +35,7 @@ pub(super) fn offer_to(s: &Services, host: &HostRecord, request: &PollRequest) -
         version: &request.agent_version,
         able: fact.cannot.is_none() && fact.phase != UpdatePhase::Proving,
         refused: failed.map(|f| f.version.as_str()),
+        asked: current.asked.contains_key(&host.id),
     };
     let version = offer(&current.rollout, &candidate)?.to_owned();
     let signed = current.signed.get(&(version.clone(), fact.target.clone()))?.clone();
@@ -46,13 +48,18 @@ pub(super) fn is_known(request: &PollRequest, offer: Option<&ReleaseOffer>) -> b
     wanted == offer.map(|offer| offer.version.as_str())
 }
 
-/// Reads anew what offers are made from.
+/// Reads anew what offers are made from. Hosts whose update was asked for since the last reading, here or at another server, look again.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn refresh(s: &Services) -> Result<(), ActError> {
     let current = s.db.read(read_current).await?;
+    let before = s.releases.current();
+    let known = |host: &HostId, at: &Timestamp| before.as_ref().is_some_and(|b| b.asked.get(host) == Some(at));
+    let asked = current.iter().flat_map(|c| &c.asked);
+    let news: Vec<HostId> = asked.filter(|(host, at)| !known(host, at)).map(|(host, _)| *host).collect();
     s.releases.set_current(current);
+    news.into_iter().for_each(|host| s.hub.hosts.wake(host));
     Ok(())
 }
 
@@ -60,7 +67,39 @@ fn read_current(conn: &mut Conn) -> Result<Option<Current>, ActError> {
     let Some(rollout) = releases::newest_rollout(conn)? else { return Ok(None) };
     let ready = releases::list(conn)?.into_iter().filter(ReleaseRecord::is_ready);
     let signed = ready.map(|r| ((r.version, r.target), r.signed)).collect();
-    Ok(Some(Current { rollout, signed, forgiven: releases::forgiven(conn)?.into_iter().collect() }))
+    let forgiven = releases::forgiven(conn)?.into_iter().collect();
+    let asked = releases::asked(conn, rollout.id)?.into_iter().collect();
+    Ok(Some(Current { rollout, signed, forgiven, asked }))
+}
+
+/// What a person who asks for an update may get: the roll-out that counts, and where its release runs.
+pub(super) fn offered(conn: &mut Conn) -> Result<Option<Offered>, ActError> {
+    let Some(rollout) = releases::newest_rollout(conn)? else { return Ok(None) };
+    let targets = targets(&rollout, &releases::list(conn)?);
+    Ok(Some(Offered { rollout, targets }))
+}
+
+/// Offers a host the release of the roll-out out of its stage, and once more where it did not work.
+pub(super) fn ask(
+    conn: &mut Conn,
+    actor: &Actor,
+    host: &HostRecord,
+    (rollout, update): (&Rollout, Update<'_>),
+    now: Timestamp,
+) -> Result<(), ActError> {
+    releases::ask(conn, host.id, rollout.id, now)?;
+    if update.again {
+        releases::forgive(conn, host.id)?;
+    }
+    let detail = serde_json::json!({
+        "name": host.name, "version": update.to, "from": update.from, "again": update.again, "rollout": rollout.id,
+    });
+    Ok(audit::record(conn, actor, now, "host.update_agent", &format!("host:{}", host.id), &detail)?)
+}
+
+/// The platforms that a roll-out's release can be fetched for.
+fn targets(rollout: &Rollout, all: &[ReleaseRecord]) -> HashSet<String> {
+    all.iter().filter(|r| r.version == rollout.version && r.is_ready()).map(|r| r.target.clone()).collect()
 }
 
 /// A roll-out, with how it stands.
@@ -92,6 +131,7 @@ fn member(
     // What has not been proven may be taken back in a moment.
     let is_proving = row.fact.as_ref().is_some_and(|fact| fact.phase == UpdatePhase::Proving);
     Member {
+        inside: rollout.covers(row.host, &row.tags),
         has: row.version == rollout.version && !is_proving,
         since: row.since,
         // What failed before a person let it go on stopped it then; that host stays without the release.
@@ -102,11 +142,10 @@ fn member(
 }
 
 fn members(rollout: &Rollout, rows: &[AgentRow], all: &[ReleaseRecord], s: &Services, now: Timestamp) -> Vec<Member> {
-    let of_version = all.iter().filter(|r| r.version == rollout.version && r.is_ready());
-    let targets: HashSet<String> = of_version.map(|r| r.target.clone()).collect();
+    let targets = targets(rollout, all);
     let seen: HashMap<HostId, Timestamp> = s.presence.all_seen();
-    let inside = rows.iter().filter(|row| rollout.covers(row.host, &row.tags));
-    inside.map(|row| member(row, rollout, &targets, seen.get(&row.host).copied(), now)).collect()
+    let of_it = rows.iter().filter(|row| rollout.covers(row.host, &row.tags) || row.asked == Some(rollout.id));
+    of_it.map(|row| member(row, rollout, &targets, seen.get(&row.host).copied(), now)).collect()
 }
 
 /// Whether a release to go back to is there and was signed for that.

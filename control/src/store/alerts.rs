@@ -191,6 +191,15 @@ pub fn get(conn: &mut Conn, id: AlertId) -> StoreResult<Option<Alert>> {
     alerts::table.find(id.to_string()).first::<Row>(conn).optional()?.map(alert).transpose()
 }
 
+/// These alerts, in no order. Those that are not there are left out.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_ids(conn: &mut Conn, ids: &[AlertId]) -> StoreResult<Vec<Alert>> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    alerts::table.filter(alerts::id.eq_any(ids)).load::<Row>(conn)?.into_iter().map(alert).collect()
+}
+
 /// Alerts, the newest first; only open ones if asked so. `before` is the id of the last one seen.
 ///
 /// # Errors

@@ -3,7 +3,9 @@
 use super::bridge::{from_json, from_word, parse, time, to_json, word};
 use super::schema::{host_credentials, hosts};
 use super::{Conn, StoreError, StoreResult};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::{DeleteVerdict, ProbeReport};
@@ -185,64 +187,72 @@ pub fn of_repository(conn: &mut Conn, repository: RepositoryId) -> StoreResult<V
     rows.into_iter().map(record).collect()
 }
 
-/// What is known of a credential without its secrets.
+/// Credentials of one mode for a repository of which the last probe said the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// For what.
     pub repository_id: RepositoryId,
-    /// What it may do there.
+    /// What they may do there.
     pub mode: CredentialMode,
-    /// What the last probe said of deleting, and when.
-    pub proof: Option<(DeleteVerdict, Timestamp)>,
+    /// What the last probe said of deleting, if it is young enough to count.
+    pub proof: Option<DeleteVerdict>,
+    /// How many there are.
+    pub count: u64,
 }
 
-type StandingRow = (String, String, Option<String>, Option<i64>);
-
-fn standing((repository, mode, verdict, at): StandingRow) -> StoreResult<Standing> {
-    let verdict = verdict.map(|v| from_word("host_credentials.proof_verdict", &v)).transpose()?;
-    Ok(Standing {
-        repository_id: parse("host_credentials.repository_id", &repository)?,
-        mode: mode_of(&mode)?,
-        proof: verdict.zip(time(at)),
-    })
+/// What a probe said, if it did so since then; empty otherwise.
+fn verdict_since(since: Timestamp) -> String {
+    format!("(CASE WHEN host_credentials.proof_at >= {} THEN host_credentials.proof_verdict END)", since.micros())
 }
 
-/// What is known of all credentials.
+fn verdict_of(word: Option<String>) -> StoreResult<Option<DeleteVerdict>> {
+    word.map(|v| from_word("host_credentials.proof_verdict", &v)).transpose()
+}
+
+/// How many credentials of these repositories stand how, by what probes since then said.
 ///
 /// # Errors
 /// When the database fails.
-pub fn standings(conn: &mut Conn) -> StoreResult<Vec<Standing>> {
+pub fn standings(conn: &mut Conn, of: &[RepositoryId], since: Timestamp) -> StoreResult<Vec<Standing>> {
+    let by = format!("host_credentials.repository_id, host_credentials.mode, {}", verdict_since(since));
+    let of: Vec<String> = of.iter().map(ToString::to_string).collect();
     let rows = host_credentials::table
-        .select((
-            host_credentials::repository_id,
-            host_credentials::mode,
-            host_credentials::proof_verdict,
-            host_credentials::proof_at,
-        ))
-        .load::<StandingRow>(conn)?;
-    rows.into_iter().map(standing).collect()
+        .filter(host_credentials::repository_id.eq_any(of))
+        .group_by(sql::<(Text, Text, Nullable<Text>)>(&by))
+        .select(sql::<(Text, Text, Nullable<Text>, BigInt)>(&format!("{by}, COUNT(*)")))
+        .load::<(String, String, Option<String>, i64)>(conn)?;
+    rows.into_iter()
+        .map(|(repository, mode, verdict, count)| {
+            Ok(Standing {
+                repository_id: parse("host_credentials.repository_id", &repository)?,
+                mode: mode_of(&mode)?,
+                proof: verdict_of(verdict)?,
+                count: u64::try_from(count).unwrap_or(0),
+            })
+        })
+        .collect()
 }
 
-/// What is known of the credentials for a repository, by the hosts' names.
+/// The hosts whose append-only credentials for a repository no probe since then has proven to be so, by name, and what it said instead.
 ///
 /// # Errors
 /// When the database fails.
-pub fn standings_of_repository(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Vec<(String, Standing)>> {
+pub fn not_append_only(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    since: Timestamp,
+) -> StoreResult<Vec<(String, Option<DeleteVerdict>)>> {
+    let verdict = verdict_since(since);
+    let proven = word("host_credentials.proof_verdict", &DeleteVerdict::AppendOnly)?;
     let rows = host_credentials::table
         .inner_join(hosts::table)
         .filter(host_credentials::repository_id.eq(repository.to_string()))
+        .filter(host_credentials::mode.eq(mode_text(CredentialMode::AppendOnly)))
+        .filter(sql::<Bool>(&format!("COALESCE({verdict}, '') <> ")).bind::<Text, _>(proven))
         .order(hosts::name)
-        .select((
-            hosts::name,
-            (
-                host_credentials::repository_id,
-                host_credentials::mode,
-                host_credentials::proof_verdict,
-                host_credentials::proof_at,
-            ),
-        ))
-        .load::<(String, StandingRow)>(conn)?;
-    rows.into_iter().map(|(name, row)| Ok((name, standing(row)?))).collect()
+        .select((hosts::name, sql::<Nullable<Text>>(&verdict)))
+        .load::<(String, Option<String>)>(conn)?;
+    rows.into_iter().map(|(name, verdict)| Ok((name, verdict_of(verdict)?))).collect()
 }
 
 /// Credentials whose last probe is older than `before`, or that were never probed.

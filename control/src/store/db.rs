@@ -2,7 +2,7 @@
 
 use super::conn::Conn;
 use super::writer::Writer;
-use super::{StoreError, migrate, slow};
+use super::{StoreError, Trouble, migrate, slow};
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, R2D2Connection};
@@ -166,5 +166,11 @@ impl Db {
         F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
     {
         self.writer.write(f).await
+    }
+
+    /// Why nothing can be written, if the newest try came to that.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.writer.trouble()
     }
 }

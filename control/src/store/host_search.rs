@@ -8,12 +8,14 @@ use super::{Conn, StoreResult};
 use crate::domain::fleet::Lifecycle;
 use crate::domain::job::{JobKind, JobState};
 use crate::domain::protection::Protection;
-use diesel::dsl::sql;
+use diesel::dsl::{AsExprOf, count_star, sql};
+use diesel::expression::{SqlLiteral, UncheckedBind};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
+use std::collections::HashMap;
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -78,6 +80,17 @@ pub(super) fn anywhere(text: &str) -> String {
     pattern
 }
 
+type HasTag = SqlLiteral<Bool, UncheckedBind<SqlLiteral<Bool>, AsExprOf<String, Text>>>;
+
+/// Whether a host has a tag.
+///
+/// # Errors
+/// None that comes up: a tag is text.
+pub(super) fn has_tag(tag: &str) -> StoreResult<HasTag> {
+    let pattern = anywhere(&to_json("hosts.tags", &tag)?);
+    Ok(sql::<Bool>("hosts.tags LIKE ").bind::<Text, _>(pattern).sql(" ESCAPE '!'"))
+}
+
 type Query<'a> = hosts::BoxedQuery<'a, Backend>;
 
 fn narrowed<'a>(filter: &Filter, now: Timestamp) -> StoreResult<Query<'a>> {
@@ -88,8 +101,7 @@ fn narrowed<'a>(filter: &Filter, now: Timestamp) -> StoreResult<Query<'a>> {
         query = query.filter(found.sql(" ESCAPE '!'"));
     }
     if let Some(tag) = &filter.tag {
-        let pattern = anywhere(&to_json("hosts.tags", tag)?);
-        query = query.filter(sql::<Bool>("hosts.tags LIKE ").bind::<Text, _>(pattern).sql(" ESCAPE '!'"));
+        query = query.filter(has_tag(tag)?);
     }
     if let Some(os) = filter.os {
         query = query.filter(hosts::os.eq(super::hosts::os_text(os)));
@@ -125,8 +137,15 @@ pub fn list(
             .filter(rank().gt(*at).or(rank().eq(*at).and(hosts::name.gt(name.clone()))))
             .order((rank(), hosts::name.asc())),
     };
-    let rows: Vec<Row> = query.limit(limit).select(Row::as_select()).load(conn)?;
-    rows.into_iter().map(HostRecord::try_from).collect()
+    // Which ones, from an index that holds all that is asked and sorted by; only the few are read whole.
+    let ids: Vec<String> = query.limit(limit).select(hosts::id).load(conn)?;
+    let rows: Vec<Row> = hosts::table.filter(hosts::id.eq_any(&ids)).select(Row::as_select()).load(conn)?;
+    let mut found = HashMap::new();
+    for row in rows {
+        let record = HostRecord::try_from(row)?;
+        found.insert(record.id.to_string(), record);
+    }
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
 /// Which hosts there are, by name.
@@ -138,12 +157,36 @@ pub fn ids(conn: &mut Conn, filter: &Filter, limit: i64, now: Timestamp) -> Stor
     rows.iter().map(|id| parse("hosts.id", id)).collect()
 }
 
+/// The hosts with a tag, removed ones too: what they did is still listed.
+///
+/// # Errors
+/// When the database fails.
+pub fn tagged(conn: &mut Conn, tag: &str, limit: i64) -> StoreResult<Vec<HostId>> {
+    let rows = hosts::table.filter(has_tag(tag)?).limit(limit).select(hosts::id).load::<String>(conn)?;
+    rows.iter().map(|id| parse("hosts.id", id)).collect()
+}
+
 /// How many hosts there are.
 ///
 /// # Errors
 /// When the database fails.
 pub fn count(conn: &mut Conn, filter: &Filter, now: Timestamp) -> StoreResult<i64> {
     Ok(narrowed(filter, now)?.count().get_result(conn)?)
+}
+
+/// How many hosts stand how; none is named that nobody does.
+///
+/// # Errors
+/// When the database fails.
+pub fn standings(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<(Protection, i64)>> {
+    let by = rank_sql(now);
+    let rows = hosts::table
+        .filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str()))
+        .group_by(sql::<Integer>(&by))
+        .select((sql::<Integer>(&by), count_star()))
+        .load::<(i32, i64)>(conn)?;
+    let of = |at: i32| Protection::ALL.iter().copied().find(|state| rank(*state) == at);
+    Ok(rows.into_iter().filter_map(|(at, n)| Some((of(at)?, n))).collect())
 }
 
 /// How a host's backups of one day ended: host, days since 1970, state, how many.

@@ -2,8 +2,8 @@
 
 use super::conn::Backend;
 use super::jobs::{JobRecord, Row, open};
-use super::schema::jobs;
-use super::{Conn, StoreResult};
+use super::schema::{hosts, jobs};
+use super::{Conn, StoreResult, host_search};
 use crate::domain::job::{Job, JobKind, JobState};
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
@@ -26,6 +26,8 @@ fn troubled() -> SqlLiteral<Bool> {
 pub struct Filter {
     /// One host's.
     pub host: Option<HostId>,
+    /// Of hosts with this tag.
+    pub host_tag: Option<String>,
     /// One schedule's.
     pub schedule: Option<ScheduleId>,
     /// One repository's.
@@ -41,12 +43,38 @@ pub struct Filter {
 /// A place in a list, newest first: everything queued before this.
 pub type Before = (Timestamp, JobId);
 
+/// With a tag of so many hosts at most their jobs are looked up host by host: each is found by index, however few they are among all.
+/// Of a tag of more hosts there is one among the newest jobs before long.
+const FEW: i64 = 50;
+
 /// Jobs, newest first.
 ///
 /// # Errors
 /// When the database fails.
 pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64) -> StoreResult<Vec<Job>> {
+    let few = match (&filter.host_tag, filter.host) {
+        (Some(tag), None) => Some(host_search::tagged(conn, tag, FEW + 1)?),
+        (Some(_), Some(_)) | (None, _) => None,
+    };
+    let Some(hosts) = few.filter(|hosts| i64::try_from(hosts.len()).is_ok_and(|n| n <= FEW)) else {
+        return narrowed(conn, filter, before, limit);
+    };
+    let mut all = vec![];
+    for host in hosts {
+        let one = Filter { host: Some(host), host_tag: None, ..filter.clone() };
+        all.extend(narrowed(conn, &one, before, limit)?);
+    }
+    all.sort_unstable_by_key(|job| std::cmp::Reverse((job.queued_at, job.id)));
+    all.truncate(usize::try_from(limit).unwrap_or(0));
+    Ok(all)
+}
+
+fn narrowed(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64) -> StoreResult<Vec<Job>> {
     let mut query = jobs::table.select(Row::as_select()).into_boxed::<Backend>();
+    if let Some(tag) = &filter.host_tag {
+        let tagged = hosts::table.filter(host_search::has_tag(tag)?).select(hosts::id);
+        query = query.filter(jobs::host_id.eq_any(tagged));
+    }
     if let Some(host) = filter.host {
         query = query.filter(jobs::host_id.eq(host.to_string()));
     }

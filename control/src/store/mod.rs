@@ -70,6 +70,15 @@ pub enum StoreError {
     Database(String),
 }
 
+/// Why nothing can be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since the first try that came to nothing.
+    pub since: restic_manager_shared::time::Timestamp,
+    /// What the database said at the newest.
+    pub why: String,
+}
+
 /// What a store function answers.
 pub type StoreResult<T> = Result<T, StoreError>;
 

@@ -189,36 +189,6 @@ pub fn forget_standings(conn: &mut Conn) -> StoreResult<()> {
     Ok(())
 }
 
-/// How all hosts stand that are not retired.
-///
-/// # Errors
-/// When the database fails.
-pub fn standings(conn: &mut Conn) -> StoreResult<Vec<(Lifecycle, Standing)>> {
-    let rows = hosts::table
-        .filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str()))
-        .select((
-            hosts::lifecycle,
-            hosts::planned,
-            hosts::good_at,
-            hosts::good_bytes,
-            hosts::protected_until,
-            hosts::trouble,
-        ))
-        .load::<(String, bool, Option<i64>, Option<i64>, Option<i64>, String)>(conn)?;
-    rows.into_iter()
-        .map(|(lifecycle, planned, good_at, good_bytes, until, trouble)| {
-            let standing = Standing {
-                planned,
-                good_at: time(good_at),
-                good_bytes,
-                protected_until: time(until),
-                trouble: parse("hosts.trouble", &trouble)?,
-            };
-            Ok((parse("hosts.lifecycle", &lifecycle)?, standing))
-        })
-        .collect()
-}
-
 /// How many jobs ended in each state since an instant.
 ///
 /// # Errors

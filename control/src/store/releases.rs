@@ -6,7 +6,7 @@ use super::{Conn, StoreResult};
 use crate::domain::fleet::Lifecycle;
 use crate::domain::release::{Rollout, RolloutState};
 use diesel::prelude::*;
-use restic_manager_shared::id::HostId;
+use restic_manager_shared::id::{HostId, RolloutId};
 use restic_manager_shared::release::SignedManifest;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::release::{FailedUpdate, UpdateFact};
@@ -317,6 +317,18 @@ pub struct AgentRow {
     pub fact: Option<UpdateFact>,
     /// The release that did not work, and when, unless it may be tried again.
     pub refused: Option<(String, Timestamp)>,
+    /// The roll-out in which a person asked for its update.
+    pub asked: Option<RolloutId>,
+}
+
+/// What did not work, unless a person has said since then that it may be tried again.
+fn still_refused(version: Option<String>, at: Option<i64>, forgiven: Option<i64>) -> Option<(String, Timestamp)> {
+    let open = forgiven.is_none_or(|forgiven| at.is_some_and(|at| at > forgiven));
+    version.zip(time(at)).filter(|_| open)
+}
+
+fn asked_in(rollout: Option<&str>) -> StoreResult<Option<RolloutId>> {
+    rollout.map(|id| parse("host_agents.asked_rollout", id)).transpose()
 }
 
 /// All enrolled hosts.
@@ -329,7 +341,7 @@ pub fn agents(conn: &mut Conn) -> StoreResult<Vec<AgentRow>> {
         String,
         Option<i64>,
         String,
-        Option<(String, i64, Option<String>, Option<String>, Option<i64>, Option<i64>)>,
+        Option<(String, i64, Option<String>, Option<String>, Option<i64>, Option<i64>, Option<String>)>,
     );
     let rows = hosts::table
         .left_join(host_agents::table)
@@ -346,18 +358,18 @@ pub fn agents(conn: &mut Conn) -> StoreResult<Vec<AgentRow>> {
                 host_agents::failed_version,
                 host_agents::failed_at,
                 host_agents::forgiven_at,
+                host_agents::asked_rollout,
             )
                 .nullable(),
         ))
         .load::<Found>(conn)?;
     let agent = |r: Found| {
-        let (version, since, fact, refused) = match r.4 {
-            None => (r.3, None, None, None),
-            Some((version, since, fact, failed, at, forgiven)) => {
+        let (version, since, fact, refused, asked) = match r.4 {
+            None => (r.3, None, None, None, None),
+            Some((version, since, fact, failed, at, forgiven, asked)) => {
                 let fact = fact.as_deref().map(|f| from_json("host_agents.fact", f)).transpose()?;
-                let open = forgiven.is_none_or(|forgiven| at.is_some_and(|at| at > forgiven));
-                let failed = failed.zip(time(at)).filter(|_| open);
-                (version, Some(Timestamp::from_micros(since)), fact, failed)
+                let refused = still_refused(failed, at, forgiven);
+                (version, Some(Timestamp::from_micros(since)), fact, refused, asked_in(asked.as_deref())?)
             }
         };
         Ok(AgentRow {
@@ -368,9 +380,77 @@ pub fn agents(conn: &mut Conn) -> StoreResult<Vec<AgentRow>> {
             since,
             fact,
             refused,
+            asked,
         })
     };
     rows.into_iter().map(agent).collect()
+}
+
+/// What an agent said of itself, for a person who asks for its update.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The version that it runs.
+    pub version: String,
+    /// What it says of updates.
+    pub fact: Option<UpdateFact>,
+    /// The release that did not work, unless it may be tried again.
+    pub refused: Option<String>,
+    /// The roll-out in which a person asked for its update.
+    pub asked: Option<RolloutId>,
+}
+
+/// What the agents of these hosts said of themselves; none of those that said nothing yet.
+///
+/// # Errors
+/// When the database fails.
+pub fn told_of(conn: &mut Conn, hosts: &[HostId]) -> StoreResult<Vec<(HostId, Told)>> {
+    type Found = (String, String, Option<String>, Option<String>, Option<i64>, Option<i64>, Option<String>);
+    let ids: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    let rows = host_agents::table
+        .filter(host_agents::host_id.eq_any(ids))
+        .select((
+            host_agents::host_id,
+            host_agents::version,
+            host_agents::fact,
+            host_agents::failed_version,
+            host_agents::failed_at,
+            host_agents::forgiven_at,
+            host_agents::asked_rollout,
+        ))
+        .load::<Found>(conn)?;
+    let told = |(host, version, fact, failed, at, forgiven, asked): Found| {
+        let told = Told {
+            version,
+            fact: fact.as_deref().map(|f| from_json("host_agents.fact", f)).transpose()?,
+            refused: still_refused(failed, at, forgiven).map(|(version, _)| version),
+            asked: asked_in(asked.as_deref())?,
+        };
+        Ok((parse("host_agents.host_id", &host)?, told))
+    };
+    rows.into_iter().map(told).collect()
+}
+
+/// A person asks for the update of a host in this roll-out. False if nothing is known of its agent.
+///
+/// # Errors
+/// When the database fails.
+pub fn ask(conn: &mut Conn, host: HostId, rollout: RolloutId, now: Timestamp) -> StoreResult<bool> {
+    let asked = (host_agents::asked_rollout.eq(rollout.to_string()), host_agents::asked_at.eq(now.micros()));
+    Ok(diesel::update(host_agents::table.find(host.to_string())).set(asked).execute(conn)? > 0)
+}
+
+/// The hosts whose update somebody asked for in this roll-out, and when.
+///
+/// # Errors
+/// When the database fails.
+pub fn asked(conn: &mut Conn, rollout: RolloutId) -> StoreResult<Vec<(HostId, Timestamp)>> {
+    let rows = host_agents::table
+        .filter(host_agents::asked_rollout.eq(rollout.to_string()))
+        .select((host_agents::host_id, host_agents::asked_at))
+        .load::<(String, Option<i64>)>(conn)?;
+    rows.into_iter()
+        .map(|(host, at)| Ok((parse("host_agents.host_id", &host)?, Timestamp::from_micros(at.unwrap_or(0)))))
+        .collect()
 }
 
 /// How many enrolled hosts run which version.

@@ -154,6 +154,7 @@ diesel::table! {
     host_agents (host_id) {
         host_id -> Text, version -> Text, since -> BigInt, fact -> Nullable<Text>, failed_version -> Nullable<Text>,
         failed_error -> Nullable<Text>, failed_at -> Nullable<BigInt>, forgiven_at -> Nullable<BigInt>,
+        asked_rollout -> Nullable<Text>, asked_at -> Nullable<BigInt>,
     }
 }
 diesel::table! {

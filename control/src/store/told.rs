@@ -90,6 +90,32 @@ pub fn of_alert(
     query.order(deliveries::id.desc()).limit(limit).load::<Row>(conn)?.into_iter().map(delivery).collect()
 }
 
+/// A place in the list of a channel, newest first: everything that was queued before this.
+pub type Before = (Timestamp, DeliveryId);
+
+/// What goes to a channel and what went there, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_channel(
+    conn: &mut Conn,
+    channel: ChannelId,
+    before: Option<Before>,
+    limit: i64,
+) -> StoreResult<Vec<DeliveryRecord>> {
+    let mut query =
+        deliveries::table.filter(deliveries::channel_id.eq(channel.to_string())).into_boxed::<super::conn::Backend>();
+    if let Some((at, id)) = before {
+        let (at, id) = (at.micros(), id.to_string());
+        // The first says the same once more, in a way that an index can follow.
+        query = query
+            .filter(deliveries::created_at.le(at))
+            .filter(deliveries::created_at.lt(at).or(deliveries::created_at.eq(at).and(deliveries::id.lt(id))));
+    }
+    let rows = query.order((deliveries::created_at.desc(), deliveries::id.desc())).limit(limit).load::<Row>(conn)?;
+    rows.into_iter().map(delivery).collect()
+}
+
 /// How one channel stands to one alert: by state, how many messages, the newest of them, and the last trouble.
 pub type Told = (AlertId, ChannelId, DeliveryState, Option<Timestamp>, Option<String>);
 

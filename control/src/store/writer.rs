@@ -2,13 +2,14 @@
 //! each caller. Full durability at many times the rate of a commit per request, and no lock contention by construction
 //! (figures: one commit per request 3,000 a second, in groups 50,000, on the same disk).
 
-use super::StoreError;
 use super::conn::Conn;
 use super::db::Manager;
+use super::{StoreError, Trouble};
 use diesel::Connection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use restic_manager_shared::time::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Called after the commit with its outcome.
 type Completion = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -24,6 +25,7 @@ const GROUP: usize = 512;
 #[derive(Clone)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Item>,
+    trouble: watch::Receiver<Option<Trouble>>,
 }
 
 /// How one item ended inside its savepoint.
@@ -41,8 +43,14 @@ impl<E> From<diesel::result::Error> for Undo<E> {
 impl Writer {
     pub fn start(manager: Manager, conn: Conn) -> Self {
         let (queue, items) = mpsc::channel(QUEUE);
-        std::thread::spawn(move || run(&manager, Some(conn), items));
-        Self { queue }
+        let (told, trouble) = watch::channel(None);
+        std::thread::spawn(move || run(&manager, Some(conn), items, &told));
+        Self { queue, trouble }
+    }
+
+    /// Why nothing can be written, if the newest try came to that.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.borrow().clone()
     }
 
     pub async fn write<T, E, F>(&self, f: F) -> Result<T, E>
@@ -79,7 +87,24 @@ fn in_savepoint<T, E: From<StoreError>>(conn: &mut Conn, f: impl FnOnce(&mut Con
     })
 }
 
-fn run(manager: &Manager, mut conn: Option<Conn>, mut items: mpsc::Receiver<Item>) {
+/// Notes how the newest try ended. What is in the way counts since the first try that met it.
+fn note(told: &watch::Sender<Option<Trouble>>, outcome: &Result<(), StoreError>) {
+    told.send_if_modified(|trouble| match outcome {
+        Ok(()) => trouble.take().is_some(),
+        Err(error) => {
+            let since = trouble.as_ref().map_or_else(Timestamp::now, |t| t.since);
+            *trouble = Some(Trouble { since, why: error.to_string() });
+            true
+        }
+    });
+}
+
+fn run(
+    manager: &Manager,
+    mut conn: Option<Conn>,
+    mut items: mpsc::Receiver<Item>,
+    told: &watch::Sender<Option<Trouble>>,
+) {
     while let Some(first) = items.blocking_recv() {
         let mut group = vec![first];
         while group.len() < GROUP
@@ -87,23 +112,35 @@ fn run(manager: &Manager, mut conn: Option<Conn>, mut items: mpsc::Receiver<Item
         {
             group.push(item);
         }
-        if conn.is_none() {
-            conn = manager.open().inspect_err(|error| tracing::error!(%error, "the writer cannot connect")).ok();
-        }
-        let healthy = conn.as_mut().is_some_and(|conn| commit_group(conn, group));
-        if !healthy {
+        let outcome = match connected(manager, &mut conn) {
+            Ok(conn) => commit_group(conn, group),
+            Err(error) => Err(error),
+        };
+        note(told, &outcome);
+        if outcome.is_err() {
             // Dropping the group answers its callers; the next one starts on a new connection.
             conn = None;
         }
     }
 }
 
-/// Runs a group. False if the connection should not be used again.
-fn commit_group(conn: &mut Conn, group: Vec<Item>) -> bool {
-    if let Err(error) = begin(conn) {
-        tracing::error!(%error, "the writer cannot begin");
-        return false;
-    }
+fn connected<'a>(manager: &Manager, conn: &'a mut Option<Conn>) -> Result<&'a mut Conn, StoreError> {
+    let open = match conn.take() {
+        Some(open) => open,
+        None => manager.open().map_err(|error| {
+            tracing::error!(%error, "the writer cannot connect");
+            StoreError::Unavailable(error.to_string())
+        })?,
+    };
+    Ok(conn.insert(open))
+}
+
+/// Runs a group.
+///
+/// # Errors
+/// When the connection should not be used again.
+fn commit_group(conn: &mut Conn, group: Vec<Item>) -> Result<(), StoreError> {
+    begin(conn).inspect_err(|error| tracing::error!(%error, "the writer cannot begin"))?;
     let completions: Vec<Completion> = group.into_iter().map(|item| item(conn)).collect();
     let committed = Manage::commit_transaction(conn).map_err(StoreError::from);
     if let Err(error) = &committed {
@@ -113,7 +150,7 @@ fn commit_group(conn: &mut Conn, group: Vec<Item>) -> bool {
     for completion in completions {
         completion(committed.clone());
     }
-    committed.is_ok()
+    committed
 }
 
 /// On SQLite the write lock is taken at once: a transaction that reads first and writes later would fail when another writer, such

@@ -1,5 +1,6 @@
 //! Alerts: their conditions, and whom they are about.
 
+use super::figures::Moment;
 use crate::domain::alert::AlertKind;
 
 /// The condition in a few words.
@@ -38,6 +39,15 @@ pub fn host(name: &str) -> String {
 #[must_use]
 pub fn crowd(hosts: i64) -> String {
     format!("On {hosts} hosts. What they have in common, the dashboard says.")
+}
+
+/// What is said where nothing is wrong; `last` is when the newest alert opened that there was.
+#[must_use]
+pub fn quiet(last: Option<&Moment>) -> String {
+    match last {
+        None => "No alert is open that nobody knows of.".into(),
+        Some(at) => format!("No alert is open that nobody knows of. The last one opened {}.", at.ago),
+    }
 }
 
 /// Whom such an alert is about.

@@ -119,8 +119,8 @@ pub const fn steps(code: CauseCode) -> &'static [&'static str] {
             "If the repository is new, let a host make it: tick \u{201c}Make it if it is missing\u{201d} there, and run again.",
         ],
         CauseCode::RepositoryLocked => &[
-            "If the process that holds the lock still runs, wait for it.",
-            "If it does not, remove the stale lock with restic unlock, then run again.",
+            "See on the repository\u{2019}s page who holds the lock. If that process still runs, wait for it.",
+            "If it does not, remove the lock there, then run again.",
         ],
         CauseCode::WrongPassword => &["Enter the right password on the repository\u{2019}s page."],
         CauseCode::RepositoryUnreachable => {
@@ -167,6 +167,40 @@ pub const fn steps(code: CauseCode) -> &'static [&'static str] {
             &["See its own words below, and mend the program in the host\u{2019}s hooks folder.", "Then run again."]
         }
         CauseCode::ResticFailed | CauseCode::Unknown => &["Act on what it says, then run again."],
+    }
+}
+
+/// What the link says that leads to where the first thing to do is done; none if that is no page of ours.
+#[must_use]
+pub const fn remedy(code: CauseCode) -> Option<&'static str> {
+    match code {
+        CauseCode::RepositoryLocked => Some("Look at the lock"),
+        CauseCode::RepositoryMissing | CauseCode::RepositoryExists => Some("Check the address"),
+        CauseCode::WrongPassword => Some("Enter the password"),
+        CauseCode::StorageUnauthorized | CauseCode::CredentialMissing => Some("Give it a credential"),
+        CauseCode::StorageForbidden => Some("Its credential"),
+        CauseCode::StorageFull | CauseCode::RepositoryUnreachable | CauseCode::StorageTls => {
+            Some("Open the repository")
+        }
+        CauseCode::SourceUnreadable | CauseCode::SourceMissing => Some("Open the schedule"),
+        CauseCode::AgentLost
+        | CauseCode::AgentDisk
+        | CauseCode::ResticUnavailable
+        | CauseCode::ResticCrashed
+        | CauseCode::ResticTooOld
+        | CauseCode::PolicyForbids => Some("Open the host"),
+        CauseCode::RepositoryDamaged => Some("Repair"),
+        CauseCode::SnapshotMissing => Some("List snapshots"),
+        CauseCode::RestoreDiffers => Some("Check the data"),
+        CauseCode::CredentialAppendOnly | CauseCode::RemovalRefused => Some("Do it on the maintenance host"),
+        CauseCode::PathMissing | CauseCode::TargetUnusable | CauseCode::TargetFull | CauseCode::RestoreIncomplete => {
+            Some("Restore files")
+        }
+        CauseCode::Cancelled
+        | CauseCode::AgentRestarted
+        | CauseCode::ResticFailed
+        | CauseCode::HookFailed
+        | CauseCode::Unknown => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::figures::span;
 use crate::domain::alert::Severity;
-use crate::domain::channel::{Preset, Rules};
+use crate::domain::channel::{Preset, Rules, What};
 
 /// The heading of a channel's form that is empty.
 pub const ADD: &str = "Add channel";
@@ -27,6 +27,18 @@ pub mod told {
     pub const NOT_YET: &str = "not delivered yet";
     /// It is not tried any more.
     pub const GIVEN_UP: &str = "given up";
+}
+
+/// What a piece of news says of an alert.
+#[must_use]
+pub const fn news(what: What) -> &'static str {
+    match what {
+        What::Opened => "Opened",
+        What::Worsened => "Got worse",
+        What::Reminder => "Still open",
+        What::Resolved => "Ended",
+        What::Test => "Test",
+    }
 }
 
 /// The name of a kind of receiver.

@@ -59,6 +59,8 @@ struct Fleet {
     server: ControlPlane,
     token: String,
     cookie: String,
+    /// Takes what is sent as it is.
+    http: reqwest::Client,
 }
 
 impl Fleet {
@@ -75,11 +77,12 @@ impl Fleet {
         let server = ControlPlane::start_in(dir, &more);
         let token = server.token("viewer");
         let cookie = Visitor::sign_in(&server, "viewer").await.cookie.clone();
-        Self { server, token, cookie }
+        let http = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+        Self { server, token, cookie, http }
     }
 
     async fn get(&self, path: &str, coding: &str) -> usize {
-        let request = self.server.http.get(format!("{}{path}", self.server.url)).header(ACCEPT_ENCODING, coding);
+        let request = self.http.get(format!("{}{path}", self.server.url)).header(ACCEPT_ENCODING, coding);
         let request = match path.starts_with("/api/") {
             true => request.header(AUTHORIZATION, format!("Bearer {}", self.token)),
             false => request.header(COOKIE, &self.cookie),

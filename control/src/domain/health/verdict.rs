@@ -46,7 +46,7 @@ pub struct Findings {
     pub dead_locks: usize,
     /// Locks of which nobody knows whose they are.
     pub unknown_locks: usize,
-    /// What is known of each host's append-only credential, with the host's name.
+    /// What is known of hosts' append-only credentials, with the host's name; those that are proven need not be among them.
     pub append_only: Vec<(String, AppendOnly)>,
     /// In how many days it is full, if it grows.
     pub full_in_days: Option<f64>,

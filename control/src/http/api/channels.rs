@@ -1,8 +1,9 @@
 //! Channels over the API: where people are told of alerts.
 
 use super::Errors;
+use super::alerts::DeliveryList;
 use crate::http::guard::{Admin, Guarded, Viewer};
-use crate::http::params::Input;
+use crate::http::params::{Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::channel_input::ChannelInput;
 use crate::service::channels::{ChannelView, Tested};
@@ -77,6 +78,23 @@ pub async fn delete_channel(
 ) -> Result<HttpResponse, ApiError> {
     channels::delete(&s, &who.actor, *id).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// List what a channel was told
+///
+/// The newest first, tests too: what each piece of news was, whether it arrived, and what is in the way if not. Kept for half a year, and
+/// as long as its alert is open.
+#[utoipa::path(operation_id = "listChannelDeliveries", tag = "alerts", params(("id" = ChannelId, Path), Paging), responses((status = 200, body = DeliveryList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/channels/{id}/deliveries")]
+pub async fn list_channel_deliveries(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    id: web::Path<ChannelId>,
+    paging: web::Query<Paging>,
+) -> Result<web::Json<DeliveryList>, ApiError> {
+    let limit = paging.limit()?;
+    let page = channels::deliveries_to(&s, *id, paging.into_inner().cursor, limit).await?;
+    Ok(web::Json(DeliveryList { items: page.items, next: page.next }))
 }
 
 /// Send a test

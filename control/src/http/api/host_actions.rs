@@ -52,9 +52,10 @@ impl HostActionAnswer {
 
 /// Act on many hosts
 ///
-/// Runs, tags, pauses or resumes up to 10,000 hosts, and answers for each what became of it. Each host keeps its own rules: Run now takes
-/// the schedule that Run now on that host alone would take, or says why not. Done in parts: if it is cut off, the same request with the
-/// same Idempotency-Key does the rest.
+/// Runs, tags, pauses or resumes up to 10,000 hosts, or has them update their agents, and answers for each what became of it. Each host keeps
+/// its own rules: Run now takes the schedule that Run now on that host alone would take, or says why not. Updating agents takes an
+/// administrator, and a roll-out that runs: hosts are offered its release now, whatever stage they are in. Done in parts: if it is cut off, the
+/// same request with the same Idempotency-Key does the rest.
 #[utoipa::path(operation_id = "actOnHosts", tag = "hosts", params(("Idempotency-Key" = Option<String>, Header)), request_body = HostActionInput, responses((status = 200, body = HostActionAnswer), Errors), security(("bearer" = [])), extensions(("x-role" = json!("operator"))))]
 #[post("/host-actions")]
 pub async fn act_on_hosts(
@@ -72,7 +73,7 @@ pub async fn act_on_hosts(
         }
     };
     let items = if dry_run {
-        host_actions::preview(&s, action, target).await?
+        host_actions::preview(&s, &who.actor, action, target).await?
     } else {
         host_actions::act(&s, &who.actor, action, target, key.0).await?
     };

@@ -60,6 +60,8 @@ pub(super) fn run_answer(queued: Queued) -> HttpResponse {
 pub struct JobQuery {
     /// One host's.
     pub host_id: Option<HostId>,
+    /// Of hosts with this tag.
+    pub host_tag: Option<String>,
     /// One schedule's.
     pub schedule_id: Option<ScheduleId>,
     /// One repository's.
@@ -88,6 +90,7 @@ pub async fn list_jobs(
     let query = query.into_inner();
     let filter = Filter {
         host: query.host_id,
+        host_tag: query.host_tag,
         schedule: query.schedule_id,
         repository: query.repository_id,
         kinds: query.kind.into_iter().collect(),

@@ -42,6 +42,12 @@ pub struct AlertsPage {
     pub later: bool,
     /// Whether there are more open ones than are shown.
     pub cut: bool,
+    /// Alerts that have opened since the page was shown; none on the page itself.
+    pub fresh: usize,
+    /// When it was shown, in microseconds.
+    pub since: i64,
+    /// What is said if nothing is open.
+    pub quiet: String,
 }
 
 impl Page for AlertsPage {
@@ -193,7 +199,7 @@ pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Tim
 }
 
 /// Whose names the rows of these alerts show.
-fn wanted(alerts: &[Alert]) -> Wanted {
+pub(super) fn wanted(alerts: &[Alert]) -> Wanted {
     let mut wanted = Wanted::default();
     for about in alerts.iter().map(|alert| About::of(&alert.subject)) {
         wanted.hosts.extend(about.host);
@@ -262,16 +268,84 @@ pub async fn list(
         (items, crowds, None)
     };
     names.learn(&s, wanted(&items)).await?;
+    let quiet = match items.is_empty() && !all {
+        true => quiet(alerts::list(&s, false, None, 1).await?.items.first(), now),
+        false => quiet(None, now),
+    };
     let cut = !all && i64::try_from(items.len()).is_ok_and(|n| n >= OPEN);
     let (mut open, mut known) = (crowds.iter().map(|crowd| crowd_row(*crowd, now)).collect(), vec![]);
-    let (told, channels) = channels::told(&s, items.iter().map(|a| a.id).collect()).await?;
-    for alert in &items {
+    let (rows, channels) = rows(&s, &items, &mut names, now).await?;
+    for (alert, row) in items.iter().zip(rows) {
         let list = if !all && alert.acknowledged_at.is_some() { &mut known } else { &mut open };
-        let told = lines_of(&told, alert.id, now);
-        list.push(AlertRow { told, ..row(&s, alert, &mut names, now).await? });
+        list.push(row);
     }
-    let tab = if all { "history" } else { "open" };
-    view.show(&who, &AlertsPage { tab, alerts: open, known, all, channels, next, later, cut }).await
+    let (tab, since) = (if all { "history" } else { "open" }, now.micros());
+    let page = AlertsPage { tab, alerts: open, known, all, channels, next, later, cut, fresh: 0, since, quiet };
+    view.show(&who, &page).await
+}
+
+/// What is said where nothing is wrong; `last` is the newest alert that there was.
+fn quiet(last: Option<&Alert>, now: Timestamp) -> String {
+    let last = last.filter(|alert| alert.resolved_at.is_some());
+    words::quiet(last.map(|alert| Moment::new(alert.opened_at, now)).as_ref())
+}
+
+/// These alerts as rows with who was told; and whether there is any channel.
+async fn rows(
+    s: &Services,
+    items: &[Alert],
+    names: &mut Names,
+    now: Timestamp,
+) -> Result<(Vec<AlertRow>, bool), ApiError> {
+    let (told, channels) = channels::told(s, items.iter().map(|a| a.id).collect()).await?;
+    let mut rows = Vec::with_capacity(items.len());
+    for alert in items {
+        let told = lines_of(&told, alert.id, now);
+        rows.push(AlertRow { told, ..row(s, alert, names, now).await? });
+    }
+    Ok((rows, channels))
+}
+
+/// What changes of the open alerts.
+#[derive(Debug, Serialize)]
+pub struct AlertsLive {
+    /// How many have opened since. They are not put into the list: what is under the pointer stays there.
+    pub fresh: usize,
+    /// Those that were open then.
+    pub list: Vec<AlertRow>,
+    /// Whether there is any channel.
+    pub channels: bool,
+}
+
+impl Page for AlertsLive {
+    const TEMPLATE: &'static str = "fragments/alerts.html";
+}
+
+/// Since when, and what the browser has.
+#[derive(Debug, Deserialize)]
+pub struct LiveQuery {
+    #[serde(default)]
+    cursor: String,
+    since: i64,
+}
+
+/// What changed of the open alerts since a page of them was shown.
+#[get("/ui/alerts/live")]
+pub async fn live(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    query: web::Query<LiveQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (since, now, mut names) = (Timestamp::from_micros(query.since), Timestamp::now(), Names::default());
+    let (open, _) = alerts::open(&s, OPEN).await?;
+    let (fresh, mut items): (Vec<Alert>, Vec<Alert>) = open.into_iter().partition(|alert| alert.opened_at > since);
+    let newest = alerts::list(&s, false, None, OPEN).await?.items.into_iter();
+    items.extend(newest.filter(|a| a.opened_at <= since && a.resolved_at.is_some_and(|at| at >= since)));
+    names.learn(&s, wanted(&items)).await?;
+    let (shown, channels) = rows(&s, &items, &mut names, now).await?;
+    let live = AlertsLive { fresh: fresh.len(), list: shown, channels };
+    view.fragment(&who, &query.cursor, "/alerts", &live).await
 }
 
 #[cfg(test)]

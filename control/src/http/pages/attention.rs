@@ -8,6 +8,7 @@ use super::view::Link;
 use crate::domain::fleet::{Host, HostState};
 use crate::domain::protection::Protection;
 use crate::http::problem::ApiError;
+use crate::service::protection::Figures;
 use crate::service::{Services, hosts, protection};
 use crate::store::host_search::{Filter, Order};
 use crate::store::protection::Failing;
@@ -164,9 +165,16 @@ async fn silent(s: &Services, state: Protection, now: Timestamp) -> Result<Optio
 ///
 /// # Errors
 /// When the database fails.
-pub async fn items(s: &Services, names: &mut Names, operator: bool, now: Timestamp) -> Result<Vec<Item>, ApiError> {
+pub async fn items(
+    s: &Services,
+    names: &mut Names,
+    operator: bool,
+    figures: &Figures,
+    now: Timestamp,
+) -> Result<Vec<Item>, ApiError> {
     let mut items = failing(s, names, operator, now).await?;
-    for state in [Protection::TooOld, Protection::Never, Protection::Unplanned] {
+    let silences = [Protection::TooOld, Protection::Never, Protection::Unplanned];
+    for state in silences.into_iter().filter(|state| figures.stand(&[*state]) > 0) {
         items.extend(silent(s, state, now).await?);
     }
     for alert in alert_rows(s, names, now).await? {

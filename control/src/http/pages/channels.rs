@@ -97,7 +97,7 @@ pub const fn preset_icon(preset: Preset) -> &'static str {
     }
 }
 
-fn last(delivery: &Delivery, now: Timestamp) -> LastLine {
+pub(super) fn last(delivery: &Delivery, now: Timestamp) -> LastLine {
     let (class, icon, word) = match (delivery.state, &delivery.last_error) {
         (DeliveryState::Sent, _) => ("ok", "ok", words::DELIVERED),
         (DeliveryState::Pending, Some(_)) => ("warn", "warn", words::NOT_YET),

@@ -266,7 +266,7 @@ async fn fleet(s: &Services, operator: bool) -> Result<Fleet, ApiError> {
         stored: all.iter().filter_map(|c| c.stored).reduce(u64::saturating_add),
         weekly: all.iter().filter_map(|c| c.growth_per_day).reduce(i64::saturating_add).map(|day| day * 7),
         capacities: fullest(&all),
-        attention: attention::items(s, &mut names, operator, now).await?,
+        attention: attention::items(s, &mut names, operator, &figures, now).await?,
         axis: axis(now),
         hosts: worst(s, now).await?,
         open: names.rows(s, &open, now).await?,

@@ -2,17 +2,18 @@
 //! into a page, or sends the person to sign in first.
 
 use super::engine::{Page, Pages};
-use super::view::{Link, Shell, User};
+use super::view::{Link, Shell, TroubleWords, User};
 use crate::http::guard::{Guarded, Needed, Viewer};
 use crate::http::params::Site;
 use crate::http::problem::{ApiError, problem};
 use crate::service::{ActError, Services, alerts, jobs, users};
-use crate::words::{done::done, refusal};
+use crate::words::{Moment, done::done, refusal};
 use actix_web::body::{self, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
+use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::problem::Problem;
 use serde::Serialize;
 use std::future::{Ready, ready};
@@ -56,6 +57,7 @@ impl View {
             version: env!("CARGO_PKG_VERSION"),
             zone: super::zone::viewer().name(),
             path: self.req.path().to_owned(),
+            tag: tag(self.req.path(), self.req.query_string()),
             said: said(self.req.query_string()),
             ..Shell::default()
         }
@@ -68,7 +70,12 @@ impl View {
     pub async fn shell<R: Needed>(&self, who: &Guarded<R>) -> Result<Shell, ApiError> {
         let running = jobs::running(&self.services).await?;
         let alerts = alerts::waiting(&self.services).await?;
-        Ok(Shell { user: Some(User::new(&who.actor)), csrf: who.csrf.clone(), running, alerts, ..self.stranger() })
+        let user = User::new(&who.actor);
+        let trouble = self.services.trouble().map(|t| TroubleWords {
+            since: Moment::new(t.since, Timestamp::now()),
+            why: Some(t.why).filter(|_| user.admin),
+        });
+        Ok(Shell { user: Some(user), csrf: who.csrf.clone(), running, alerts, trouble, ..self.stranger() })
     }
 
     /// A page in its shell.
@@ -139,6 +146,15 @@ fn piece(html: String) -> HttpResponse {
 fn broken(error: &tera::Error) -> ApiError {
     tracing::error!("a page cannot be rendered: {error:?}");
     ActError::Internal("a page cannot be rendered").into()
+}
+
+/// The tag of hosts that a list is narrowed to, ready for another address.
+fn tag(path: &str, query: &str) -> String {
+    let asked = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tag").map(|(_, tag)| tag);
+    match asked {
+        Some(tag) if matches!(path, "/hosts" | "/jobs") => address("", &[("tag", tag.trim())]),
+        Some(_) | None => String::new(),
+    }
 }
 
 /// What the page before has done, by a code in the address.
@@ -318,6 +334,19 @@ mod tests {
     fn addresses_leave_out_what_is_empty() {
         assert_eq!(address("/hosts", &[("q", ""), ("tag", "a b&c"), ("sort", "name")]), "/hosts?tag=a+b%26c&sort=name");
         assert_eq!(address("/hosts", &[("q", "")]), "/hosts");
+    }
+
+    #[test]
+    fn lists_hand_on_the_tag_of_hosts() {
+        for (path, query, tag_too) in [
+            ("/hosts", "q=a&tag=acme+%26+co", "?tag=acme+%26+co"),
+            ("/jobs", "tag=acme", "?tag=acme"),
+            ("/jobs", "tag=+", ""),
+            ("/snapshots", "tag=nightly", ""),
+            ("/hosts", "", ""),
+        ] {
+            assert_eq!(tag(path, query), tag_too, "{path}?{query}");
+        }
     }
 
     #[test]

@@ -7,11 +7,12 @@ use super::hosts::Asked;
 use super::pause::{FIELDS as OF_PAUSE, PauseForm};
 use crate::domain::host_action::{Effect, HostAct};
 use crate::domain::pause::PauseInput;
+use crate::domain::permission::Actor;
 use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::host_actions::{self, Chosen, HostOutcome, Target};
 use crate::service::{ActError, Services};
-use crate::words::wrong;
+use crate::words::{host_action as words, wrong};
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Hosts of a group that are named on a page.
 const NAMED: usize = 500;
 
-/// What can be done to many hosts from a page. Updating their agents will be one more.
+/// What can be done to many hosts from a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -35,6 +36,8 @@ pub enum Kind {
     Pause,
     /// Resume.
     Resume,
+    /// Update the agent.
+    UpdateAgent,
 }
 
 impl Kind {
@@ -45,18 +48,20 @@ impl Kind {
             "remove_tag" => Ok(Self::RemoveTag),
             "pause" => Ok(Self::Pause),
             "resume" => Ok(Self::Resume),
+            "update_agent" => Ok(Self::UpdateAgent),
             _ => Err(ActError::field("/do", wrong::ACT)),
         }
     }
 
-    /// What the page asks before it is known what each host does.
-    const fn verb(self) -> &'static str {
+    /// What is said of it.
+    const fn words(self) -> words::Act {
         match self {
-            Self::Run => "Run now on",
-            Self::AddTag => "Add a tag to",
-            Self::RemoveTag => "Remove a tag from",
-            Self::Pause => "Pause",
-            Self::Resume => "Resume",
+            Self::Run => words::RUN,
+            Self::AddTag => words::ADD_TAG,
+            Self::RemoveTag => words::REMOVE_TAG,
+            Self::Pause => words::PAUSE,
+            Self::Resume => words::RESUME,
+            Self::UpdateAgent => words::UPDATE_AGENT,
         }
     }
 
@@ -65,6 +70,15 @@ impl Kind {
             Self::Run | Self::Resume => "play",
             Self::AddTag | Self::RemoveTag => "tag",
             Self::Pause => "pause",
+            Self::UpdateAgent => "release",
+        }
+    }
+
+    /// Whether each host does something of its own.
+    const fn differs(self) -> bool {
+        match self {
+            Self::Run | Self::UpdateAgent => true,
+            Self::AddTag | Self::RemoveTag | Self::Pause | Self::Resume => false,
         }
     }
 
@@ -74,6 +88,7 @@ impl Kind {
             Self::Run => Some(HostAct::Run { online_only: true }),
             Self::Pause => Some(HostAct::Pause(PauseInput::default())),
             Self::Resume => Some(HostAct::Resume {}),
+            Self::UpdateAgent => Some(HostAct::UpdateAgent {}),
             Self::AddTag | Self::RemoveTag => None,
         }
     }
@@ -130,35 +145,19 @@ fn group(icon: &'static str, class: &'static str, what: String, mut hosts: Vec<L
     Group { icon, class, what, count: number(count), more: number(count - hosts.len()), hosts }
 }
 
-/// What the hosts that do something do, before and after; of one host or many.
-const fn doing(kind: Kind, done: bool) -> &'static str {
-    match (kind, done) {
-        (Kind::Run, false) => "will run",
-        (Kind::Run, true) => "told to run",
-        (Kind::AddTag, false) => "will get the tag",
-        (Kind::AddTag, true) => "got the tag",
-        (Kind::RemoveTag, false) => "will lose the tag",
-        (Kind::RemoveTag, true) => "lost the tag",
-        (Kind::Pause, false) => "will be paused",
-        (Kind::Pause, true) => "paused",
-        (Kind::Resume, false) => "will go on",
-        (Kind::Resume, true) => "resumed",
-    }
-}
-
 /// Outcomes by what they have in common: first what is done, then what needs nothing, then what is refused.
 fn grouped(kind: Kind, outcomes: &[HostOutcome], done: bool) -> Vec<Group> {
     let of = |effect| outcomes.iter().filter(move |o| o.effect == effect);
     let mut groups = vec![];
-    let first: Vec<Line> = of(Effect::Done).map(|o| Line::new(o, kind == Kind::Run)).collect();
+    let first: Vec<Line> = of(Effect::Done).map(|o| Line::new(o, kind.differs())).collect();
     if !first.is_empty() {
         let (icon, class) = if done { ("ok", "ok") } else { (kind.icon(), "mute") };
-        groups.push(group(icon, class, doing(kind, done).into(), first));
+        groups.push(group(icon, class, if done { kind.words().did } else { kind.words().will }.into(), first));
     }
     for (effect, icon, class) in [(Effect::Unchanged, "info", "mute"), (Effect::Refused, "warn", "warn")] {
         let mut by_reason: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
         of(effect).for_each(|o| by_reason.entry(&o.note).or_default().push(Line::new(o, false)));
-        groups.extend(by_reason.into_iter().map(|(why, hosts)| group(icon, class, format!("left out: {why}"), hosts)));
+        groups.extend(by_reason.into_iter().map(|(why, hosts)| group(icon, class, words::left_out(why), hosts)));
     }
     groups
 }
@@ -186,8 +185,10 @@ pub struct HostActionsPage {
     pub form: PauseForm,
     /// The same press twice is done once.
     pub key: String,
-    /// The list that they were chosen from.
+    /// The list that they were chosen from, or the host's page.
     pub back: String,
+    /// The host whose page this came from.
+    pub origin: Option<String>,
     /// What is wrong.
     pub errors: FormErrors,
 }
@@ -210,8 +211,10 @@ pub struct HostActionsDonePage {
     pub groups: Vec<Group>,
     /// The tag.
     pub tag: String,
-    /// The list that they were chosen from.
+    /// The list that they were chosen from, or the host's page.
     pub back: String,
+    /// The host whose page this came from.
+    pub origin: Option<String>,
 }
 
 impl Page for HostActionsDonePage {
@@ -267,28 +270,63 @@ fn hosts<'a>(ids: impl Iterator<Item = &'a str>) -> Result<Target, ActError> {
     }
 }
 
-/// The list that the hosts were chosen from; its own address and nothing else.
-fn back(sent: &Sent<'_>) -> String {
-    let asked = sent.asked();
-    asked.address(&asked.sort)
+/// Where the hosts were chosen, and the host whose page it was: that one, if the act came from there, else the list. It is our own address and
+/// nothing else.
+fn back<'a>(sent: &Sent<'_>, mut hosts: impl Iterator<Item = (HostId, &'a str)>) -> (String, Option<String>) {
+    match (sent.one("from"), hosts.next(), hosts.next()) {
+        ("host", Some((id, name)), None) => (format!("/hosts/{id}"), Some(name.to_owned())),
+        _ => {
+            let asked = sent.asked();
+            (asked.address(&asked.sort), None)
+        }
+    }
 }
 
-async fn page(s: &Services, sent: &Sent<'_>, target: Target) -> Result<HostActionsPage, ApiError> {
+/// What an administrator can do about the agent of one host, on the host's page.
+#[derive(Debug, Serialize)]
+pub struct AgentAct {
+    /// The page that asks; none where there is nothing to ask.
+    pub href: Option<String>,
+    /// What it says.
+    pub text: &'static str,
+}
+
+/// What somebody can do about the agent of one host; none if that is nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn agent_act(s: &Services, actor: &Actor, id: HostId) -> Result<Option<AgentAct>, ApiError> {
+    if !actor.role.covers(HostAct::UpdateAgent {}.needs()) {
+        return Ok(None);
+    }
+    let told = host_actions::preview(s, actor, HostAct::UpdateAgent {}, Target::Hosts(vec![id])).await?;
+    let act = |href, text| Some(AgentAct { href, text });
+    Ok(match told.first().map(|o| (o.effect, o.code.as_deref())) {
+        Some((Effect::Done, _)) => {
+            act(Some(format!("/hosts/actions?do=update_agent&from=host&host={id}")), words::UPDATE_NOW)
+        }
+        Some((_, Some("update_offered"))) => act(None, words::IS_OFFERED),
+        _ => None,
+    })
+}
+
+async fn page(s: &Services, actor: &Actor, sent: &Sent<'_>, target: Target) -> Result<HostActionsPage, ApiError> {
     let kind = Kind::read(sent.one("do"))?;
     let found = host_actions::chosen(s, target).await?;
     let groups = match kind.told() {
         Some(act) => {
             let ids = found.iter().map(|c| c.id).collect();
-            grouped(kind, &host_actions::preview(s, act, Target::Hosts(ids)).await?, false)
+            grouped(kind, &host_actions::preview(s, actor, act, Target::Hosts(ids)).await?, false)
         }
-        None => vec![group("host", "mute", "chosen".into(), found.iter().map(plain).collect())],
+        None => vec![group("host", "mute", words::CHOSEN.into(), found.iter().map(plain).collect())],
     };
     let tags: BTreeSet<&String> = found.iter().flat_map(|c| &c.tags).collect();
     let does = groups.first().filter(|g| g.class == "mute" && g.icon != "info");
     let now = Timestamp::now();
+    let (back, origin) = back(sent, found.iter().map(|c| (c.id, c.name.as_str())));
     Ok(HostActionsPage {
         kind,
-        verb: kind.verb(),
+        verb: kind.words().verb,
         chosen: number(found.len()),
         count: does.map_or(0, |g| g.count),
         ids: found.iter().map(|c| c.id.to_string()).collect::<Vec<_>>().join(" "),
@@ -297,7 +335,8 @@ async fn page(s: &Services, sent: &Sent<'_>, target: Target) -> Result<HostActio
         tag: String::new(),
         form: PauseForm::blank(now),
         key: now.micros().to_string(),
-        back: back(sent),
+        back,
+        origin,
         errors: FormErrors::default(),
     })
 }
@@ -316,7 +355,7 @@ pub async fn ask(
 ) -> Result<HttpResponse, ApiError> {
     let sent = Sent(&ticked);
     let target = sent.target()?;
-    view.show(&who, &page(&s, &sent, target).await?).await
+    view.show(&who, &page(&s, &who.actor, &sent, target).await?).await
 }
 
 /// The act that a form means. What is wrong is noted.
@@ -328,6 +367,7 @@ fn act_of(kind: Kind, sent: &Sent<'_>, now: Timestamp, errors: &mut FormErrors) 
         Kind::RemoveTag => HostAct::RemoveTag { tag },
         Kind::Pause => HostAct::Pause(sent.pause().input(now, errors)),
         Kind::Resume => HostAct::Resume {},
+        Kind::UpdateAgent => HostAct::UpdateAgent {},
     }
 }
 
@@ -349,18 +389,20 @@ pub async fn carry_out(
             Err(error) => errors = FormErrors::of(error, &[&OF_PAUSE[..], &["tag"]].concat())?,
         }
     }
-    let again = page(&s, &sent, target).await?;
+    let again = page(&s, &who.actor, &sent, target).await?;
     let (tag, form) = (sent.one("tag").to_owned(), sent.pause());
     view.again(&who, &HostActionsPage { tag, form, errors, ..again }).await
 }
 
 fn done(kind: Kind, sent: &Sent<'_>, outcomes: &[HostOutcome]) -> HostActionsDonePage {
+    let (back, origin) = back(sent, outcomes.iter().map(|o| (o.host_id, o.host.as_str())));
     HostActionsDonePage {
         kind,
         done: number(outcomes.iter().filter(|o| o.effect == Effect::Done).count()),
         chosen: number(outcomes.len()),
         groups: grouped(kind, outcomes, true),
         tag: sent.one("tag").trim().to_owned(),
-        back: back(sent),
+        back,
+        origin,
     }
 }

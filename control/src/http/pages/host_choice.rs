@@ -22,6 +22,12 @@ pub struct HostChoice {
 }
 
 impl HostChoice {
+    /// The name of what is chosen; what was typed, where that is no host of the list.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.hosts.iter().find(|(id, _, _)| *id == self.value).map_or(&self.value, |(_, name, _)| name)
+    }
+
     /// The field, with what is chosen: an identity, or what somebody typed.
     ///
     /// # Errors

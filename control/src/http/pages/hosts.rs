@@ -2,8 +2,10 @@
 
 use super::door::{View, address, go};
 use super::engine::Page;
+use super::host_actions::{AgentAct, agent_act};
 use super::job_list::OPEN;
 use super::names::Names;
+use super::narrowed::Narrowed;
 use super::schedules::{ScheduleRow, schedule_rows};
 use super::strip::{self, Month, Strip};
 use super::view::{HostRow, JobRow, protection_badge};
@@ -71,6 +73,8 @@ pub struct HostsPage {
     pub later: bool,
     /// Whether the list is narrowed.
     pub narrowed: bool,
+    /// To what, if it is empty.
+    pub empty: Narrowed,
 }
 
 impl Page for HostsPage {
@@ -129,6 +133,8 @@ pub struct HostPage {
     pub next: Option<Moment>,
     /// Its last 30 days; none before its agent came.
     pub month: Option<Month>,
+    /// What can be done about its agent.
+    pub agent: Option<AgentAct>,
 }
 
 impl Page for HostPage {
@@ -284,7 +290,7 @@ fn filter_of(host: HostId) -> Filter {
     Filter { host: Some(host), ..Filter::default() }
 }
 
-async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPage, ApiError> {
+async fn overview(s: &Services, id: HostId, tab: &'static str, agent: Option<AgentAct>) -> Result<HostPage, ApiError> {
     let now = Timestamp::now();
     let head = head(s, id, tab, now).await?;
     let recent = jobs::list(s, filter_of(id), None, 8).await?;
@@ -299,6 +305,7 @@ async fn overview(s: &Services, id: HostId, tab: &'static str) -> Result<HostPag
         jobs: names.rows(s, &recent.items, now).await?,
         next: protection::next_of_hosts(s, vec![id], now).await?.get(&id).map(|at| Moment::new(*at, now)),
         month,
+        agent,
         newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
         proven: drills::proven(s, vec![id]).await?.get(&id).map(|at| Moment::new(*at, now)),
         head,
@@ -384,7 +391,15 @@ pub async fn list(
     let (now, asked) = (Timestamp::now(), asked.into_inner());
     let order = hosts::order(asked.sort == "name", asked.cursor.as_deref());
     let (listed, matching) = hosts::search(&s, asked.filter(), order, PAGE).await?;
+    let repositories = repositories::list(&s, None, MAX_PAGE).await?.items;
+    let repositories: Vec<_> = repositories.into_iter().map(|r| (r.id.to_string(), r.name)).collect();
+    let mut empty = Narrowed::default();
+    if matching == 0 && asked.narrowed() {
+        let (_, all) = hosts::search(&s, host_search::Filter::default(), hosts::order(true, None), 1).await?;
+        empty = Narrowed::hosts(&asked, &repositories, all);
+    }
     let page = HostsPage {
+        empty,
         hosts: lines(&s, &listed.items, now).await?,
         matching,
         next: listed.next,
@@ -392,12 +407,7 @@ pub async fn list(
         narrowed: asked.narrowed(),
         here: asked.address(&asked.sort),
         other_order: asked.address(if asked.sort == "name" { "" } else { "name" }),
-        repositories: repositories::list(&s, None, MAX_PAGE)
-            .await?
-            .items
-            .into_iter()
-            .map(|r| (r.id.to_string(), r.name))
-            .collect(),
+        repositories,
         states: STATES.map(|s| (s.as_str(), protection_badge(s).word)).into(),
         asked,
     };
@@ -412,7 +422,8 @@ pub async fn show(
     s: web::Data<Services>,
     id: web::Path<HostId>,
 ) -> Result<HttpResponse, ApiError> {
-    view.show(&who, &overview(&s, *id, "overview").await?).await
+    let agent = agent_act(&s, &who.actor, *id).await?;
+    view.show(&who, &overview(&s, *id, "overview", agent).await?).await
 }
 
 /// Which tab is open, and what the browser has.
@@ -437,7 +448,7 @@ pub async fn live(
         "schedules" => ("schedules", format!("/hosts/{id}/schedules")),
         _ => ("overview", format!("/hosts/{id}")),
     };
-    let page = HostLive(overview(&s, *id, tab).await?);
+    let page = HostLive(overview(&s, *id, tab, None).await?);
     view.fragment(&who, &query.cursor, &path, &page).await
 }
 

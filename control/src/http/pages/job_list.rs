@@ -5,6 +5,7 @@ use super::engine::Page;
 use super::host_choice::{self, HostChoice};
 use super::hosts::PAGE;
 use super::names::Names;
+use super::narrowed::Narrowed;
 use super::view::{JobRow, kind_word};
 use crate::domain::job::{JobKind, JobState};
 use crate::http::guard::{Guarded, Viewer};
@@ -41,6 +42,8 @@ pub struct JobsPage {
     pub here: String,
     /// Whether the list is narrowed.
     pub narrowed: bool,
+    /// To what, if it is empty.
+    pub empty: Narrowed,
     /// Whether this is not the first page.
     pub later: bool,
     /// How jobs of the last day ended: succeeded, with warnings, failed.
@@ -72,6 +75,8 @@ pub struct Asked {
     pub kind: String,
     /// A host's identity or name.
     pub host: String,
+    /// A tag of the host.
+    pub tag: String,
     /// `day`, `week`, `month`; else all.
     pub time: String,
     /// `next` of the page before; what the browser has, for a fragment.
@@ -102,13 +107,15 @@ fn reach(word: &str) -> Option<Duration> {
 impl Asked {
     /// The same list, narrowed to another state.
     fn address(&self, state: &str) -> String {
-        let asked = [("state", state), ("kind", &self.kind), ("host", &self.host), ("time", &self.time)];
+        let asked =
+            [("state", state), ("kind", &self.kind), ("host", &self.host), ("tag", &self.tag), ("time", &self.time)];
         address("/jobs", &asked)
     }
 
     async fn filter(&self, s: &Services, now: Timestamp) -> Result<Filter, ActError> {
         Ok(Filter {
             host: host_choice::read(s, &self.host).await?.map(|host| host.id),
+            host_tag: Some(self.tag.trim().to_owned()).filter(|tag| !tag.is_empty()),
             kinds: self.kind.parse().into_iter().collect(),
             states: states(&self.state),
             since: reach(&self.time).map(|reach| now - reach),
@@ -154,19 +161,26 @@ async fn page(s: &Services, mut asked: Asked) -> Result<JobsPage, ApiError> {
     }
     let ended = protection::last_day(s, now).await?;
     let here = asked.address(&asked.state);
+    let choice = HostChoice::of(s, &asked.host).await?;
+    let day = (
+        ended.ended(&[JobState::Succeeded]),
+        ended.ended(&[JobState::Warning]),
+        ended.ended(&[JobState::Failed, JobState::Lost, JobState::Missed]),
+    );
     Ok(JobsPage {
+        empty: if jobs.is_empty() {
+            Narrowed::jobs(&asked, &choice, day.0 + day.1 + day.2)
+        } else {
+            Narrowed::default()
+        },
         states: crate::words::state::JOBS
             .iter()
             .map(|(w, text)| (asked.address(w), *text, *w == asked.state))
             .collect(),
         kinds: JobKind::ALL.iter().map(|k| (k.as_str(), kind_word(*k))).collect(),
-        choice: HostChoice::of(s, &asked.host).await?,
+        choice,
         narrowed: here != "/jobs",
-        day: (
-            ended.ended(&[JobState::Succeeded]),
-            ended.ended(&[JobState::Warning]),
-            ended.ended(&[JobState::Failed, JobState::Lost, JobState::Missed]),
-        ),
+        day,
         jobs,
         next,
         asked,

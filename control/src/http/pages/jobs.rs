@@ -7,6 +7,7 @@ use super::hosts::{Pressed, SnapshotRow, press_key};
 use super::names::Names;
 use super::outcome::{self, Told as Outcome};
 use super::progress::{self, Live};
+use super::remedy::{Places, Remedy, remedy};
 use super::view::{Badge, asked_by, job_badge, kind_word, took};
 use super::waits::{self, Waits};
 use crate::domain::fleet::HostState;
@@ -44,6 +45,8 @@ pub struct JobPage {
     pub repository: String,
     /// Why it did not simply succeed.
     pub told: Option<Told>,
+    /// Where the first thing to do is done.
+    pub remedy: Option<Remedy>,
     /// restic's own words, or the agent's.
     pub message: String,
     /// restic's exit status.
@@ -295,6 +298,9 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         Some(cause) => Some(cause::explain(cause.code, call)),
         None => cause::nothing_came(job.state, call),
     };
+    let places =
+        Places { host: &shown.host_id, repository: repository_id.as_deref(), schedule: shown.schedule_id.as_deref() };
+    let remedy = result.cause.as_ref().and_then(|cause| remedy(cause.code, places));
     let outcome = outcome::tell(job, now);
     // What came of it says what to do, more exactly than the cause could.
     let told = told.filter(|_| outcome.as_ref().is_none_or(|o| o.steps.is_empty()));
@@ -310,6 +316,7 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         repository_id,
         repository,
         told,
+        remedy,
         message: result.cause.as_ref().filter(|c| own_words(c.code)).map(|c| c.message.clone()).unwrap_or_default(),
         exit_code: result.exit_code,
         summary: summary(&result),

@@ -6,6 +6,7 @@ pub mod alerts;
 pub mod attention;
 pub mod cause;
 pub mod channel_form;
+pub mod channel_sent;
 pub mod channels;
 pub mod chart;
 pub mod dashboard;
@@ -22,11 +23,13 @@ pub mod hosts;
 pub mod job_list;
 pub mod jobs;
 pub mod names;
+pub mod narrowed;
 pub mod outcome;
 pub mod paths;
 pub mod pause;
 pub mod progress;
 pub mod recovery;
+pub mod remedy;
 pub mod repositories;
 pub mod repository;
 pub mod restore;
@@ -36,6 +39,7 @@ pub mod search;
 pub mod session;
 pub mod settings;
 pub mod snapshots;
+pub mod states;
 pub mod strip;
 pub mod view;
 pub mod waits;
@@ -45,60 +49,72 @@ pub mod zone;
 pub use engine::Pages;
 
 use super::assets;
+use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 
-/// Registers static files and all pages. It takes what no other door takes, so it comes last. Needs [`Pages`] as app data.
-pub fn configure(config: &mut web::ServiceConfig) {
-    config.service(assets::serve).service(
-        web::scope("")
-            .wrap(from_fn(door::errors))
-            .wrap(from_fn(zone::viewers))
-            .service(session::setup_form)
-            .service(session::setup)
-            .service(session::login_form)
-            .service(session::login)
-            .service(session::logout)
-            .service(session::theme)
-            .service(session::keys)
-            .service(zone::choose)
-            .service(dashboard::show)
-            .service(dashboard::live)
-            .configure(fleet)
-            .service(schedules::list)
-            .service(schedules::new)
-            .service(schedules::add)
-            .service(schedules::edit)
-            .service(schedules::save)
-            .service(schedules::runs)
-            .service(schedules::ask_delete)
-            .service(schedules::delete)
-            .service(schedules::run)
-            .service(job_list::list)
-            .service(job_list::live)
-            .service(jobs::live)
-            .service(jobs::show)
-            .service(jobs::ask_cancel)
-            .service(jobs::cancel)
-            .service(repositories::list)
-            .service(repositories::blank)
-            .service(repositories::add)
-            .configure(stopping)
-            .configure(repository)
-            .configure(settings_tabs)
-            .configure(restores)
-            .service(recovery::show)
-            .service(recovery::make)
-            .service(search::find)
-            .service(snapshots::list)
-            .service(snapshots::compare)
-            .service(drills::list)
-            .service(alerts::list)
-            .service(acknowledge::ask)
-            .service(acknowledge::acknowledge)
-            .service(acknowledge::reopen)
-            .configure(notifications),
-    );
+/// Registers static files and all pages; for tests, what only they look at too. It takes what no other door takes, so it comes last. Needs
+/// [`Pages`] as app data.
+pub fn configure(for_tests: bool) -> impl Fn(&mut web::ServiceConfig) {
+    move |config| {
+        config.service(assets::serve).service(pages(for_tests));
+    }
+}
+
+fn pages(for_tests: bool) -> impl HttpServiceFactory + 'static {
+    web::scope("")
+        .wrap(from_fn(door::errors))
+        .wrap(from_fn(zone::viewers))
+        .service(session::setup_form)
+        .service(session::setup)
+        .service(session::login_form)
+        .service(session::login)
+        .service(session::logout)
+        .service(session::theme)
+        .service(session::keys)
+        .service(zone::choose)
+        .service(dashboard::show)
+        .service(dashboard::live)
+        .configure(fleet)
+        .service(schedules::list)
+        .service(schedules::new)
+        .service(schedules::add)
+        .service(schedules::edit)
+        .service(schedules::save)
+        .service(schedules::runs)
+        .service(schedules::ask_delete)
+        .service(schedules::delete)
+        .service(schedules::run)
+        .service(job_list::list)
+        .service(job_list::live)
+        .service(jobs::live)
+        .service(jobs::show)
+        .service(jobs::ask_cancel)
+        .service(jobs::cancel)
+        .service(repositories::list)
+        .service(repositories::blank)
+        .service(repositories::add)
+        .configure(stopping)
+        .configure(repository)
+        .configure(settings_tabs)
+        .configure(restores)
+        .service(recovery::show)
+        .service(recovery::make)
+        .service(search::find)
+        .service(snapshots::list)
+        .service(snapshots::compare)
+        .service(drills::list)
+        .service(alerts::list)
+        .service(alerts::live)
+        .service(acknowledge::ask)
+        .service(acknowledge::acknowledge)
+        .service(acknowledge::reopen)
+        .configure(notifications)
+        .configure(|config| {
+            if for_tests {
+                config.service(states::show);
+            }
+        })
 }
 
 /// Hosts, and what is done with one.
@@ -146,7 +162,8 @@ fn notifications(config: &mut web::ServiceConfig) {
         .service(channel_form::new)
         .service(channel_form::add)
         .service(channel_form::edit)
-        .service(channel_form::save);
+        .service(channel_form::save)
+        .service(channel_sent::show);
 }
 
 /// The restore wizard.

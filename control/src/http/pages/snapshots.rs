@@ -6,14 +6,15 @@ use super::engine::Page;
 use super::host_choice::{self, HostChoice};
 use super::hosts::{PAGE, SnapshotRow};
 use super::names::Names;
+use super::narrowed::Narrowed;
 use super::zone;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
 use crate::service::{ActError, MAX_PAGE, Services, repositories};
-use crate::words::day;
 use crate::words::wrong;
+use crate::words::{Moment, day};
 use actix_web::{HttpResponse, get, web};
 use chrono::{Days, NaiveDate, NaiveTime, TimeZone as _};
 use restic_manager_shared::id::RepositoryId;
@@ -43,6 +44,8 @@ pub struct SnapshotsPage {
     pub later: bool,
     /// Whether the list is narrowed.
     pub narrowed: bool,
+    /// To what, if it is empty.
+    pub empty: Narrowed,
     /// Why nothing can be shown.
     pub trouble: String,
 }
@@ -170,13 +173,21 @@ pub async fn list(
         None => (vec![], None),
     };
     let repositories = repositories::list(&s, None, MAX_PAGE).await?.items;
+    let repositories: Vec<_> = repositories.into_iter().map(|r| (r.id.to_string(), r.name)).collect();
+    let choice = HostChoice::of(&s, host.as_deref().unwrap_or(&asked.host)).await?;
+    let mut empty = Narrowed::default();
+    if items.is_empty() {
+        let newest = snapshots::list(&s, Filter::default(), None, 1).await?.items.pop();
+        empty = Narrowed::snapshots(&asked, &choice, &repositories, newest.map(|n| Moment::new(n.time, now)).as_ref());
+    }
     let here = asked.address();
     let page = SnapshotsPage {
         days: days(&s, &items, now).await?,
         shown: items.len(),
-        choice: HostChoice::of(&s, host.as_deref().unwrap_or(&asked.host)).await?,
+        choice,
+        empty,
         host,
-        repositories: repositories.into_iter().map(|r| (r.id.to_string(), r.name)).collect(),
+        repositories,
         narrowed: here != "/snapshots",
         here,
         next,

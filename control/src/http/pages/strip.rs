@@ -96,6 +96,13 @@ fn label(days: &[Day], trouble: Option<String>) -> String {
     words::days(sums, trouble.as_deref())
 }
 
+/// A strip of these states, one a day, up to an instant.
+#[must_use]
+pub(super) fn sample(states: &[JobState], last: Timestamp) -> Strip {
+    let days: Vec<Day> = states.iter().map(|state| day_of(*state)).collect();
+    strip(&days, last.seconds().div_euclid(SECONDS))
+}
+
 /// The strips of hosts, in their order.
 ///
 /// # Errors

@@ -30,6 +30,8 @@ pub struct Shell {
     pub zone: &'static str,
     /// Where the page is, to come back to.
     pub path: String,
+    /// The tag of hosts that this page is narrowed to, as the end of an address; the lists that know it keep it.
+    pub tag: String,
     /// Who is signed in.
     pub user: Option<User>,
     /// What forms carry.
@@ -40,6 +42,17 @@ pub struct Shell {
     pub alerts: i64,
     /// What was just done, told once.
     pub said: &'static str,
+    /// That nothing can be kept, if that is so.
+    pub trouble: Option<TroubleWords>,
+}
+
+/// That the server cannot write to its database.
+#[derive(Clone, Debug, Serialize)]
+pub struct TroubleWords {
+    /// Since when.
+    pub since: Moment,
+    /// What the database said, for who can do something about it.
+    pub why: Option<String>,
 }
 
 /// Who is signed in, and which buttons they see.
