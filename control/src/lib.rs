@@ -12,3 +12,4 @@ pub mod presence;
 pub mod release;
 pub mod service;
 pub mod store;
+pub mod words;

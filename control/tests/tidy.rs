@@ -179,3 +179,157 @@ fn nothing_is_left_unfinished() {
         }
     }
 }
+
+/// The services that need words: what they put together is text.
+const TELLERS: [&str; 2] = ["control/src/service/notices.rs", "control/src/service/recovery.rs"];
+
+/// Details of wrong fields: the API's contract, in English; a page shows them beside the field.
+const FIELD: &str = "what is wrong with a field, as the API answers it";
+/// Texts that the API answers beside a code or typed value: its contract, in English; a page shows the same text.
+const ANSWER: &str = "what the API answers beside a code";
+const STORED: &str = "details of alerts and of wrong fields, stored and answered as they are";
+const COMMAND: &str = "what a command prints";
+const INSIDE: &str = "a mistake in a template, found by tests";
+const SAMPLES: &str = "samples on a page for tests, which is not of the product";
+
+/// Who may say sentences outside of `words`, and why. It only shrinks: a file that says none any more has to go.
+const SPEAKERS: [(&str, &str); 29] = [
+    ("control/src/courier/shape.rs", "a header"),
+    ("control/src/domain/backend.rs", FIELD),
+    ("control/src/domain/backup_options.rs", FIELD),
+    ("control/src/domain/channel.rs", FIELD),
+    ("control/src/domain/drill.rs", FIELD),
+    ("control/src/domain/fleet.rs", FIELD),
+    ("control/src/domain/pause.rs", FIELD),
+    ("control/src/domain/release.rs", FIELD),
+    ("control/src/domain/repository.rs", FIELD),
+    ("control/src/domain/retention/policy.rs", FIELD),
+    ("control/src/domain/retention/within.rs", FIELD),
+    ("control/src/domain/schedule.rs", FIELD),
+    ("control/src/domain/strict.rs", FIELD),
+    ("control/src/domain/task_input.rs", FIELD),
+    ("control/src/domain/asked_update.rs", ANSWER),
+    ("control/src/domain/attestation.rs", ANSWER),
+    ("control/src/domain/fires.rs", ANSWER),
+    ("control/src/domain/forget.rs", ANSWER),
+    ("control/src/domain/health/verdict.rs", ANSWER),
+    ("control/src/domain/host_action.rs", ANSWER),
+    ("control/src/domain/locks.rs", ANSWER),
+    ("control/src/domain/operation.rs", ANSWER),
+    ("control/src/domain/reading.rs", ANSWER),
+    ("control/src/domain/retention.rs", ANSWER),
+    ("control/src/domain/upkeep.rs", ANSWER),
+    ("control/src/domain/watch.rs", STORED),
+    ("control/src/domain/doctor.rs", COMMAND),
+    ("control/src/http/pages/engine.rs", INSIDE),
+    ("control/src/http/pages/states.rs", SAMPLES),
+];
+
+/// What is read out of a source file by the law of words: string literals of the program itself. Comments, attributes, log lines and errors of the
+/// inside (which are logged and never shown) are no words for people; neither are test modules.
+fn literals(text: &str) -> Vec<String> {
+    let end = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
+    let skipped =
+        ["#[", "#![", "tracing::debug!(", "tracing::info!(", "tracing::warn!(", "tracing::error!(", "::Internal("];
+    let (mut rest, mut found, mut inside) = (&text[..end], vec![], 0usize);
+    while let Some(first) = rest.chars().next() {
+        let mut step = first.len_utf8();
+        if rest.starts_with("//") {
+            step = rest.find('\n').unwrap_or(rest.len());
+        } else if let Some(opened) = skipped.iter().find(|s| inside == 0 && rest.starts_with(**s)) {
+            (inside, step) = (1, opened.len());
+        } else if rest.starts_with("r\"") || rest.starts_with("r#\"") {
+            let (open, close) = if rest.starts_with("r\"") { (2, "\"") } else { (3, "\"#") };
+            let length = rest[open..].find(close).unwrap();
+            found.extend((inside == 0).then(|| rest[open..open + length].to_owned()));
+            step = open + length + close.len();
+        } else if first == '"' {
+            let mut escaped = false;
+            let closes = |c: char| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            };
+            let length = rest[1..].find(closes).unwrap();
+            found.extend((inside == 0).then(|| rest[1..=length].to_owned()));
+            step = length + 2;
+        } else if rest.starts_with("'\\") || rest.chars().nth(2) == Some('\'') && first == '\'' {
+            let from = if rest.starts_with("'\\") { 3 } else { 1 + rest[1..].chars().next().unwrap().len_utf8() };
+            step = from + rest[from..].find('\'').unwrap() + 1;
+        } else if inside > 0 {
+            inside = match first {
+                '(' | '[' => inside + 1,
+                ')' | ']' => inside - 1,
+                _ => inside,
+            };
+        }
+        rest = &rest[step..];
+    }
+    found
+}
+
+/// Whether people would read it as words: two words side by side, or a word beside a value.
+fn is_sentence(literal: &str) -> bool {
+    let shape = |token: &str| {
+        let word = token.trim_matches(|c: char| !c.is_alphanumeric() && !"{}/=<_".contains(c));
+        let letters = word.chars().filter(|c| c.is_alphabetic()).count();
+        match () {
+            () if word.starts_with('{') && word.ends_with('}') => Some(0),
+            () if letters > 1 && word.chars().all(|c| c.is_alphabetic() || "-'\u{2019}".contains(c)) => Some(1),
+            () => None,
+        }
+    };
+    let shapes: Vec<Option<i32>> = literal.split_whitespace().map(shape).collect();
+    shapes.windows(2).any(|pair| matches!(pair, [Some(a), Some(b)] if a + b > 0))
+}
+
+#[test]
+fn what_counts_as_a_sentence() {
+    for (literal, is) in [
+        ("The host is offline", true),
+        ("{host} fails", true),
+        ("{n} hosts, all", true),
+        ("schedule-saved", false),
+        ("text/html; charset=utf-8", false),
+        ("M{x} 4.5v11", false),
+        ("/hosts/{id}", false),
+        ("{} {}", false),
+        ("%a %-d %b", false),
+    ] {
+        assert_eq!(is_sentence(literal), is, "{literal}");
+    }
+    let source = "#[schema(title = \"in an attribute\")]\n// \"in a comment\"\nfn f() { tracing::warn!(x, \"in a log\"); g('\"', \"told \\\"to\\\" people\") }\n\
+        #[cfg(test)]\nmod tests { \"in a test\" }";
+    assert_eq!(literals(source), ["told \\\"to\\\" people"]);
+}
+
+#[test]
+fn sentences_for_people_live_in_one_place() {
+    let rooms = ["control/src/http/pages/", "control/src/domain/", "control/src/courier/"];
+    let mut said: Vec<(String, Vec<String>)> = sources()
+        .into_iter()
+        .filter(|(path, _)| rooms.iter().any(|room| path.starts_with(room)) && !path.ends_with("_tests.rs"))
+        .map(|(path, text)| (path, literals(&text).into_iter().filter(|l| is_sentence(l)).collect()))
+        .filter(|(_, said): &(String, Vec<String>)| !said.is_empty())
+        .collect();
+    said.sort();
+    for (path, reason) in SPEAKERS {
+        assert!(said.iter().any(|(p, _)| p == path), "{path} says nothing any more: take it off the list ({reason})");
+    }
+    said.retain(|(path, _)| SPEAKERS.iter().all(|(allowed, _)| allowed != path));
+    assert!(said.is_empty(), "these sentences belong into control/src/words: {said:#?}");
+}
+
+#[test]
+fn words_know_what_things_are_and_nothing_else() {
+    let none: Vec<String> = vec![];
+    for word in ["crate::store", "crate::service", "crate::http", "crate::hub", "crate::courier", "Timestamp::now"] {
+        assert_eq!(offenders(word, |_| false, "control/src/words"), none, "words are pure: {word}");
+    }
+    for room in ["control/src/domain", "control/src/store"] {
+        assert_eq!(offenders("crate::words", |_| false, room), none, "{room} has codes, no words");
+    }
+    // Services put messages together, and fill in the texts that the API answers beside its codes.
+    let tellers = |p: &str| TELLERS.contains(&p);
+    assert_eq!(offenders("crate::words", tellers, "control/src/service"), none, "services answer with what they know");
+}

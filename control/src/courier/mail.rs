@@ -4,6 +4,8 @@ use super::{CONNECT, Secrets, Taken, innermost, shown};
 use crate::domain::channel::{Security, Smtp};
 use crate::domain::notice::Notice;
 use crate::service::random::hex;
+use crate::words::courier as words;
+use crate::words::notice::{text, title};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::Error;
@@ -20,14 +22,14 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 /// In plain words, what is in the way.
 pub(super) async fn send(smtp: &Smtp, secrets: &Secrets, notice: &Notice) -> Result<Taken, String> {
     let mail = mail(smtp, notice)?;
-    let digest = hex(&Sha256::digest(notice.text().as_bytes()));
-    let answer = transport(smtp, secrets)?.send(mail).await.map_err(|error| words(smtp, &error))?;
+    let digest = hex(&Sha256::digest(text(notice).as_bytes()));
+    let answer = transport(smtp, secrets)?.send(mail).await.map_err(|error| trouble(smtp, &error))?;
     Ok(Taken { said: shown(&format!("{} {}", answer.code(), answer.message().collect::<Vec<_>>().join(" "))), digest })
 }
 
 fn transport(smtp: &Smtp, secrets: &Secrets) -> Result<Transport, String> {
     let parameters = || TlsParameters::builder(smtp.host.clone()).build_rustls();
-    let no_tls = |error: Error| format!("TLS cannot be set up: {}.", innermost(&error));
+    let no_tls = |error: Error| words::no_tls(&innermost(&error));
     let tls = match smtp.security {
         Security::Plain => Tls::None,
         Security::StartTls => Tls::Required(parameters().map_err(no_tls)?),
@@ -41,7 +43,7 @@ fn transport(smtp: &Smtp, secrets: &Secrets) -> Result<Transport, String> {
 }
 
 fn address(text: &str) -> Result<Address, String> {
-    text.parse().map_err(|_| format!("{text} is not an address that mail can be sent to."))
+    text.parse().map_err(|_| words::no_address(text))
 }
 
 fn mail(smtp: &Smtp, notice: &Notice) -> Result<Message, String> {
@@ -49,29 +51,29 @@ fn mail(smtp: &Smtp, notice: &Notice) -> Result<Message, String> {
     let domain = from.domain().to_owned();
     let mut builder: MessageBuilder = Message::builder()
         .from(Mailbox::new(Some("restic-manager".into()), from))
-        .subject(notice.title())
+        .subject(title(notice))
         .message_id(Some(format!("<{}@{domain}>", notice.message)))
         .header(ContentType::TEXT_PLAIN)
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into()));
     for to in &smtp.to {
         builder = builder.to(Mailbox::new(None, address(to)?));
     }
-    builder.body(notice.text() + "\n").map_err(|error| format!("The mail cannot be put together: {error}."))
+    builder.body(text(notice) + "\n").map_err(|error| words::no_mail(&error))
 }
 
 /// What went wrong, for people.
-fn words(smtp: &Smtp, error: &Error) -> String {
+fn trouble(smtp: &Smtp, error: &Error) -> String {
     let server = format!("{}:{}", smtp.host, smtp.port);
     if let Some(code) = error.status() {
-        return format!("The mail server {server} refused it: {code} {}", innermost(error));
+        return words::server_refused(&server, &code, &innermost(error));
     }
     if error.is_timeout() {
-        return format!("The mail server {server} did not answer in time.");
+        return words::server_slow(&server);
     }
     if error.is_tls() {
-        return format!("No TLS with the mail server {server}: {}.", innermost(error));
+        return words::server_tls(&server, &innermost(error));
     }
-    format!("The mail server {server} could not be used: {}.", innermost(error))
+    words::server_failed(&server, &innermost(error))
 }
 
 #[cfg(test)]

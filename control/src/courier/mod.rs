@@ -2,10 +2,12 @@
 //! control plane opens besides its database; none goes to a host.
 
 mod mail;
+mod shape;
 mod webhook;
 
 use crate::domain::channel::Settings;
 use crate::domain::notice::Notice;
+use crate::words::courier as words;
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
 use std::time::Duration;
@@ -69,7 +71,7 @@ impl Couriers {
         };
         match tokio::time::timeout(PATIENCE, carried).await {
             Ok(came_of_it) => came_of_it,
-            Err(_) => Err(format!("No answer within {} seconds.", PATIENCE.as_secs())),
+            Err(_) => Err(words::no_answer(PATIENCE.as_secs())),
         }
     }
 }
@@ -77,8 +79,8 @@ impl Couriers {
 /// What the other side said, fit to be shown: one line, no control characters, not too long.
 fn shown(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let words: Vec<&str> = plain.split_whitespace().collect();
-    crate::domain::notice::cut(&words.join(" "), SHOWN)
+    let parts: Vec<&str> = plain.split_whitespace().collect();
+    crate::domain::notice::cut(&parts.join(" "), SHOWN)
 }
 
 /// The innermost cause of an error: the outer ones say only that there is one.

@@ -1,10 +1,12 @@
 //! Webhooks: one POST for each message, to an address that an administrator has given. Redirects are not followed: the address is what was
 //! given, and no other.
 
+use super::shape::{PAGERDUTY, request};
 use super::{CONNECT, PATIENCE, Secrets, Taken, innermost, shown};
 use crate::domain::channel::{Preset, Webhook};
-use crate::domain::notice::{Notice, PAGERDUTY};
+use crate::domain::notice::Notice;
 use crate::service::random::hex;
+use crate::words::courier as words;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Error, Response, StatusCode};
 use restic_manager_shared::time::Timestamp;
@@ -54,8 +56,7 @@ fn headers(
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in all {
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| "The token of this channel holds characters that no request can carry.".to_owned())?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| words::ODD_TOKEN.to_owned())?;
         value.set_sensitive(true);
         headers.insert(HeaderName::from_static(name), value);
     }
@@ -76,13 +77,13 @@ pub(super) async fn send(
     let url = match (&secrets.url, hook.preset) {
         (Some(url), _) => url.reveal(),
         (None, Preset::PagerDuty) => PAGERDUTY,
-        (None, _) => return Err("The channel has no address.".into()),
+        (None, _) => return Err(words::NO_URL.into()),
     };
-    let request = notice.request(hook.preset, url, secrets.secret.as_ref().map(|s| s.reveal()));
+    let request = request(notice, hook.preset, url, secrets.secret.as_ref().map(|s| s.reveal()));
     let headers = headers(hook, secrets, notice, &request.headers, &request.body, now)?;
     let digest = hex(&Sha256::digest(request.body.as_bytes()));
     let answer = client.post(request.url).headers(headers).body(request.body).send().await;
-    let answer = answer.map_err(|error| words(hook, &error))?;
+    let answer = answer.map_err(|error| trouble(hook, &error))?;
     let status = answer.status();
     let said = said(answer).await;
     judge(hook, status, &said).map(|()| Taken { said: shown(&format!("{} {said}", status.as_u16())), digest })
@@ -93,11 +94,9 @@ fn judge(hook: &Webhook, status: StatusCode, said: &str) -> Result<(), String> {
         return Ok(());
     }
     if status.is_redirection() {
-        let code = status.as_u16();
-        return Err(format!("{} answered {code} and points elsewhere, which is not followed.", hook.origin));
+        return Err(words::points_elsewhere(&hook.origin, status.as_u16()));
     }
-    let what = if said.is_empty() { String::new() } else { format!(": {said}") };
-    Err(format!("{} answered {}{what}", hook.origin, status.as_u16()))
+    Err(words::answered(&hook.origin, status.as_u16(), said))
 }
 
 /// The beginning of an answer. One that breaks off says what it said so far.
@@ -114,12 +113,11 @@ async fn said(mut answer: Response) -> String {
 }
 
 /// What went wrong, for people. The address is not told: with many services it is the secret.
-fn words(hook: &Webhook, error: &Error) -> String {
+fn trouble(hook: &Webhook, error: &Error) -> String {
     if error.is_timeout() {
-        return format!("{} did not answer in time.", hook.origin);
+        return words::slow(&hook.origin);
     }
-    let what = if error.is_connect() { "could not be reached" } else { "did not take the request" };
-    format!("{} {what}: {}.", hook.origin, innermost(error))
+    words::unreached(&hook.origin, error.is_connect(), &innermost(error))
 }
 
 #[cfg(test)]

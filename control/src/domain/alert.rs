@@ -38,28 +38,6 @@ text_enum! {
     }
 }
 
-impl AlertKind {
-    /// The condition in a few words.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::CredentialCanDelete => "A credential that should only append can delete",
-            Self::UnattestedSnapshots => "Snapshots that no job of ours made",
-            Self::RetentionCeiling => "Retention waits for a person",
-            Self::RetentionFrozen => "Retention is frozen",
-            Self::RepositoryDamaged => "The repository is damaged",
-            Self::MaintenanceFailed => "Maintenance failed",
-            Self::ForeignLock => "A lock that nothing known explains",
-            Self::RotationStuck => "The change of a password does not go on",
-            Self::DrillFailed => "A restore drill failed",
-            Self::BackupFailed => "Backups fail",
-            Self::BackupOverdue => "The newest backup is too old",
-            Self::HostOffline => "The host is silent",
-            Self::RolloutStopped => "A roll-out of the agent stopped",
-        }
-    }
-}
-
 text_enum! {
     /// How bad it is.
     Severity {

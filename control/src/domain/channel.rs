@@ -315,7 +315,7 @@ pub fn check_hook(preset: Preset, address: &str) -> Result<String, FieldError> {
 }
 
 /// The topic that an ntfy address names.
-pub(super) fn topic(url: &url::Url) -> Option<String> {
+pub fn topic(url: &url::Url) -> Option<String> {
     let last = url.path_segments()?.rfind(|part| !part.is_empty())?;
     Some(last.to_owned())
 }

@@ -25,7 +25,6 @@ pub mod permission;
 pub mod place;
 pub mod protection;
 pub mod reading;
-pub mod recovery;
 pub mod release;
 pub mod repository;
 pub mod restore;

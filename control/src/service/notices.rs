@@ -9,6 +9,7 @@ use crate::domain::notice::{Item, NAMED, Notice};
 use crate::store::channels::ChannelRecord;
 use crate::store::deliveries::Taken;
 use crate::store::{alerts, channels as store_channels, deliveries};
+use crate::words;
 use futures_util::StreamExt as _;
 use restic_manager_shared::time::Timestamp;
 use std::collections::HashMap;
@@ -67,7 +68,7 @@ async fn send(s: &Services, taken: Taken, now: Timestamp) -> Result<(), ActError
     let Some((channel, notice)) = put_together(s, &taken).await? else { return Ok(()) };
     let came_of_it = match channels::unseal(s, &channel) {
         Ok(secrets) => s.couriers.carry(&channel.settings, &secrets, &notice, now).await,
-        Err(error) => Err(format!("It could not be sent: {error}.")),
+        Err(error) => Err(words::courier::not_sent(&error)),
     };
     if let Err(why) = &came_of_it {
         tracing::warn!(channel = %channel.id, attempt = taken.attempt, why, "a message did not arrive");
@@ -119,20 +120,21 @@ async fn items(s: &Services, alerts: Vec<(What, Alert)>) -> Result<Vec<Item>, Ac
     let hosts: HashMap<_, _> = found.hosts.into_iter().collect();
     let schedules: HashMap<_, _> = found.schedules.into_iter().collect();
     let repositories: HashMap<_, _> = found.repositories.into_iter().collect();
-    let words = |about: &About| {
-        let repository = about.repository.and_then(|id| repositories.get(&id)).map(|n| format!("repository {n}"));
-        let host = about.host.and_then(|id| hosts.get(&id)).map(|n| format!("host {n}"));
-        let schedule = about.schedule.and_then(|id| schedules.get(&id)).map(|n| format!("schedule {n}"));
-        [repository, host, schedule].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let named = |about: &About| {
+        words::notice::about(
+            about.repository.and_then(|id| repositories.get(&id)),
+            about.host.and_then(|id| hosts.get(&id)),
+            about.schedule.and_then(|id| schedules.get(&id)),
+        )
     };
     let item = |((event, alert), about): ((What, Alert), About)| Item {
         event,
         id: alert.id,
         kind: alert.kind,
         severity: alert.severity,
-        title: alert.kind.title(),
+        title: words::alert::title(alert.kind),
         detail: alert.detail,
-        about: words(&about),
+        about: named(&about),
         subject: alert.subject,
         opened_at: alert.opened_at,
         resolved_at: alert.resolved_at,

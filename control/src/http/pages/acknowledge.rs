@@ -11,6 +11,7 @@ use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::alerts::Acknowledgement;
 use crate::service::{Services, alerts};
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{NaiveDate, NaiveTime, TimeZone as _, Utc};
 use restic_manager_shared::id::AlertId;
@@ -62,7 +63,7 @@ impl AcknowledgeForm {
         let until = typed(&self.until).and_then(|day| {
             let end = end_of(&day);
             if end.is_none() {
-                wrong.add("until", "A day such as 2027-01-31, or empty");
+                wrong.add("until", wrong::DAY_OR_EMPTY);
             }
             end
         });

@@ -5,7 +5,6 @@ use super::engine::Page;
 use super::hosts::PAGE;
 use super::names::Names;
 use super::view::asked_by;
-use super::words::Moment;
 use crate::domain::alert::{About, Alert, AlertKind, Severity};
 use crate::domain::channel::DeliveryState;
 use crate::http::guard::{Guarded, Viewer};
@@ -14,6 +13,8 @@ use crate::service::alerts::Crowd;
 use crate::service::channels::Told;
 use crate::service::names::Wanted;
 use crate::service::{Services, alerts, channels};
+use crate::words::Moment;
+use crate::words::{alert as words, channel::told as channel};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
@@ -109,9 +110,9 @@ fn lines_of(told: &[Told], id: AlertId, now: Timestamp) -> Vec<ToldLine> {
             at: one.at.map(|at| Moment::new(at, now)),
             not: match (one.state, &one.trouble) {
                 (DeliveryState::Sent, _) => "",
-                (DeliveryState::Pending, None) => "waits",
-                (DeliveryState::Pending, Some(_)) => "not delivered yet",
-                (DeliveryState::Failed | DeliveryState::GivenUp, _) => "given up",
+                (DeliveryState::Pending, None) => channel::WAITS,
+                (DeliveryState::Pending, Some(_)) => channel::NOT_YET,
+                (DeliveryState::Failed | DeliveryState::GivenUp, _) => channel::GIVEN_UP,
             },
             trouble: one.trouble.clone().filter(|_| one.state != DeliveryState::Sent),
         };
@@ -162,14 +163,14 @@ const fn tab(kind: AlertKind) -> &'static str {
 /// When the database fails.
 pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> Result<AlertRow, ApiError> {
     let About { repository, host, schedule: _ } = About::of(&alert.subject);
-    let (mut words, mut href) = (vec![], None);
+    let (mut about, mut href) = (vec![], None);
     if let Some(id) = repository {
         let name = names.repository(s, id).await?;
         href = name.is_some().then(|| format!("/repositories/{id}{}", tab(alert.kind)));
-        words.push(format!("Repository {}", name.unwrap_or_else(|| "that was deleted".into())));
+        about.push(words::repository(name.as_deref()));
     }
     if let Some(id) = host {
-        words.push(format!("Host {}", names.host(s, id).await?));
+        about.push(words::host(&names.host(s, id).await?));
         let drills = if alert.kind == AlertKind::DrillFailed { "/drills?host=" } else { "/hosts/" };
         href = href.or_else(|| Some(format!("{drills}{id}")));
     }
@@ -185,9 +186,9 @@ pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Tim
             Severity::Warning => "warn",
             Severity::Critical => "bad",
         },
-        title: alert.kind.title(),
-        detail: super::form::capital(&alert.detail),
-        subject: words.join(", "),
+        title: words::title(alert.kind),
+        detail: crate::words::capital(&alert.detail),
+        subject: about.join(", "),
         href,
         opened: Moment::new(alert.opened_at, now),
         known: moment(alert.acknowledged_at)
@@ -215,9 +216,9 @@ fn crowd_row(crowd: Crowd, now: Timestamp) -> AlertRow {
         id: String::new(),
         icon: icon(crowd.kind),
         class: if crowd.kind == AlertKind::HostOffline { "warn" } else { "bad" },
-        title: crowd.kind.title(),
-        detail: format!("On {} hosts. What they have in common, the dashboard says.", crowd.hosts),
-        subject: "These hosts, the worst first".into(),
+        title: words::title(crowd.kind),
+        detail: words::crowd(crowd.hosts),
+        subject: words::CROWD.into(),
         href: Some("/hosts".into()),
         opened: Moment::new(crowd.since.unwrap_or(now), now),
         known: None,
@@ -297,12 +298,8 @@ pub async fn list(
 
 /// What is said where nothing is wrong; `last` is the newest alert that there was.
 fn quiet(last: Option<&Alert>, now: Timestamp) -> String {
-    let open = "No alert is open that nobody knows of.";
     let last = last.filter(|alert| alert.resolved_at.is_some());
-    last.map_or_else(
-        || open.to_owned(),
-        |alert| format!("{open} The last one opened {}.", Moment::new(alert.opened_at, now).ago),
-    )
+    words::quiet(last.map(|alert| Moment::new(alert.opened_at, now)).as_ref())
 }
 
 /// These alerts as rows with who was told; and whether there is any channel.

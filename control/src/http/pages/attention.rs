@@ -12,6 +12,8 @@ use crate::service::protection::Figures;
 use crate::service::{Services, hosts, protection};
 use crate::store::host_search::{Filter, Order};
 use crate::store::protection::Failing;
+use crate::words::things;
+use crate::words::{Moment, attention as words};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::CauseCode;
@@ -55,34 +57,12 @@ struct Cause {
     repository: Option<RepositoryId>,
 }
 
-/// A host's name, and that it is paused if it is.
-fn name_of(name: &str, paused: bool) -> String {
-    if paused { format!("{name} (paused)") } else { name.to_owned() }
-}
-
 fn link(host: &Host) -> Link {
-    Link { href: format!("/hosts/{}", host.id), text: name_of(&host.name, host.paused.is_some()) }
+    Link { href: format!("/hosts/{}", host.id), text: words::name(&host.name, host.paused.is_some()) }
 }
 
 fn named(hosts: &[Host]) -> Vec<Link> {
     hosts.iter().take(NAMED).map(link).collect()
-}
-
-fn plural(n: i64) -> &'static str {
-    if n == 1 { "" } else { "s" }
-}
-
-const fn words(code: Option<CauseCode>) -> &'static str {
-    match code {
-        Some(CauseCode::RepositoryLocked) => "is locked",
-        Some(CauseCode::RepositoryMissing) => "is not at its address",
-        Some(CauseCode::WrongPassword) => "does not open with its password",
-        Some(CauseCode::RepositoryUnreachable) => "cannot be reached",
-        Some(CauseCode::StorageUnauthorized | CauseCode::StorageForbidden) => "refuses the credential",
-        Some(CauseCode::StorageFull) => "has no room left",
-        Some(CauseCode::RepositoryDamaged) => "is damaged",
-        _ => "takes no backups",
-    }
 }
 
 /// Hosts that fail for one cause, one item for each. They come by name, so that the schedules of one host follow each other.
@@ -104,36 +84,35 @@ async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp
     let mut items = vec![];
     for (cause, hosts) in grouped(protection::failing(s, now).await?).into_iter().take(ITEMS) {
         let name = match cause.repository {
-            Some(id) => names.repository(s, id).await?.unwrap_or_else(|| "a deleted repository".into()),
-            None => "A repository".into(),
+            Some(id) => names.repository(s, id).await?.unwrap_or_else(|| things::REPOSITORY.into()),
+            None => words::A_REPOSITORY.into(),
         };
         let mut acts = vec![];
         if let (Some(CauseCode::RepositoryLocked), Some(id)) = (cause.code, cause.repository) {
             // Whether it is stale, its page says; so looking comes first.
-            acts.push(Link { href: format!("/repositories/{id}"), text: "Look at the lock".into() });
+            acts.push(Link { href: format!("/repositories/{id}"), text: words::LOOK_AT_LOCK.into() });
             if operator {
                 let href = format!("/repositories/{id}/operations?kind=unlock&remove_all=1");
-                acts.push(Link { href, text: "Remove all locks…".into() });
+                acts.push(Link { href, text: words::REMOVE_LOCKS.into() });
             }
         }
         if let Some(job) = hosts.iter().find_map(|f| f.job) {
-            acts.push(Link { href: format!("/jobs/{job}"), text: "Why".into() });
+            acts.push(Link { href: format!("/jobs/{job}"), text: words::WHY.into() });
         }
-        let n = i64::try_from(hosts.len()).unwrap_or(0);
         let mut about: Vec<Link> = hosts
             .iter()
             .take(NAMED)
-            .map(|f| Link { href: format!("/hosts/{}", f.host), text: name_of(&f.name, f.paused) })
+            .map(|f| Link { href: format!("/hosts/{}", f.host), text: words::name(&f.name, f.paused) })
             .collect();
         if let (true, Some(id)) = (hosts.len() > NAMED, cause.repository) {
             let href = format!("/hosts?state=failing&repository={id}");
-            about.push(Link { href, text: format!("{} more", hosts.len() - NAMED) });
+            about.push(Link { href, text: words::more(hosts.len() - NAMED) });
         }
         items.push(Item {
             icon: if cause.code == Some(CauseCode::RepositoryLocked) { LOCK } else { "bad" },
             class: "bad",
-            what: format!("{name} {}", words(cause.code)),
-            why: format!("{n} host{} cannot back up there, and the newest backups are too old:", plural(n)),
+            what: words::failing(&name, cause.code),
+            why: words::failing_means(hosts.len()),
             about,
             acts,
         });
@@ -147,37 +126,29 @@ async fn silent(s: &Services, state: Protection, now: Timestamp) -> Result<Optio
     let (listed, n) = hosts::search(s, filter, Order::Name(None), 3).await?;
     let Some(first) = listed.items.first() else { return Ok(None) };
     let one = n == 1;
-    let (icon, class, what, why) = match state {
-        Protection::TooOld if one && first.state == HostState::Offline => (
-            "offline",
-            "bad",
-            format!("{} is offline, and its newest backup is too old", first.name),
-            "Last good backup",
-        ),
-        Protection::TooOld if one => {
-            ("clock", "bad", format!("The newest backup of {} is too old", first.name), "Last good backup")
+    let (icon, class, what) = match state {
+        Protection::TooOld if one && first.state == HostState::Offline => {
+            ("offline", "bad", words::offline(&first.name))
         }
-        Protection::TooOld => ("clock", "bad", format!("The newest backups of {n} hosts are too old"), ""),
+        Protection::TooOld if one => ("clock", "bad", words::too_old(&first.name)),
+        Protection::TooOld => ("clock", "bad", words::silent(state, n)),
         Protection::Never if one && first.state == HostState::Pending => {
-            ("never", "warn", format!("{} has never connected", first.name), "Added")
+            ("never", "warn", words::never_connected(&first.name))
         }
-        Protection::Never if one => ("never", "warn", format!("{} was never backed up in full", first.name), "Added"),
-        Protection::Never => ("never", "warn", format!("{n} hosts were never backed up"), ""),
-        _ => (
-            "never",
-            "warn",
-            format!("{n} host{} {} no enabled schedule", plural(n), if one { "has" } else { "have" }),
-            "",
-        ),
+        Protection::Never if one => ("never", "warn", words::never_backed_up(&first.name)),
+        _ => ("never", "warn", words::silent(state, n)),
     };
-    let at = if state == Protection::Never { Some(first.created_at) } else { first.protection.last_good_at };
-    let since =
-        at.filter(|_| one && !why.is_empty()).map(|at| format!("{why} {}.", super::words::Moment::new(at, now).ago));
+    let moment = |at: Timestamp| Moment::new(at, now);
+    let since = match state {
+        Protection::TooOld if one => first.protection.last_good_at.map(|at| words::last_good(&moment(at))),
+        Protection::Never if one => Some(words::added(&moment(first.created_at))),
+        _ => None,
+    };
     let paused = first.paused.as_ref().filter(|_| one).map(|p| PausedWords::new(p, now).sentence());
     let acts = if one {
-        vec![Link { href: format!("/hosts/{}", first.id), text: "Open host".into() }]
+        vec![Link { href: format!("/hosts/{}", first.id), text: words::OPEN_HOST.into() }]
     } else {
-        vec![Link { href: format!("/hosts?state={state}"), text: format!("All {n}") }]
+        vec![Link { href: format!("/hosts?state={state}"), text: words::all(n) }]
     };
     let about = if one { vec![] } else { named(&listed.items) };
     Ok(Some(Item {
@@ -211,12 +182,12 @@ pub async fn items(
         if alert.icon == LOCK && items.iter().any(|i| i.icon == LOCK && i.is_about(alert.href.as_deref())) {
             continue;
         }
-        let acts = alert.href.map(|href| Link { href, text: "Open".into() });
+        let acts = alert.href.map(|href| Link { href, text: words::OPEN.into() });
         items.push(Item {
             icon: alert.icon,
             class: alert.class,
             what: alert.title.into(),
-            why: format!("{}: {}", alert.subject, alert.detail),
+            why: words::alert(&alert.subject, &alert.detail),
             about: vec![],
             acts: acts.into_iter().collect(),
         });

@@ -1,7 +1,7 @@
 //! The form of a channel: one for each kind of receiver, so that it asks for nothing that the kind does not need. Secrets go in and are not
 //! shown again.
 
-use super::channels::{preset_icon, preset_name};
+use super::channels::preset_icon;
 use super::door::{View, go};
 use super::engine::Page;
 use super::form::{FormErrors, commas, lines, number, typed, typed_secret};
@@ -12,6 +12,8 @@ use crate::http::problem::ApiError;
 use crate::service::channel_input::{ChannelInput, SmtpInput, WebhookInput, takes_secret};
 use crate::service::channels::ChannelView;
 use crate::service::{Services, channels};
+use crate::words::channel as words;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ChannelId;
 use restic_manager_shared::secret::Secret;
@@ -147,7 +149,7 @@ fn preset(kind: &str) -> Option<Preset> {
 
 fn kinds() -> Vec<KindChoice> {
     let mail = KindChoice { word: MAIL, name: "Mail", icon: "mail" };
-    let hook = |p: &Preset| KindChoice { word: p.as_str(), name: preset_name(*p), icon: preset_icon(*p) };
+    let hook = |p: &Preset| KindChoice { word: p.as_str(), name: words::preset(*p), icon: preset_icon(*p) };
     std::iter::once(mail).chain(Preset::ALL.iter().map(hook)).collect()
 }
 
@@ -160,16 +162,6 @@ const fn example(preset: Preset) -> &'static str {
         Preset::Gotify => "https://gotify.example.org",
         Preset::Teams => "https://….logic.azure.com/workflows/…",
         Preset::PagerDuty => "https://events.pagerduty.com/v2/enqueue",
-    }
-}
-
-const fn secret_name(preset: Preset) -> &'static str {
-    match preset {
-        Preset::Generic => "Signing key",
-        Preset::Ntfy => "Access token",
-        Preset::Gotify => "Application token",
-        Preset::PagerDuty => "Routing key",
-        Preset::Slack | Preset::Discord | Preset::Teams => "",
     }
 }
 
@@ -186,7 +178,7 @@ impl ChannelForm {
     fn rules(&self, wrong: &mut FormErrors) -> Rules {
         let kinds = self.ticked();
         let narrow = |n: Option<u32>, field: &str, wrong: &mut FormErrors| {
-            let narrowed = n.map(|n| u16::try_from(n).map_err(|_| wrong.add(field, "That is too much")));
+            let narrowed = n.map(|n| u16::try_from(n).map_err(|_| wrong.add(field, wrong::TOO_MUCH)));
             narrowed.and_then(Result::ok)
         };
         let remind = number(self.text("remind_hours"), "remind_hours", wrong);
@@ -303,17 +295,17 @@ fn page(
     let preset = preset(kind);
     let condition = |kind: &AlertKind| Condition {
         field: format!("{TICK}{kind}"),
-        title: kind.title(),
+        title: crate::words::alert::title(*kind),
         ticked: ticked.contains(kind),
     };
     ChannelFormPage {
         id: channel.map(|c| c.id.to_string()),
-        title: channel.map_or_else(|| "Add channel".to_owned(), |c| c.name.clone()),
+        title: channel.map_or_else(|| words::ADD.to_owned(), |c| c.name.clone()),
         kinds: kinds(),
         kind: preset.map_or(MAIL, Preset::as_str).to_owned(),
-        kind_name: preset.map_or("Mail", preset_name),
+        kind_name: preset.map_or(words::MAIL, words::preset),
         example: preset.map_or("", example),
-        secret_name: preset.filter(|p| takes_secret(*p)).map_or("", secret_name),
+        secret_name: preset.filter(|p| takes_secret(*p)).map_or("", words::secret),
         secret_needed: matches!(preset, Some(Preset::Gotify | Preset::PagerDuty)),
         origin: channel.and_then(|c| c.webhook.as_ref()).map(|hook| hook.origin.clone()).unwrap_or_default(),
         conditions: AlertKind::ALL.iter().map(condition).collect(),

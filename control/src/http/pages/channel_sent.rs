@@ -1,17 +1,17 @@
 //! What one channel was told: each piece of news with how far it is, the newest first. Not the channel's settings; those are `channel_form`.
 
 use super::alerts::{row, wanted};
-use super::channels::{LastLine, last, preset_name};
+use super::channels::{LastLine, last};
 use super::door::View;
 use super::engine::Page;
 use super::hosts::{Cursor, PAGE};
 use super::names::Names;
 use crate::domain::alert::Alert;
-use crate::domain::channel::What;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::channels::{ChannelView, Delivery};
 use crate::service::{Services, alerts, channels};
+use crate::words::channel as words;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{AlertId, ChannelId};
 use restic_manager_shared::time::Timestamp;
@@ -65,18 +65,8 @@ pub struct SentRow {
     pub message: Option<String>,
 }
 
-const fn what_word(what: What) -> &'static str {
-    match what {
-        What::Opened => "Opened",
-        What::Worsened => "Got worse",
-        What::Reminder => "Still open",
-        What::Resolved => "Ended",
-        What::Test => "Test",
-    }
-}
-
 fn kind(channel: &ChannelView) -> &'static str {
-    channel.webhook.as_ref().map_or("Mail", |hook| preset_name(hook.preset))
+    channel.webhook.as_ref().map_or(words::MAIL, |hook| words::preset(hook.preset))
 }
 
 /// The news as rows, with the alerts that they are about.
@@ -95,7 +85,7 @@ async fn rows(s: &Services, sent: &[Delivery], now: Timestamp) -> Result<Vec<Sen
             None => None,
         };
         rows.push(SentRow {
-            what: what_word(delivery.what),
+            what: words::news(delivery.what),
             title: alert.as_ref().map(|a| a.title),
             subject: alert.as_ref().map(|a| a.subject.clone()).unwrap_or_default(),
             href: alert.and_then(|a| a.href),

@@ -3,13 +3,14 @@
 use super::door::{View, go};
 use super::engine::Page;
 use super::repository::access::Sure;
-use super::words::Moment;
-use crate::domain::alert::{AlertKind, Severity};
-use crate::domain::channel::{DeliveryState, Preset, Rules};
+use crate::domain::alert::AlertKind;
+use crate::domain::channel::{DeliveryState, Preset};
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::channels::{ChannelView, Delivery};
 use crate::service::{Services, channels};
+use crate::words::Moment;
+use crate::words::{alert::title, channel as words};
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ChannelId;
 use restic_manager_shared::time::Timestamp;
@@ -86,20 +87,6 @@ pub struct LastLine {
     pub again: Option<Moment>,
 }
 
-/// The name of a kind of receiver.
-#[must_use]
-pub const fn preset_name(preset: Preset) -> &'static str {
-    match preset {
-        Preset::Generic => "Webhook",
-        Preset::Slack => "Slack",
-        Preset::Discord => "Discord",
-        Preset::Ntfy => "ntfy",
-        Preset::Gotify => "Gotify",
-        Preset::Teams => "Microsoft Teams",
-        Preset::PagerDuty => "PagerDuty",
-    }
-}
-
 /// The icon of a kind of receiver.
 #[must_use]
 pub const fn preset_icon(preset: Preset) -> &'static str {
@@ -110,38 +97,13 @@ pub const fn preset_icon(preset: Preset) -> &'static str {
     }
 }
 
-fn sends(rules: &Rules) -> String {
-    let level = match rules.min_severity {
-        Severity::Warning => "Warnings and critical alerts",
-        Severity::Critical => "Critical alerts",
-    };
-    let kinds = match rules.kinds.as_slice() {
-        [] => String::new(),
-        [one] => format!(" of one kind: {}", one.title()),
-        more => format!(" of {} kinds", more.len()),
-    };
-    format!("{level}{kinds}{}", if rules.send_resolved { ", and their end" } else { "" })
-}
-
-fn timing(rules: &Rules) -> String {
-    let together = match rules.group_seconds {
-        0 => "each at once".to_owned(),
-        n => format!("those within {} together", super::words::span(n.into())),
-    };
-    match rules.remind_hours {
-        None => together,
-        Some(1) => format!("{together}, again each hour"),
-        Some(hours) => format!("{together}, again after {hours} h"),
-    }
-}
-
 pub(super) fn last(delivery: &Delivery, now: Timestamp) -> LastLine {
     let (class, icon, word) = match (delivery.state, &delivery.last_error) {
-        (DeliveryState::Sent, _) => ("ok", "ok", "Delivered"),
-        (DeliveryState::Pending, Some(_)) => ("warn", "warn", "Not delivered yet"),
-        (DeliveryState::Pending, None) => ("run", "run", "On its way"),
-        (DeliveryState::Failed, _) => ("bad", "bad", "Test not delivered"),
-        (DeliveryState::GivenUp, _) => ("bad", "bad", "Given up"),
+        (DeliveryState::Sent, _) => ("ok", "ok", words::DELIVERED),
+        (DeliveryState::Pending, Some(_)) => ("warn", "warn", words::NOT_YET),
+        (DeliveryState::Pending, None) => ("run", "run", words::ON_ITS_WAY),
+        (DeliveryState::Failed, _) => ("bad", "bad", words::TEST_FAILED),
+        (DeliveryState::GivenUp, _) => ("bad", "bad", words::GIVEN_UP),
     };
     LastLine {
         class,
@@ -156,7 +118,7 @@ pub(super) fn last(delivery: &Delivery, now: Timestamp) -> LastLine {
 fn row(channel: ChannelView, now: Timestamp) -> ChannelRow {
     let (icon, whither) = match (&channel.smtp, &channel.webhook) {
         (Some(smtp), _) => ("mail", smtp.to.join(", ")),
-        (None, Some(hook)) => (preset_icon(hook.preset), format!("{} at {}", preset_name(hook.preset), hook.origin)),
+        (None, Some(hook)) => (preset_icon(hook.preset), words::whither(hook.preset, &hook.origin)),
         (None, None) => ("webhook", String::new()),
     };
     ChannelRow {
@@ -164,13 +126,9 @@ fn row(channel: ChannelView, now: Timestamp) -> ChannelRow {
         icon,
         whither,
         paused: !channel.enabled,
-        sends: sends(&channel.rules),
-        timing: timing(&channel.rules),
-        hosts: match channel.rules.tags.as_slice() {
-            [] => "all hosts".to_owned(),
-            [tag] => format!("tag {tag}"),
-            tags => format!("tags {}", tags.join(", ")),
-        },
+        sends: words::sends(&channel.rules),
+        timing: words::timing(&channel.rules),
+        hosts: words::hosts(&channel.rules),
         waiting: channel.waiting,
         last: channel.last.as_ref().map(|l| last(l, now)),
         name: channel.name,
@@ -180,7 +138,7 @@ fn row(channel: ChannelView, now: Timestamp) -> ChannelRow {
 async fn page(s: &Services, tested: Option<TestLine>) -> Result<ChannelsPage, ApiError> {
     let now = Timestamp::now();
     let channels = channels::list(s).await?.into_iter().map(|c| row(c, now)).collect();
-    let conditions = AlertKind::ALL.iter().map(|kind| kind.title()).collect();
+    let conditions = AlertKind::ALL.iter().map(|kind| title(*kind)).collect();
     Ok(ChannelsPage { tab: "channels", channels, tested, conditions })
 }
 
@@ -244,26 +202,4 @@ pub async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     channels::delete(&s, &who.actor, *id).await?;
     Ok(go("/alerts/channels?done=channel-deleted"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_are_told_in_words() {
-        let all = Rules::default();
-        let few = Rules {
-            min_severity: Severity::Critical,
-            kinds: vec![AlertKind::ForeignLock],
-            send_resolved: false,
-            remind_hours: Some(24),
-            group_seconds: 0,
-            ..Rules::default()
-        };
-        assert_eq!(sends(&all), "Warnings and critical alerts, and their end");
-        assert_eq!(timing(&all), "those within 1 min together");
-        assert_eq!(sends(&few), "Critical alerts of one kind: A lock that nothing known explains");
-        assert_eq!(timing(&few), "each at once, again after 24 h");
-    }
 }

@@ -1,8 +1,9 @@
 //! A size over time as a picture: paths for an SVG that the page stretches, and the same as a table. Only geometry; what is counted is
 //! decided in `service::health`.
 
-use super::words::{Moment, bytes};
 use crate::domain::health::Sample;
+use crate::words::repository::stored;
+use crate::words::{Moment, bytes};
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -80,13 +81,7 @@ pub fn chart(samples: &[Sample], quota: Option<u64>, now: Timestamp) -> Option<C
         quota: quota.map(|q| format!("M0 {0:.1}H{WIDE}", y(q))),
         top: bytes(top),
         half: bytes(top / 2.0),
-        label: format!(
-            "Stored size: {} on {}, {} on {}",
-            bytes(first.raw_size as f64),
-            from.short,
-            bytes(last.raw_size as f64),
-            to.short
-        ),
+        label: stored((&bytes(first.raw_size as f64), &from.short), (&bytes(last.raw_size as f64), &to.short)),
         from,
         to,
         rows: rows.collect(),

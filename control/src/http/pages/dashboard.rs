@@ -8,7 +8,6 @@ use super::hosts::{HostLine, lines};
 use super::names::Names;
 use super::strip::{axis, strips};
 use super::view::{JobRow, Link};
-use super::words::Moment;
 use crate::domain::job::JobState;
 use crate::domain::permission::Role;
 use crate::domain::protection::Protection;
@@ -20,6 +19,7 @@ use crate::service::{Services, hosts, jobs, recovery, repositories};
 use crate::store::host_search::{self, Order};
 use crate::store::jobs::Filter;
 use crate::store::next_runs;
+use crate::words::Moment;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -223,23 +223,8 @@ pub fn bars(counts: &[(&'static str, i64)]) -> Vec<Bar> {
 }
 
 fn sentence(figures: &Figures) -> String {
-    let parts: Vec<String> = [
-        (Protection::Failing, "is failing", "are failing"),
-        (Protection::TooOld, "is too old", "are too old"),
-        (Protection::Never, "was never backed up", "were never backed up"),
-        (Protection::Unplanned, "has no schedule", "have no schedule"),
-    ]
-    .into_iter()
-    .map(|(state, one, many)| (figures.stand(&[state]), one, many))
-    .filter(|(n, ..)| *n > 0)
-    .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
-    .collect();
-    let all: i64 = figures.hosts.iter().filter(|(state, _)| !state.counts()).map(|(_, n)| n).sum();
-    match all {
-        0 => "Every host has a backup that is young enough.".into(),
-        1 => format!("1 needs you: {}.", parts.join(", ")),
-        n => format!("{n} need you: {}.", parts.join(", ")),
-    }
+    let all = figures.hosts.iter().filter(|(state, _)| !state.counts()).map(|(_, n)| n).sum();
+    crate::words::fleet::sentence(|state| figures.stand(&[state]), all)
 }
 
 /// The worst hosts, each with its last 30 days.

@@ -3,11 +3,11 @@
 
 use super::engine::{Page, Pages};
 use super::view::{Link, Shell, TroubleWords, User};
-use super::words::Moment;
 use crate::http::guard::{Guarded, Needed, Viewer};
 use crate::http::params::Site;
 use crate::http::problem::{ApiError, problem};
 use crate::service::{ActError, Services, alerts, jobs, users};
+use crate::words::{Moment, done::done, refusal};
 use actix_web::body::{self, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
@@ -157,54 +157,9 @@ fn tag(path: &str, query: &str) -> String {
     }
 }
 
-/// What the page before has done, by a word in the address; other words say nothing.
+/// What the page before has done, by a code in the address.
 fn said(query: &str) -> &'static str {
-    let word = query.split('&').find_map(|pair| pair.strip_prefix("done=")).unwrap_or_default();
-    match word {
-        "schedule-added" => "Schedule added. The agent gets it within seconds.",
-        "schedule-saved" => "Schedule saved. The agent gets it within seconds.",
-        "schedule-deleted" => "Schedule deleted. Its snapshots and jobs stay.",
-        "repository-added" => "Repository added.",
-        "repository-saved" => "Repository saved.",
-        "credential-saved" => "The host may use the repository now.",
-        "cancelled" => "Asked the job to stop.",
-        "credential-removed" => "The host may no longer use the repository.",
-        "repository-deleted" => "The repository is forgotten here. Its storage was not touched.",
-        "plan-saved" => "Plan saved.",
-        "locks-asked" => "Asked for: one look for each host’s own repository.",
-        "nothing-to-look-at" => "No job has worked there yet, so there is nothing to look at.",
-        "chores-asked" => "Asked for. Chores start one after the other.",
-        "retention-started" => "Each host\u{2019}s own repository has a job of its own.",
-        "rotation-started" => "The change of the password has begun.",
-        "vouched" => "From now on retention counts these snapshots.",
-        "frozen" => "Nothing of this host is forgotten until somebody lets retention run again.",
-        "thawed" => "Retention runs again for this host.",
-        "host-paused" => "Paused. Nothing of this host starts by itself until the pause ends.",
-        "host-resumed" => "The host goes on with its schedules.",
-        "schedule-paused" => "Paused. The schedule does not start by itself until the pause ends.",
-        "schedule-resumed" => "The schedule goes on.",
-        "acknowledged" => "Acknowledged. It stays open until its cause is gone.",
-        "reopened" => "Open again: channels are reminded of it.",
-        "channel-added" => "Channel added. Send a test to see whether it arrives.",
-        "channel-saved" => "Channel saved. What waits is tried at once.",
-        "channel-deleted" => "Channel deleted. Nothing is sent there any more.",
-        "user-added" => "User added.",
-        "user-deleted" => "User deleted.",
-        "signed-out" => "Signed out everywhere.",
-        "saved" => "Saved.",
-        "general-saved" => "Saved. All hosts are judged by it within a minute.",
-        "host-removed" => "The host is removed. Its snapshots stay in the repositories.",
-        "release-added" => "Release added. Nobody is offered it until it is rolled out.",
-        "release-withdrawn" => "Withdrawn. Nobody is offered it any more.",
-        "rollout-started" => "The roll-out has begun. Hosts hear of it with their next poll.",
-        "rollout-paused" => "Paused. Nobody new is offered the release.",
-        "rollout-resumed" => "The roll-out goes on.",
-        "rollout-advanced" => "The next stage has begun.",
-        "rolled-back" => "Hosts go back as they connect.",
-        "update-retried" => "It is offered again when the roll-out covers the host.",
-        "token-revoked" => "The token is refused from now on.",
-        _ => "",
-    }
+    done(query.split('&').find_map(|pair| pair.strip_prefix("done=")).unwrap_or_default())
 }
 
 /// Goes on to another page of this site.
@@ -282,10 +237,10 @@ pub async fn errors<B: MessageBody + 'static>(
 
 fn plain(status: StatusCode) -> Problem {
     let title = match status {
-        StatusCode::NOT_FOUND => "There is nothing at this address",
-        StatusCode::METHOD_NOT_ALLOWED => "This address does not take that",
-        StatusCode::PAYLOAD_TOO_LARGE => "The form is too large",
-        _ => "This did not work",
+        StatusCode::NOT_FOUND => refusal::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED => refusal::METHOD_NOT_ALLOWED,
+        StatusCode::PAYLOAD_TOO_LARGE => refusal::TOO_LARGE,
+        _ => refusal::OTHER,
     };
     problem(status, "", title, None)
 }
@@ -306,7 +261,7 @@ async fn refuse(req: &HttpRequest, told: &Problem) -> HttpResponse {
     let page = ErrorPage {
         status: told.status,
         title: told.title.clone(),
-        detail: told.detail.clone().unwrap_or_else(|| "Check the address, or start again from the dashboard.".into()),
+        detail: told.detail.clone().unwrap_or_else(|| refusal::START_AGAIN.into()),
         links: ways_on(req, told),
     };
     view.answer(status, &shell, &page).unwrap_or_else(|_| bare())
@@ -319,24 +274,22 @@ fn ways_on(req: &HttpRequest, told: &Problem) -> Vec<Link> {
     let host = req.path().strip_prefix("/hosts/").and_then(|rest| rest.split('/').next());
     let host = host.filter(|host| !matches!(*host, "actions" | "add"));
     match (told.code.as_str(), host, told.job_id) {
-        ("pick_schedule", Some(host), _) => {
-            links.push(link(format!("/hosts/{host}/schedules"), "Open its Schedules tab"))
-        }
-        ("already_running", _, Some(job)) => links.push(link(format!("/jobs/{job}"), "Open the job that runs")),
+        ("pick_schedule", Some(host), _) => links.push(link(format!("/hosts/{host}/schedules"), refusal::TO_SCHEDULES)),
+        ("already_running", _, Some(job)) => links.push(link(format!("/jobs/{job}"), refusal::TO_RUNNING_JOB)),
         (_, Some(host), _) if req.method() == Method::POST => {
-            links.push(link(format!("/hosts/{host}"), "Back to the host"))
+            links.push(link(format!("/hosts/{host}"), refusal::TO_HOST))
         }
         _ => {}
     }
     let repository = req.path().strip_prefix("/repositories/").and_then(|rest| rest.split('/').next());
     if let Some(repository) = repository.filter(|_| req.method() == Method::POST) {
-        links.push(link(format!("/repositories/{repository}"), "Back to the repository"));
+        links.push(link(format!("/repositories/{repository}"), refusal::TO_REPOSITORY));
     }
     let job = req.path().strip_prefix("/jobs/").and_then(|rest| rest.split('/').next());
     if let Some(job) = job.filter(|_| req.method() == Method::POST) {
-        links.push(link(format!("/jobs/{job}"), "Back to the job"));
+        links.push(link(format!("/jobs/{job}"), refusal::TO_JOB));
     }
-    links.push(link("/".into(), "Dashboard"));
+    links.push(link("/".into(), refusal::TO_DASHBOARD));
     links
 }
 

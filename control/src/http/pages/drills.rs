@@ -2,16 +2,17 @@
 
 use super::door::View;
 use super::engine::Page;
-use super::form::capital;
 use super::hosts::PAGE;
 use super::names::Names;
 use super::when;
-use super::words::Moment;
 use crate::domain::drill::{Drill, DrillStanding, DrillVerdict};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::drills::Filter;
 use crate::service::{Services, drills, hosts};
+use crate::words::Moment;
+use crate::words::capital;
+use crate::words::things;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -109,12 +110,13 @@ pub struct DrillRow {
 }
 
 const fn badge(verdict: DrillVerdict) -> (&'static str, &'static str, &'static str) {
-    match verdict {
-        DrillVerdict::Proven => ("ok", "ok", "Proven"),
-        DrillVerdict::Differs => ("bad", "bad", "Does not come back"),
-        DrillVerdict::Failed => ("warn", "warn", "Could not be drilled"),
-        DrillVerdict::Nothing => ("mute", "info", "Nothing to prove"),
-    }
+    let (class, icon) = match verdict {
+        DrillVerdict::Proven => ("ok", "ok"),
+        DrillVerdict::Differs => ("bad", "bad"),
+        DrillVerdict::Failed => ("warn", "warn"),
+        DrillVerdict::Nothing => ("mute", "info"),
+    };
+    (class, icon, crate::words::state::drill(verdict))
 }
 
 async fn row(s: &Services, drill: &Drill, names: &mut Names, now: Timestamp) -> Result<DrillRow, ApiError> {
@@ -128,7 +130,7 @@ async fn row(s: &Services, drill: &Drill, names: &mut Names, now: Timestamp) -> 
         job: drill.job_id.to_string(),
         host_id: drill.host_id.to_string(),
         host: names.host(s, drill.host_id).await?,
-        schedule: schedule.unwrap_or_else(|| "no schedule that is known".into()),
+        schedule: schedule.unwrap_or_else(|| things::NO_SCHEDULE.into()),
         at: Moment::new(drill.at, now),
         class,
         icon,

@@ -1,8 +1,8 @@
 //! The template engine: every template is checked when the program starts, and values are escaped everywhere. Filters turn figures into
 //! what people read; what a figure means is decided before it gets here.
 
-use super::words;
 use crate::http::assets;
+use crate::words;
 use rust_embed::RustEmbed;
 use serde::Serialize;
 use tera::{Context, Kwargs, State, Tera, TeraResult};

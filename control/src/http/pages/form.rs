@@ -3,6 +3,7 @@
 
 use crate::http::problem::{ApiError, describe, status_of};
 use crate::service::{ActError, Refusal};
+use crate::words::{capital, wrong};
 use restic_manager_shared::secret::Secret;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,25 +34,25 @@ impl FormErrors {
     /// # Errors
     /// The error itself, when it is not about what was typed.
     pub fn of(error: ActError, known: &[&str]) -> Result<Self, ApiError> {
-        let mut wrong = Self::default();
+        let mut told = Self::default();
         match error {
             ActError::Invalid(errors) => {
                 for e in errors {
-                    wrong.place(&e.pointer, &e.detail, known);
+                    told.place(&e.pointer, &e.detail, known);
                 }
             }
             ActError::Refused(Refusal::NameTaken(what)) => {
-                wrong.place("/name", &format!("another {what} is called that"), known);
+                told.place("/name", &wrong::taken(what), known);
             }
             ActError::Refused(refusal) if status_of(&refusal).as_u16() != 403 => {
-                wrong.general = format!("{}. {}", refusal.title(), refusal.detail());
+                told.general = format!("{}. {}", refusal.title(), refusal.detail());
             }
             ActError::Refused(Refusal::WrongSetupToken) => {
-                wrong.place("/token", &Refusal::WrongSetupToken.detail(), known);
+                told.place("/token", &Refusal::WrongSetupToken.detail(), known);
             }
             other => return Err(other.into()),
         }
-        Ok(wrong)
+        Ok(told)
     }
 
     /// Puts an error beside its field: `/paths/1` is the second line of `paths`.
@@ -60,18 +61,11 @@ impl FormErrors {
         let field = parts.iter().copied().find(|part| known.contains(part));
         let line = parts.last().and_then(|n| n.parse::<usize>().ok());
         match (field, line) {
-            (Some(field), Some(n)) => self.add(field, format!("Line {}: {detail}", n + 1)),
+            (Some(field), Some(n)) => self.add(field, wrong::in_line(n + 1, detail)),
             (Some(field), None) => self.add(field, capital(detail)),
             (None, _) => self.general = format!("{}: {detail}", parts.join(" ")),
         }
     }
-}
-
-/// The same with a capital letter.
-#[must_use]
-pub fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// The title of an act's refusal in one line, for a banner.
@@ -112,22 +106,22 @@ pub fn typed_secret(secret: &Secret) -> Option<Secret> {
 
 /// A number, or none if nothing was typed.
 #[must_use]
-pub fn number(text: &str, field: &str, wrong: &mut FormErrors) -> Option<u32> {
+pub fn number(text: &str, field: &str, errors: &mut FormErrors) -> Option<u32> {
     let text = typed(text)?;
     let number = text.parse();
     if number.is_err() {
-        wrong.add(field, "A whole number, or empty");
+        errors.add(field, wrong::NUMBER);
     }
     number.ok()
 }
 
 /// An identity chosen from a list, or none.
 #[must_use]
-pub fn chosen<T: std::str::FromStr>(text: &str, field: &str, wrong: &mut FormErrors) -> Option<T> {
+pub fn chosen<T: std::str::FromStr>(text: &str, field: &str, errors: &mut FormErrors) -> Option<T> {
     let text = typed(text)?;
     let id = text.parse();
     if id.is_err() {
-        wrong.add(field, "Choose one of the list");
+        errors.add(field, wrong::CHOOSE_ONE);
     }
     id.ok()
 }

@@ -13,6 +13,7 @@ use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::host_actions::{self, Chosen, HostOutcome, Target};
 use crate::service::{ActError, Services};
+use crate::words::{host_action as words, wrong};
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
@@ -49,19 +50,19 @@ impl Kind {
             "pause" => Ok(Self::Pause),
             "resume" => Ok(Self::Resume),
             "update_agent" => Ok(Self::UpdateAgent),
-            _ => Err(ActError::field("/do", "choose what to do")),
+            _ => Err(ActError::field("/do", wrong::ACT)),
         }
     }
 
-    /// What the page asks before it is known what each host does.
-    const fn verb(self) -> &'static str {
+    /// What is said of it.
+    const fn words(self) -> words::Act {
         match self {
-            Self::Run => "Run now on",
-            Self::AddTag => "Add a tag to",
-            Self::RemoveTag => "Remove a tag from",
-            Self::Pause => "Pause",
-            Self::Resume => "Resume",
-            Self::UpdateAgent => "Update the agent on",
+            Self::Run => words::RUN,
+            Self::AddTag => words::ADD_TAG,
+            Self::RemoveTag => words::REMOVE_TAG,
+            Self::Pause => words::PAUSE,
+            Self::Resume => words::RESUME,
+            Self::UpdateAgent => words::UPDATE_AGENT,
         }
     }
 
@@ -145,24 +146,6 @@ fn group(icon: &'static str, class: &'static str, what: String, mut hosts: Vec<L
     Group { icon, class, what, count: number(count), more: number(count - hosts.len()), hosts }
 }
 
-/// What the hosts that do something do, before and after; of one host or many.
-const fn doing(kind: Kind, done: bool) -> &'static str {
-    match (kind, done) {
-        (Kind::Run, false) => "will run",
-        (Kind::Run, true) => "told to run",
-        (Kind::AddTag, false) => "will get the tag",
-        (Kind::AddTag, true) => "got the tag",
-        (Kind::RemoveTag, false) => "will lose the tag",
-        (Kind::RemoveTag, true) => "lost the tag",
-        (Kind::Pause, false) => "will be paused",
-        (Kind::Pause, true) => "paused",
-        (Kind::Resume, false) => "will go on",
-        (Kind::Resume, true) => "resumed",
-        (Kind::UpdateAgent, false) => "will be offered the release",
-        (Kind::UpdateAgent, true) => "offered the release",
-    }
-}
-
 /// Outcomes by what they have in common: first what is done, then what needs nothing, then what is refused.
 fn grouped(kind: Kind, outcomes: &[HostOutcome], done: bool) -> Vec<Group> {
     let of = |effect| outcomes.iter().filter(move |o| o.effect == effect);
@@ -170,12 +153,12 @@ fn grouped(kind: Kind, outcomes: &[HostOutcome], done: bool) -> Vec<Group> {
     let first: Vec<Line> = of(Effect::Done).map(|o| Line::new(o, kind.differs())).collect();
     if !first.is_empty() {
         let (icon, class) = if done { ("ok", "ok") } else { (kind.icon(), "mute") };
-        groups.push(group(icon, class, doing(kind, done).into(), first));
+        groups.push(group(icon, class, if done { kind.words().did } else { kind.words().will }.into(), first));
     }
     for (effect, icon, class) in [(Effect::Unchanged, "info", "mute"), (Effect::Refused, "warn", "warn")] {
         let mut by_reason: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
         of(effect).for_each(|o| by_reason.entry(&o.note).or_default().push(Line::new(o, false)));
-        groups.extend(by_reason.into_iter().map(|(why, hosts)| group(icon, class, format!("left out: {why}"), hosts)));
+        groups.extend(by_reason.into_iter().map(|(why, hosts)| group(icon, class, words::left_out(why), hosts)));
     }
     groups
 }
@@ -285,7 +268,7 @@ fn hosts<'a>(ids: impl Iterator<Item = &'a str>) -> Result<Target, ActError> {
     let mut wrong = FormErrors::default();
     let ids: Vec<HostId> = ids.filter_map(|id| chosen(id, "host", &mut wrong)).collect();
     match ids.is_empty() || !wrong.is_empty() {
-        true => Err(ActError::field("/hosts", "tick the hosts that are meant first")),
+        true => Err(ActError::field("/hosts", wrong::TICK_HOSTS)),
         false => Ok(Target::Hosts(ids)),
     }
 }
@@ -323,9 +306,9 @@ pub async fn agent_act(s: &Services, actor: &Actor, id: HostId) -> Result<Option
     let act = |href, text| Some(AgentAct { href, text });
     Ok(match told.first().map(|o| (o.effect, o.code.as_deref())) {
         Some((Effect::Done, _)) => {
-            act(Some(format!("/hosts/actions?do=update_agent&from=host&host={id}")), "update now\u{2026}")
+            act(Some(format!("/hosts/actions?do=update_agent&from=host&host={id}")), words::UPDATE_NOW)
         }
-        Some((_, Some("update_offered"))) => act(None, "is offered a new release"),
+        Some((_, Some("update_offered"))) => act(None, words::IS_OFFERED),
         _ => None,
     })
 }
@@ -345,7 +328,7 @@ async fn page(s: &Services, actor: &Actor, sent: &Sent<'_>, target: Target) -> R
             let told = host_actions::preview(s, actor, act, Target::Hosts(ids)).await?;
             (grouped(kind, &told, false), blocked(&told))
         }
-        None => (vec![group("host", "mute", "chosen".into(), found.iter().map(plain).collect())], None),
+        None => (vec![group("host", "mute", words::CHOSEN.into(), found.iter().map(plain).collect())], None),
     };
     let tags: BTreeSet<&String> = found.iter().flat_map(|c| &c.tags).collect();
     let does = groups.first().filter(|g| g.class == "mute" && g.icon != "info");
@@ -353,7 +336,7 @@ async fn page(s: &Services, actor: &Actor, sent: &Sent<'_>, target: Target) -> R
     let (back, origin) = back(sent, found.iter().map(|c| (c.id, c.name.as_str())));
     Ok(HostActionsPage {
         kind,
-        verb: kind.verb(),
+        verb: kind.words().verb,
         chosen: number(found.len()),
         count: does.map_or(0, |g| g.count),
         blocked,

@@ -5,7 +5,6 @@ use super::door::View;
 use super::engine::Page;
 use super::form::{FormErrors, chosen, commas, lines, typed, typed_secret};
 use super::view::HostRow;
-use super::words::Moment;
 use crate::domain::fleet::HostState;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::params::Site;
@@ -13,6 +12,8 @@ use crate::http::problem::ApiError;
 use crate::service::enrollment::{self, NewToken, TokenInput};
 use crate::service::{Services, hosts, jobs, repositories};
 use crate::store::jobs::Filter;
+use crate::words::Moment;
+use crate::words::wrong;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::secret::Secret;
@@ -218,7 +219,7 @@ pub async fn add(
     let mut errors = FormErrors::default();
     let input = form.input(&mut errors);
     if input.initial_paths.is_empty() {
-        errors.add("paths", "Name at least one path");
+        errors.add("paths", wrong::PATHS);
     }
     if errors.is_empty() {
         match enrollment::create_token(&s, &who.actor, input.clone(), &site.base_url(&req)).await {

@@ -3,6 +3,7 @@
 use crate::domain::fleet::{Host, HostState};
 use crate::http::problem::ApiError;
 use crate::service::{ActError, Services, hosts};
+use crate::words::wrong;
 use restic_manager_shared::id::HostId;
 use serde::Serialize;
 
@@ -61,7 +62,7 @@ pub async fn read(s: &Services, text: &str) -> Result<Option<Host>, ActError> {
     };
     match found {
         Ok(Some(host)) => Ok(Some(host)),
-        Ok(None) | Err(ActError::NotFound(_)) => Err(ActError::field("/host", format!("there is no host {text}"))),
+        Ok(None) | Err(ActError::NotFound(_)) => Err(ActError::field("/host", wrong::no_host(text))),
         Err(error) => Err(error),
     }
 }

@@ -151,7 +151,7 @@ async fn page(s: &Services, mut asked: Asked) -> Result<JobsPage, ApiError> {
     let ((jobs, next), trouble) = match asked.filter(s, now).await {
         Ok(filter) => (listed(s, filter, cursor, now).await?, String::new()),
         Err(ActError::Invalid(wrong)) => {
-            let detail = wrong.first().map(|w| super::form::capital(&w.detail)).unwrap_or_default();
+            let detail = wrong.first().map(|w| crate::words::capital(&w.detail)).unwrap_or_default();
             ((vec![], None), detail)
         }
         Err(other) => return Err(other.into()),
@@ -159,13 +159,6 @@ async fn page(s: &Services, mut asked: Asked) -> Result<JobsPage, ApiError> {
     if states(&asked.state).is_empty() {
         asked.state.clear();
     }
-    let words = [
-        ("", "All"),
-        ("open", "Running and queued"),
-        ("failed", "Failed"),
-        ("warning", "Warnings"),
-        ("succeeded", "Succeeded"),
-    ];
     let ended = protection::last_day(s, now).await?;
     let here = asked.address(&asked.state);
     let choice = HostChoice::of(s, &asked.host).await?;
@@ -180,7 +173,10 @@ async fn page(s: &Services, mut asked: Asked) -> Result<JobsPage, ApiError> {
         } else {
             Narrowed::default()
         },
-        states: words.iter().map(|(w, text)| (asked.address(w), *text, *w == asked.state)).collect(),
+        states: crate::words::state::JOBS
+            .iter()
+            .map(|(w, text)| (asked.address(w), *text, *w == asked.state))
+            .collect(),
         kinds: JobKind::ALL.iter().map(|k| (k.as_str(), kind_word(*k))).collect(),
         choice,
         narrowed: here != "/jobs",

@@ -10,12 +10,13 @@ use super::progress::{self, Live};
 use super::remedy::{Places, Remedy, remedy};
 use super::view::{Badge, asked_by, job_badge, kind_word, took};
 use super::waits::{self, Waits};
-use super::words::Moment;
 use crate::domain::fleet::HostState;
 use crate::domain::job::{Job, JobKind, JobResult, JobState};
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::{Refusal, Services, hosts, jobs, schedules, snapshots};
+use crate::words::Moment;
+use crate::words::things;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
@@ -289,7 +290,7 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         None => None,
     };
     let repository_id = job.repository_id.filter(|_| repository.is_some()).map(|id| id.to_string());
-    let repository = repository.unwrap_or_else(|| "a deleted repository".into());
+    let repository = repository.unwrap_or_else(|| things::REPOSITORY.into());
     let shown = JobNow::of(s, job, &mut names).await?;
     let result = job.result.clone().unwrap_or_default();
     let call = cause::Names { host: &shown.host, repository: &repository };

@@ -44,7 +44,6 @@ pub mod strip;
 pub mod view;
 pub mod waits;
 pub mod when;
-pub mod words;
 pub mod zone;
 
 pub use engine::Pages;

@@ -7,11 +7,10 @@ use crate::domain::snapshot::Snapshot;
 use crate::http::problem::ApiError;
 use crate::service::names::{self, Wanted};
 use crate::service::{ActError, Services, hosts, repositories, schedules};
+use crate::words::things;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
 use std::collections::HashMap;
-
-const DELETED_HOST: &str = "a deleted host";
 
 /// Names by identity. What was deleted is called so.
 #[derive(Debug, Default)]
@@ -43,7 +42,7 @@ impl Names {
         if let Some(name) = self.hosts.get(&id) {
             return Ok(name.clone());
         }
-        let name = kept(hosts::get(s, id).await)?.map_or_else(|| DELETED_HOST.to_owned(), |host| host.name);
+        let name = kept(hosts::get(s, id).await)?.map_or_else(|| things::HOST.to_owned(), |host| host.name);
         self.hosts.insert(id, name.clone());
         Ok(name)
     }
@@ -53,7 +52,7 @@ impl Names {
     /// # Errors
     /// When the database fails.
     pub async fn known_host(&mut self, s: &Services, id: HostId) -> Result<Option<String>, ApiError> {
-        Ok(Some(self.host(s, id).await?).filter(|name| name != DELETED_HOST))
+        Ok(Some(self.host(s, id).await?).filter(|name| name != things::HOST))
     }
 
     /// A schedule's name; none if it was deleted.
@@ -89,14 +88,14 @@ impl Names {
     pub async fn about(&mut self, s: &Services, job: &Job) -> Result<String, ApiError> {
         let about = match (job.kind, job.schedule_id, job.repository_id) {
             (JobKind::Backup, Some(schedule), _) => {
-                Some(self.schedule(s, schedule).await?.unwrap_or_else(|| "a deleted schedule".to_owned()))
+                Some(self.schedule(s, schedule).await?.unwrap_or_else(|| things::SCHEDULE.to_owned()))
             }
-            (JobKind::Backup, None, _) => Some("a deleted schedule".to_owned()),
+            (JobKind::Backup, None, _) => Some(things::SCHEDULE.to_owned()),
             (_, _, Some(repository)) => self.repository(s, repository).await?,
-            (JobKind::CacheCleanup | JobKind::Version, _, None) => Some("the host itself".to_owned()),
+            (JobKind::CacheCleanup | JobKind::Version, _, None) => Some(things::HOST_ITSELF.to_owned()),
             (_, _, None) => None,
         };
-        Ok(about.unwrap_or_else(|| "a deleted repository".to_owned()))
+        Ok(about.unwrap_or_else(|| things::REPOSITORY.to_owned()))
     }
 
     /// Learns in one go what the rows of these jobs show.
@@ -139,7 +138,7 @@ impl Names {
         if wanted.is_empty() {
             return Ok(());
         }
-        self.hosts.extend(wanted.hosts.iter().map(|id| (*id, DELETED_HOST.to_owned())));
+        self.hosts.extend(wanted.hosts.iter().map(|id| (*id, things::HOST.to_owned())));
         self.schedules.extend(wanted.schedules.iter().map(|id| (*id, None)));
         self.repositories.extend(wanted.repositories.iter().map(|id| (*id, None)));
         let found = names::of(s, wanted).await?;

@@ -2,10 +2,11 @@
 
 use super::host_choice::HostChoice;
 use super::view::{kind_word, protection_badge};
-use super::words::{Moment, count};
 use super::{hosts, job_list, snapshots};
 use crate::domain::job::JobKind;
 use crate::domain::protection::Protection;
+use crate::words::Moment;
+use crate::words::filter::{self as words, Part};
 use serde::Serialize;
 
 /// An empty list.
@@ -15,16 +16,6 @@ pub struct Narrowed {
     pub to: String,
     /// What there is without that, as a sentence; empty if it was not looked up.
     pub without: String,
-}
-
-/// The parts of a filter that say something, with their names; what has no name stands in quotes.
-fn words(parts: &[(&str, &str)]) -> String {
-    let said = parts.iter().map(|(name, value)| (*name, value.trim())).filter(|(_, value)| !value.is_empty());
-    let said = said.map(|(name, value)| match name {
-        "" => format!("“{value}”"),
-        name => format!("{name} {value}"),
-    });
-    said.collect::<Vec<_>>().join(", ")
 }
 
 /// The word for a value among those that there are to choose from.
@@ -37,31 +28,27 @@ impl Narrowed {
     #[must_use]
     pub fn hosts(asked: &hosts::Asked, repositories: &[(String, String)], all: i64) -> Self {
         let state = asked.state.parse::<Protection>().map_or("", |state| protection_badge(state).word);
-        let to = words(&[
-            ("", &asked.q),
-            ("state", state),
-            ("system", word(&[("linux", "Linux"), ("windows", "Windows")], &asked.os)),
-            ("tag", &asked.tag),
-            ("repository", word(repositories, &asked.repository)),
+        let to = words::filter(&[
+            (Part::Text, &asked.q),
+            (Part::State, state),
+            (Part::System, word(&[("linux", "Linux"), ("windows", "Windows")], &asked.os)),
+            (Part::Tag, &asked.tag),
+            (Part::Repository, word(repositories, &asked.repository)),
         ]);
-        let hosts = if all == 1 { "host" } else { "hosts" };
-        Self { to, without: format!("{} {hosts} without the filter.", count(all)) }
+        Self { to, without: words::without_hosts(all) }
     }
 
     /// Jobs; `day` is how many ended in the last 24 hours.
     #[must_use]
     pub fn jobs(asked: &job_list::Asked, choice: &HostChoice, day: i64) -> Self {
-        let time = [("day", "last 24 hours"), ("week", "last 7 days"), ("month", "last 30 days")];
-        let states =
-            [("open", "running or queued"), ("failed", "failed"), ("warning", "warning"), ("succeeded", "succeeded")];
-        let to = words(&[
-            ("state", word(&states, &asked.state)),
-            ("kind", asked.kind.parse::<JobKind>().map_or("", kind_word)),
-            ("host", choice.shown()),
-            ("host tag", &asked.tag),
-            ("time", word(&time, &asked.time)),
+        let to = words::filter(&[
+            (Part::State, word(&words::JOBS, &asked.state)),
+            (Part::Kind, asked.kind.parse::<JobKind>().map_or("", kind_word)),
+            (Part::Host, choice.shown()),
+            (Part::HostTag, &asked.tag),
+            (Part::Time, word(&words::TIMES, &asked.time)),
         ]);
-        Self { to, without: format!("Without the filter, {} ended in the last 24 hours.", count(day)) }
+        Self { to, without: words::without_jobs(day) }
     }
 
     /// Snapshots; `newest` is when the newest of all was taken.
@@ -72,14 +59,13 @@ impl Narrowed {
         repositories: &[(String, String)],
         newest: Option<&Moment>,
     ) -> Self {
-        let to = words(&[
-            ("host", choice.shown()),
-            ("repository", word(repositories, &asked.repository)),
-            ("tag", &asked.tag),
-            ("until", &asked.until),
+        let to = words::filter(&[
+            (Part::Host, choice.shown()),
+            (Part::Repository, word(repositories, &asked.repository)),
+            (Part::Tag, &asked.tag),
+            (Part::Until, &asked.until),
         ]);
-        let without = newest.map(|at| format!("Without the filter, the newest was taken {}.", at.ago));
-        Self { to, without: without.unwrap_or_else(|| "There is none without the filter either.".into()) }
+        Self { to, without: words::without_snapshots(newest) }
     }
 }
 

@@ -5,12 +5,13 @@ use super::engine::Page;
 use super::form::{FormErrors, typed};
 use super::hosts::Pressed;
 use super::view::asked_by;
-use super::words::Moment;
 use super::zone::{instant, local, viewer};
 use crate::domain::pause::{PauseInput, Paused};
 use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::{Services, hosts, pauses, schedules};
+use crate::words::Moment;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{Days, NaiveDateTime, NaiveTime, TimeDelta};
 use restic_manager_shared::id::{HostId, ScheduleId};
@@ -48,7 +49,7 @@ impl PausedWords {
     pub fn new(paused: &Paused, now: Timestamp) -> Self {
         let until = paused.until.map(|until| Moment::new(until, now));
         Self {
-            words: until.as_ref().map_or_else(|| "Paused".into(), |until| format!("Paused until {}", until.short)),
+            words: crate::words::attention::paused(until.as_ref()),
             until,
             since: Moment::new(paused.from, now),
             by: asked_by(&paused.by),
@@ -59,7 +60,7 @@ impl PausedWords {
     /// In one sentence: until when, and by whom.
     #[must_use]
     pub fn sentence(&self) -> String {
-        format!("{} by {}.", self.words, self.by)
+        crate::words::attention::paused_by(&self.words, &self.by)
     }
 }
 
@@ -111,9 +112,9 @@ fn until(choice: &str, at: &str, now: Timestamp, clock: NaiveDateTime) -> Result
         "open" => Ok(None),
         "at" => {
             let read = NaiveDateTime::parse_from_str(at.trim().get(..16).unwrap_or_default(), TYPED);
-            read.map(|at| Some(instant(at, viewer()))).map_err(|_| "A day and a time, such as 2026-12-24T18:00")
+            read.map(|at| Some(instant(at, viewer()))).map_err(|_| wrong::TIME)
         }
-        _ => Err("Choose until when"),
+        _ => Err(wrong::UNTIL),
     }
 }
 

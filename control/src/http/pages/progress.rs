@@ -1,9 +1,9 @@
 //! How far a running job is, in words and figures: percent where restic tells it, what it counts, and an honest "unknown" otherwise.
 
 use super::view::percent;
-use super::words::count;
 use crate::domain::job::{Job, JobKind};
-use restic_manager_shared::wire::progress::{Phase, Progress};
+use crate::words::{job as words, number};
+use restic_manager_shared::wire::progress::Progress;
 use serde::Serialize;
 
 /// How far a job is.
@@ -21,28 +21,11 @@ pub struct Live {
     pub speed: Option<f64>,
 }
 
-const fn phase_word(phase: Phase, backup: bool) -> &'static str {
-    match phase {
-        Phase::Preparing => "Checks before restic starts",
-        Phase::Starting => "restic opens the repository",
-        Phase::Running if !backup => "restic works",
-        Phase::Finishing if !backup => "restic finishes",
-        Phase::Running => "Reading and storing",
-        Phase::Finishing => "All is read; restic stores the rest and writes the snapshot",
-        Phase::WaitingForRepository => "The storage does not answer; restic tries again",
-        Phase::WaitingForLock => "Waits for another restic to give up its lock",
-        Phase::Stopping => "Stopping; restic cleans up",
-    }
-}
-
 /// What is counted in the step, and how much of it is done.
 fn units(at: &Progress) -> Option<String> {
-    let number = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
     let (unit, done) = (at.unit.as_deref()?, at.units_done?);
-    Some(match at.units_total {
-        Some(total) => format!("{} of {} {unit}", number(done), number(total)),
-        None => format!("{} {unit}, of how many is not known", number(done)),
-    })
+    let total = at.units_total.map(number);
+    Some(words::units(&number(done), total.as_deref(), unit))
 }
 
 /// How far a job is, if it has said so yet.
@@ -51,7 +34,7 @@ pub fn live(job: &Job) -> Option<Live> {
     let at = job.progress.clone()?;
     #[allow(clippy::cast_precision_loss)] // a speed for people
     let speed = (at.seconds_elapsed > 0 && at.bytes_done > 0).then(|| at.bytes_done as f64 / at.seconds_elapsed as f64);
-    let phase = phase_word(at.phase, job.kind == JobKind::Backup);
+    let phase = words::phase(at.phase, job.kind == JobKind::Backup);
     Some(Live { phase, percent: percent(job), units: units(&at), speed, at })
 }
 

@@ -4,12 +4,13 @@ use super::door::View;
 use super::engine::Page;
 use super::form::FormErrors;
 use super::view::asked_by;
-use super::words::Moment;
 use crate::http::api::recovery::handed_over;
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::recovery::{Closed, KitState};
 use crate::service::{ActError, Services, recovery, users};
+use crate::words::Moment;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::secret::Secret;
@@ -112,22 +113,22 @@ impl KitForm {
         let mut wrong = FormErrors::default();
         let repository = match self.repository_id.as_str() {
             "" => None,
-            id => id.parse().map_err(|_| wrong.add("repository_id", "Choose one of the list")).ok(),
+            id => id.parse().map_err(|_| wrong.add("repository_id", wrong::CHOOSE_ONE)).ok(),
         };
         let closed = match (self.passphrase.reveal(), self.plain.is_some()) {
             ("", true) => Closed::Not,
             ("", false) => {
-                wrong.add("passphrase", "Type a passphrase, or tick that the kit may be readable");
+                wrong.add("passphrase", wrong::PASSPHRASE);
                 Closed::Not
             }
             (_, true) => {
-                wrong.add("plain", "Either a passphrase or this");
+                wrong.add("plain", wrong::EITHER);
                 Closed::Not
             }
             (_, false) => Closed::With(self.passphrase.clone()),
         };
         if self.passphrase != self.again {
-            wrong.add("again", "The two passphrases differ");
+            wrong.add("again", wrong::PASSPHRASES_DIFFER);
         }
         if wrong.is_empty() { Ok((repository, closed)) } else { Err(wrong) }
     }

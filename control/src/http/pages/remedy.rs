@@ -1,4 +1,5 @@
-//! Where the first thing to do after a failed job is done: the link below its cause. What is to be done stands with `cause`.
+//! Where the first thing to do after a failed job is done: the link below its cause. What is to be done, and what the link says, stands in
+//! `words::cause`.
 
 use super::door::address;
 use crate::domain::permission::Role;
@@ -42,38 +43,32 @@ impl Places<'_> {
 pub fn remedy(code: CauseCode, at: Places<'_>) -> Option<Remedy> {
     let host = || Some(format!("/hosts/{}", at.host));
     let restore = || Some(format!("/restore?host={}", at.host));
-    let (role, text, href) = match code {
-        CauseCode::RepositoryLocked => (Role::Viewer, "Look at the lock", at.at_repository("#locks")),
-        CauseCode::RepositoryMissing | CauseCode::RepositoryExists => {
-            (Role::Admin, "Check the address", at.at_repository("/settings"))
-        }
-        CauseCode::WrongPassword => (Role::Admin, "Enter the password", at.at_repository("/settings")),
-        CauseCode::StorageUnauthorized | CauseCode::CredentialMissing => {
-            (Role::Admin, "Give it a credential", at.credential())
-        }
-        CauseCode::StorageForbidden => (Role::Admin, "Its credential", at.credential()),
+    let (role, href) = match code {
+        CauseCode::RepositoryLocked => (Role::Viewer, at.at_repository("#locks")),
+        CauseCode::RepositoryMissing | CauseCode::RepositoryExists => (Role::Admin, at.at_repository("/settings")),
+        CauseCode::WrongPassword => (Role::Admin, at.at_repository("/settings")),
+        CauseCode::StorageUnauthorized | CauseCode::CredentialMissing => (Role::Admin, at.credential()),
+        CauseCode::StorageForbidden => (Role::Admin, at.credential()),
         CauseCode::StorageFull | CauseCode::RepositoryUnreachable | CauseCode::StorageTls => {
-            (Role::Viewer, "Open the repository", at.at_repository(""))
+            (Role::Viewer, at.at_repository(""))
         }
         CauseCode::SourceUnreadable | CauseCode::SourceMissing => {
-            (Role::Operator, "Open the schedule", at.schedule.map(|id| format!("/schedules/{id}/edit")))
+            (Role::Operator, at.schedule.map(|id| format!("/schedules/{id}/edit")))
         }
         CauseCode::AgentLost
         | CauseCode::AgentDisk
         | CauseCode::ResticUnavailable
         | CauseCode::ResticCrashed
         | CauseCode::ResticTooOld
-        | CauseCode::PolicyForbids => (Role::Viewer, "Open the host", host()),
-        CauseCode::RepositoryDamaged => (Role::Admin, "Repair", at.at_repository("/operations?kind=repair_packs")),
-        CauseCode::SnapshotMissing => {
-            (Role::Operator, "List snapshots", at.at_repository("/operations?kind=snapshots"))
-        }
-        CauseCode::RestoreDiffers => (Role::Operator, "Check the data", at.at_repository("/operations?kind=check")),
+        | CauseCode::PolicyForbids => (Role::Viewer, host()),
+        CauseCode::RepositoryDamaged => (Role::Admin, at.at_repository("/operations?kind=repair_packs")),
+        CauseCode::SnapshotMissing => (Role::Operator, at.at_repository("/operations?kind=snapshots")),
+        CauseCode::RestoreDiffers => (Role::Operator, at.at_repository("/operations?kind=check")),
         CauseCode::CredentialAppendOnly | CauseCode::RemovalRefused => {
-            (Role::Operator, "Do it on the maintenance host", at.at_repository("/operations"))
+            (Role::Operator, at.at_repository("/operations"))
         }
         CauseCode::PathMissing | CauseCode::TargetUnusable | CauseCode::TargetFull | CauseCode::RestoreIncomplete => {
-            (Role::Operator, "Restore files", restore())
+            (Role::Operator, restore())
         }
         CauseCode::Cancelled
         | CauseCode::AgentRestarted
@@ -81,6 +76,7 @@ pub fn remedy(code: CauseCode, at: Places<'_>) -> Option<Remedy> {
         | CauseCode::HookFailed
         | CauseCode::Unknown => return None,
     };
+    let text = crate::words::cause::remedy(code)?;
     href.map(|href| Remedy { href, text, role: role.as_str() })
 }
 

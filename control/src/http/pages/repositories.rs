@@ -5,12 +5,13 @@ use super::engine::Page;
 use super::form::{FormErrors, typed, typed_secret};
 use super::repository::level_badge;
 use super::view::Badge;
-use super::words::Moment;
 use crate::domain::repository::Repository;
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::repositories::RepositoryInput;
 use crate::service::{Services, health, repositories};
+use crate::words::Moment;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
@@ -177,7 +178,7 @@ impl RepositoryForm {
         let quota = typed(&self.quota);
         let quota_bytes = quota.as_deref().and_then(size);
         if quota.is_some() && quota_bytes.is_none() {
-            wrong.add("quota", "A size such as 500G or 6T, or empty");
+            wrong.add("quota", wrong::SIZE);
         }
         RepositoryInput {
             name: self.name.trim().to_owned(),
@@ -209,7 +210,7 @@ pub fn named(wrong: FormErrors) -> FormErrors {
 
 async fn line(s: &Services, repository: &Repository, now: Timestamp) -> Result<RepositoryLine, ApiError> {
     let view = health::of_repository(s, repository.id).await?;
-    let trouble = view.health.troubles.first().map(|t| super::form::capital(&t.text)).unwrap_or_default();
+    let trouble = view.health.troubles.first().map(|t| crate::words::capital(&t.text)).unwrap_or_default();
     Ok(RepositoryLine {
         repository: RepositoryRow::new(repository, now),
         badge: level_badge(view.health.level),

@@ -1,9 +1,12 @@
 //! The schedule form: what it sends, and what that asks for.
 
-use super::form::{FormErrors, capital, chosen, commas, lines, number, typed};
+use super::form::{FormErrors, chosen, commas, lines, number, typed};
 use crate::domain::drill::{DrillPlan, DrillWish, check_plan};
-use crate::domain::retention::{Foreseen, foresee};
+use crate::domain::retention::foresee;
 use crate::domain::schedule::{Retention, Schedule, ScheduleInput, zone};
+use crate::words::capital;
+use crate::words::schedule as words;
+use crate::words::wrong;
 use restic_manager_shared::id::ScheduleId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::state::{BackupOptions, Compression, Firing, Overlap, StdinSource};
@@ -235,12 +238,12 @@ impl ScheduleForm {
     pub(super) fn kept(&self, host_zone: Option<&str>, now: Timestamp) -> String {
         let retention = self.retention(Retention::default(), &mut FormErrors::default());
         if retention.keeps_everything() {
-            return "Every snapshot is kept.".into();
+            return words::EVERYTHING.into();
         }
         let own = typed(&self.timezone);
         match (self.cron.parse(), retention.policy()) {
             (Ok(cron), Ok(policy)) if self.manual.is_none() => {
-                in_words(foresee(policy, &cron, zone(own.as_deref(), host_zone), now))
+                words::in_the_long_run(foresee(policy, &cron, zone(own.as_deref(), host_zone), now))
             }
             (Ok(_) | Err(_), Ok(_) | Err(_)) => String::new(),
         }
@@ -325,22 +328,9 @@ const fn compression_word(compression: Compression) -> &'static str {
 fn compression_of(word: &str, wrong: &mut FormErrors) -> Option<Compression> {
     let found = COMPRESSIONS.into_iter().find(|c| compression_word(*c) == word);
     if found.is_none() && !word.is_empty() {
-        wrong.add("compression", "choose one of the list");
+        wrong.add("compression", wrong::CHOOSE_ONE_HERE);
     }
     found
-}
-
-/// What is kept in the long run.
-fn in_words(kept: Foreseen) -> String {
-    let age = match kept.days {
-        0 | 1 => "a day".to_owned(),
-        n @ 2..60 => format!("{n} days"),
-        n @ 60..730 => format!("{} months", n / 30),
-        n => format!("{} years", n / 365),
-    };
-    let plural = if kept.snapshots == 1 { "" } else { "s" };
-    let more = if kept.more { "more than" } else { "about" };
-    format!("In the long run {more} {} snapshot{plural}, the oldest {more} {age} old.", kept.snapshots)
 }
 
 /// What the form's fields are called where services name them otherwise.

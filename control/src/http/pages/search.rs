@@ -4,11 +4,12 @@ use super::door::{View, go};
 use super::engine::Page;
 use super::names::Names;
 use super::view::{Badge, Link, job_badge, kind_word};
-use super::words::Moment;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::Services;
 use crate::service::search::{self, Found};
+use crate::words::Moment;
+use crate::words::things;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ async fn kinds(s: &Services, found: Found, now: Timestamp) -> Result<Vec<Kind>, 
     let mut names = Names::default();
     let hosts = found.hosts.into_iter().map(|(id, name)| hit(format!("/hosts/{id}"), name, String::new()));
     let schedules =
-        found.schedules.into_iter().map(|f| hit(format!("/schedules/{}", f.id), f.name, format!("of {}", f.host_name)));
+        found.schedules.into_iter().map(|f| hit(format!("/schedules/{}", f.id), f.name, things::of(&f.host_name)));
     let repositories =
         found.repositories.into_iter().map(|(id, name, url)| hit(format!("/repositories/{id}"), name, url));
     let jobs = found.jobs.into_iter().map(|f| Hit {
@@ -81,7 +82,7 @@ async fn kinds(s: &Services, found: Found, now: Timestamp) -> Result<Vec<Kind>, 
         let repository = names.repository(s, f.repository).await?.unwrap_or_default();
         let href = format!("/repositories/{}/changes?to={}", f.repository, f.id);
         let short: String = f.id.chars().take(8).collect();
-        snapshots.push(Hit { at: Some(Moment::new(f.at, now)), ..hit(href, short, format!("in {repository}")) });
+        snapshots.push(Hit { at: Some(Moment::new(f.at, now)), ..hit(href, short, things::within(&repository)) });
     }
     let all = [
         kind("Hosts", "host", hosts),

@@ -8,6 +8,7 @@ use crate::http::params::Site;
 use crate::http::problem::ApiError;
 use crate::service::users::{Origin, SignedIn};
 use crate::service::{Services, users};
+use crate::words::wrong;
 use actix_web::cookie::time::Duration as CookieAge;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::{StatusCode, header};
@@ -137,7 +138,7 @@ pub async fn setup(
         }
     } else {
         let mut wrong = FormErrors::default();
-        wrong.add("again", "The two passwords differ");
+        wrong.add("again", wrong::PASSWORDS_DIFFER);
         wrong
     };
     if !errors.is_empty() {

@@ -7,13 +7,14 @@ use super::host_choice::{self, HostChoice};
 use super::hosts::{PAGE, SnapshotRow};
 use super::names::Names;
 use super::narrowed::Narrowed;
-use super::words::{Moment, day};
 use super::zone;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
 use crate::service::{ActError, MAX_PAGE, Services, repositories};
+use crate::words::wrong;
+use crate::words::{Moment, day};
 use actix_web::{HttpResponse, get, web};
 use chrono::{Days, NaiveDate, NaiveTime, TimeZone as _};
 use restic_manager_shared::id::RepositoryId;
@@ -99,8 +100,7 @@ impl Asked {
         if self.until.trim().is_empty() {
             return Ok(None);
         }
-        let day: NaiveDate =
-            self.until.trim().parse().map_err(|_| ActError::field("/until", "a day such as 2026-11-19"))?;
+        let day: NaiveDate = self.until.trim().parse().map_err(|_| ActError::field("/until", wrong::DAY))?;
         let next = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
         // A midnight that the clock skips is not there; what comes an hour later is.
         let at = zone::viewer().from_local_datetime(&next).earliest();
@@ -192,7 +192,7 @@ pub async fn list(
         here,
         next,
         later: asked.cursor.is_some(),
-        trouble: super::form::capital(&trouble),
+        trouble: crate::words::capital(&trouble),
         asked,
     };
     view.show(&who, &page).await
@@ -211,10 +211,10 @@ pub async fn compare(_: Guarded<Viewer>, ticked: web::Query<Vec<(String, String)
         [(repository, newer)] => (repository, "", *newer),
         [(repository, newer), (other, older)] if repository == other => (repository, *older, *newer),
         [_, _] => {
-            let why = "both snapshots have to be in the same repository; restic compares within one";
+            let why = wrong::TWO_REPOSITORIES;
             return Err(ActError::field("/snapshots", why).into());
         }
-        _ => return Err(ActError::field("/snapshots", "tick two to compare, or one to see what it changed").into()),
+        _ => return Err(ActError::field("/snapshots", wrong::TICK_TWO).into()),
     };
     Ok(go(&address(&format!("/repositories/{repository}/changes"), &[("from", older), ("to", newer)])))
 }

@@ -1,11 +1,11 @@
 //! A host's last 30 days as a strip of bars, each state with a shape of its own. Not how well the host is protected now; that is its badge.
 
-use super::words::bytes;
 use super::zone;
 use crate::domain::fleet::Host;
 use crate::domain::job::JobState;
 use crate::http::problem::ApiError;
 use crate::service::{Services, hosts, snapshots};
+use crate::words::{fleet as words, size};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
@@ -60,19 +60,19 @@ fn strip(days: &[Day], last: i64) -> Strip {
     for ((n, day), x) in (first..).zip(days).zip((0u32..).map(|n| f64::from(n).mul_add(8.0, 2.5))) {
         let date = Timestamp::from_seconds(n * SECONDS).to_utc();
         let mut other = |class, path: String, word: &str| {
-            strip.others.push((class, path, format!("{}: {word}", date.format("%a %-d %b"))));
+            strip.others.push((class, path, words::day::told(&date.format("%a %-d %b").to_string(), word)));
         };
         match day {
             Day::Good => drop(write!(strip.good, "M{x} 4.5v11")),
             Day::Quiet => drop(write!(strip.quiet, "M{x} 10v.01")),
-            Day::Runs => other("h-r", format!("M{x} 4.5v11"), "running now"),
-            Day::Warned => other("h-w", format!("M{x} 4.5v5.2M{x} 15.5v.01"), "finished with warnings"),
+            Day::Runs => other("h-r", format!("M{x} 4.5v11"), words::day::RUNS),
+            Day::Warned => other("h-w", format!("M{x} 4.5v5.2M{x} 15.5v.01"), words::day::WARNED),
             Day::Missed => {
                 let from = x - 1.75;
                 let path = format!("M{from} 4.5a1.75 1.75 0 0 1 3.5 0v11a1.75 1.75 0 0 1-3.5 0z");
-                other("h-m", path, "missed");
+                other("h-m", path, words::day::MISSED);
             }
-            Day::Failed => other("h-f", format!("M{x} 4.5v2M{x} 13.5v2"), "failed"),
+            Day::Failed => other("h-f", format!("M{x} 4.5v2M{x} 13.5v2"), words::day::FAILED),
         }
         if matches!(day, Day::Missed | Day::Failed) {
             trouble = Some(date.format("%-d %B").to_string());
@@ -84,20 +84,16 @@ fn strip(days: &[Day], last: i64) -> Strip {
 
 fn label(days: &[Day], trouble: Option<String>) -> String {
     let count = |day| days.iter().filter(|d| **d == day).count();
-    let mut words = vec![format!("{} days succeeded", count(Day::Good))];
-    for (day, word) in [
-        (Day::Warned, "with warnings"),
-        (Day::Missed, "missed"),
-        (Day::Failed, "failed"),
-        (Day::Runs, "running now"),
-        (Day::Quiet, "with no run planned"),
-    ] {
-        if count(day) > 0 {
-            words.push(format!("{} {word}", count(day)));
-        }
-    }
-    let trouble = trouble.map(|t| format!(". Last trouble: {t}")).unwrap_or_default();
-    format!("Last {} days: {}{trouble}", days.len(), words.join(", "))
+    let sums = words::Days {
+        all: days.len(),
+        good: count(Day::Good),
+        warned: count(Day::Warned),
+        missed: count(Day::Missed),
+        failed: count(Day::Failed),
+        runs: count(Day::Runs),
+        quiet: count(Day::Quiet),
+    };
+    words::days(sums, trouble.as_deref())
 }
 
 /// A strip of these states, one a day, up to an instant.
@@ -142,11 +138,6 @@ pub struct Month {
     pub from: String,
 }
 
-#[allow(clippy::cast_precision_loss)] // words
-fn size(n: u64) -> String {
-    bytes(n as f64)
-}
-
 /// A bar: its path and its title.
 type Bar = (String, String);
 
@@ -164,7 +155,7 @@ fn bars(added: &[u64], last: i64) -> (Vec<Bar>, Option<(u64, String)>) {
     for ((day, n), x) in (first..).zip(added).zip((0u32..).map(|n| f64::from(n).mul_add(8.0, 2.5))) {
         if *n > 0 {
             let high = (*n as f64 / most as f64 * HIGH).max(1.0);
-            bars.push((format!("M{x} 40v-{high:.1}"), format!("{}: {}", name(day), size(*n))));
+            bars.push((format!("M{x} 40v-{high:.1}"), words::day::told(&name(day), &size(*n))));
         }
         if *n == most {
             top = Some((*n, name(day)));
@@ -191,8 +182,8 @@ pub async fn month(s: &Services, host: &Host, now: Timestamp) -> Result<Month, A
     let all = size(added.iter().sum());
     Ok(Month {
         strip: strips(s, std::slice::from_ref(host), now).await?.pop().unwrap_or_default(),
-        label: format!("Data added in the last {DAYS} days: {all} on {} days", bars.len()),
-        most: top.map(|(n, day)| format!("most: {} on {day}", size(n))).unwrap_or_default(),
+        label: words::added(DAYS, &all, bars.len()),
+        most: top.map(|(n, day)| words::most(&size(n), &day)).unwrap_or_default(),
         from: axis(now),
         bars,
     })

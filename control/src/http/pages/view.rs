@@ -3,12 +3,14 @@
 
 use super::freeze::Frozen;
 use super::pause::PausedWords;
-use super::words::Moment;
 use crate::domain::fleet::{Host, HostState};
 use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::pause::Paused;
 use crate::domain::permission::{Actor, Role};
 use crate::domain::protection::Protection;
+use crate::words::Moment;
+pub use crate::words::job::asked_by;
+use crate::words::{release, state};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
 use restic_manager_shared::wire::pause::Pause;
@@ -105,16 +107,16 @@ const fn badge(class: &'static str, icon: &'static str, word: &'static str, loud
 #[must_use]
 pub const fn job_badge(state: JobState) -> Badge {
     match state {
-        JobState::Queued => badge("", "queued", "Queued", true),
-        JobState::Dispatched => badge("", "queued", "Dispatched", true),
-        JobState::Running => badge("run", "run", "Running", true),
-        JobState::Succeeded => badge("ok", "ok", "Succeeded", false),
-        JobState::Warning => badge("warn", "warn", "Warning", true),
-        JobState::Failed => badge("bad", "bad", "Failed", true),
-        JobState::Cancelled => badge("mute", "off", "Cancelled", false),
-        JobState::Lost => badge("bad", "never", "Lost", true),
-        JobState::Skipped => badge("mute", "off", "Skipped", false),
-        JobState::Missed => badge("warn", "clock", "Missed", true),
+        JobState::Queued => badge("", "queued", state::job(state), true),
+        JobState::Dispatched => badge("", "queued", state::job(state), true),
+        JobState::Running => badge("run", "run", state::job(state), true),
+        JobState::Succeeded => badge("ok", "ok", state::job(state), false),
+        JobState::Warning => badge("warn", "warn", state::job(state), true),
+        JobState::Failed => badge("bad", "bad", state::job(state), true),
+        JobState::Cancelled => badge("mute", "off", state::job(state), false),
+        JobState::Lost => badge("bad", "never", state::job(state), true),
+        JobState::Skipped => badge("mute", "off", state::job(state), false),
+        JobState::Missed => badge("warn", "clock", state::job(state), true),
     }
 }
 
@@ -122,10 +124,10 @@ pub const fn job_badge(state: JobState) -> Badge {
 #[must_use]
 pub const fn host_badge(state: HostState) -> Badge {
     match state {
-        HostState::Pending => badge("mute", "never", "Never seen", false),
-        HostState::Online => badge("ok", "ok", "Online", false),
-        HostState::Offline => badge("bad", "offline", "Offline", false),
-        HostState::Retired => badge("mute", "off", "Retired", false),
+        HostState::Pending => badge("mute", "never", state::host(state), false),
+        HostState::Online => badge("ok", "ok", state::host(state), false),
+        HostState::Offline => badge("bad", "offline", state::host(state), false),
+        HostState::Retired => badge("mute", "off", state::host(state), false),
     }
 }
 
@@ -133,12 +135,12 @@ pub const fn host_badge(state: HostState) -> Badge {
 #[must_use]
 pub const fn protection_badge(state: Protection) -> Badge {
     match state {
-        Protection::Protected => badge("ok", "ok", "Protected", false),
-        Protection::Warning => badge("warn", "warn", "Warning", true),
-        Protection::Failing => badge("bad", "bad", "Failing", true),
-        Protection::TooOld => badge("bad", "clock", "Too old", true),
-        Protection::Never => badge("", "never", "Never backed up", true),
-        Protection::Unplanned => badge("mute", "off", "No schedule", false),
+        Protection::Protected => badge("ok", "ok", state::protection(state), false),
+        Protection::Warning => badge("warn", "warn", state::protection(state), true),
+        Protection::Failing => badge("bad", "bad", state::protection(state), true),
+        Protection::TooOld => badge("bad", "clock", state::protection(state), true),
+        Protection::Never => badge("", "never", state::protection(state), true),
+        Protection::Unplanned => badge("mute", "off", state::protection(state), false),
     }
 }
 
@@ -184,16 +186,6 @@ pub const fn kind_word(kind: JobKind) -> &'static str {
 pub fn percent(job: &Job) -> Option<i64> {
     #[allow(clippy::cast_possible_truncation)] // 0 to 100
     job.progress.as_ref().and_then(|p| p.percent).map(|share| (share.clamp(0.0, 1.0) * 100.0).floor() as i64)
-}
-
-/// Who asked for a job: `user:anna` is shown as `anna`.
-#[must_use]
-pub fn asked_by(label: &str) -> String {
-    match label.split_once(':') {
-        Some(("user" | "system", name)) => name.to_owned(),
-        Some(("token", name)) => format!("{name} (API token)"),
-        _ => label.to_owned(),
-    }
 }
 
 impl JobRow {
@@ -301,7 +293,7 @@ impl HostRow {
             name: host.name.clone(),
             badge: host_badge(host.state),
             protection: match (host.state, protection_badge(host.protection.state)) {
-                (HostState::Pending, badge) => Badge { word: "Never seen", ..badge },
+                (HostState::Pending, badge) => Badge { word: state::host(HostState::Pending), ..badge },
                 (HostState::Online | HostState::Offline | HostState::Retired, badge) => badge,
             },
             last_good: host.protection.last_good_at.map(|t| Moment::new(t, now)),
@@ -335,16 +327,12 @@ impl HostRow {
 /// How far an update of a host's agent is.
 fn update_words(host: &Host) -> String {
     let Some(update) = &host.update else { return String::new() };
-    let how = match update.phase {
-        UpdatePhase::Fetching => "is fetched",
-        UpdatePhase::Waiting => "waits until no job runs",
-        UpdatePhase::Installing => "is put in place",
-        UpdatePhase::Proving => return "new version, not proven yet".into(),
-        UpdatePhase::Idle | UpdatePhase::Other => "is offered",
-    };
+    if update.phase == UpdatePhase::Proving {
+        return release::PROVING.into();
+    }
     match (&update.wanted, &update.failed) {
-        (Some(version), _) => format!("{version} {how}"),
-        (None, Some(failed)) => format!("update to {} failed", failed.version),
+        (Some(version), _) => release::update(update.phase, version),
+        (None, Some(failed)) => release::failed(&failed.version),
         (None, None) => String::new(),
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::delivery::WaitsFor;
 use crate::domain::job::{Job, JobState};
 use crate::http::problem::ApiError;
 use crate::service::{Services, jobs};
+use crate::words::job::waits as words;
 use restic_manager_shared::id::JobId;
 use serde::Serialize;
 
@@ -32,34 +33,20 @@ fn plain(text: impl Into<String>) -> Waits {
 /// When the database fails.
 pub async fn of(s: &Services, job: &Job, names: &mut Names) -> Result<Option<Waits>, ApiError> {
     let waits = match job.waits_for.filter(|_| job.state == JobState::Queued) {
-        None if job.state == JobState::Dispatched => plain("It is offered to the host, which takes it now."),
+        None if job.state == JobState::Dispatched => plain(words::OFFERED),
         None => return Ok(None),
-        Some(WaitsFor::Host) => {
-            let host = names.host(s, job.host_id).await?;
-            plain(format!("{host} is offline. The job waits until it is back."))
-        }
-        Some(WaitsFor::Slot) => plain("The host takes it as soon as it has room."),
-        Some(WaitsFor::FleetLimit) => plain("Waits for a free place: as many jobs run as the whole fleet may."),
-        Some(WaitsFor::Turn { job: other }) => {
-            behind(s, other, names, ", which works on this repository from the same host.").await?
-        }
-        Some(WaitsFor::Exclusive { job: other, .. }) => {
-            behind(s, other, names, ", which has the repository for itself.").await?
-        }
-        Some(WaitsFor::Others { job: other, count, .. }) => {
-            let more = match count {
-                0 | 1 => String::new(),
-                2 => " and 1 other job".to_owned(),
-                n => format!(" and {} other jobs", n - 1),
-            };
-            behind(s, other, names, &format!("{more}: it needs the repository for itself.")).await?
-        }
+        Some(WaitsFor::Host) => plain(words::host(&names.host(s, job.host_id).await?)),
+        Some(WaitsFor::Slot) => plain(words::SLOT),
+        Some(WaitsFor::FleetLimit) => plain(words::FLEET),
+        Some(WaitsFor::Turn { job: other }) => behind(s, other, names, words::turn()).await?,
+        Some(WaitsFor::Exclusive { job: other, .. }) => behind(s, other, names, words::exclusive()).await?,
+        Some(WaitsFor::Others { job: other, count, .. }) => behind(s, other, names, words::others(count)).await?,
     };
     Ok(Some(waits))
 }
 
-async fn behind(s: &Services, other: JobId, names: &mut Names, rest: &str) -> Result<Waits, ApiError> {
+async fn behind(s: &Services, other: JobId, names: &mut Names, (text, rest): words::Around) -> Result<Waits, ApiError> {
     let job = jobs::get(s, other).await?;
-    let name = format!("{} on {}", kind_word(job.kind), names.host(s, job.host_id).await?);
-    Ok(Waits { text: "Waits for".into(), job: Some(other.to_string()), name, rest: rest.to_owned() })
+    let name = words::other(kind_word(job.kind), &names.host(s, job.host_id).await?);
+    Ok(Waits { text: text.into(), job: Some(other.to_string()), name, rest })
 }

@@ -1,11 +1,11 @@
 //! When a schedule runs, as pages show it. What a cron line means is decided in `shared::cron`, how it is told in `domain::reading` and
 //! `domain::fires`, not here.
 
-use super::form::capital;
-use super::words::Moment;
 use crate::domain::fires::{Fire, check, fires};
 use crate::domain::reading::reading;
 use crate::domain::schedule::{Schedule, zone};
+use crate::words::Moment;
+use crate::words::capital;
 use chrono::Datelike;
 use chrono_tz::Tz;
 use restic_manager_shared::cron::Crontab;
@@ -108,21 +108,7 @@ pub fn next_run(schedule: &Schedule, host_zone: Option<&str>, pauses: &[Pause], 
 /// What a schedule keeps, in words.
 #[must_use]
 pub fn keeps(schedule: &Schedule) -> String {
-    let r = &schedule.retention;
-    let rules = [
-        (r.keep_last, "last"),
-        (r.keep_hourly, "hourly"),
-        (r.keep_daily, "daily"),
-        (r.keep_weekly, "weekly"),
-        (r.keep_monthly, "monthly"),
-        (r.keep_yearly, "yearly"),
-    ];
-    let counted = rules.iter().filter_map(|(n, word)| n.map(|n| format!("{n} {word}")));
-    let withins = r.withins().into_iter().filter_map(|(slot, within)| Some(format!("{slot} within {}", within?)));
-    let within = r.keep_within.map(|within| format!("all within {within}"));
-    let tagged = (!r.keep_tags.is_empty()).then(|| "tagged ones".to_owned());
-    let kept: Vec<String> = counted.chain(within).chain(withins).chain(tagged).collect();
-    if kept.is_empty() { "everything".into() } else { kept.join(", ") }
+    crate::words::schedule::keeps(&schedule.retention)
 }
 
 #[cfg(test)]

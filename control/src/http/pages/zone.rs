@@ -5,6 +5,9 @@ use super::door::{go, own_path, secure};
 use crate::http::guard::{Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::ActError;
+use crate::words::told_in;
+pub use crate::words::viewer;
+use crate::words::wrong;
 use actix_web::body::MessageBody;
 use actix_web::cookie::time::Duration as CookieAge;
 use actix_web::cookie::{Cookie, SameSite};
@@ -18,16 +21,6 @@ use serde::Deserialize;
 
 /// The cookie with the zone's IANA name.
 pub const ZONE_COOKIE: &str = "rm_zone";
-
-tokio::task_local! {
-    static VIEWER: Tz;
-}
-
-/// The zone of whom the page is for; UTC outside of a page, or if nobody said.
-#[must_use]
-pub fn viewer() -> Tz {
-    VIEWER.try_with(|zone| *zone).unwrap_or(Tz::UTC)
-}
 
 /// By how many seconds the viewer's clock is ahead of UTC at an instant.
 #[must_use]
@@ -60,7 +53,7 @@ pub async fn viewers<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let zone = req.cookie(ZONE_COOKIE).and_then(|c| c.value().parse().ok()).unwrap_or(Tz::UTC);
-    VIEWER.scope(zone, next.call(req)).await
+    told_in(zone, next.call(req)).await
 }
 
 /// The zone form.
@@ -75,8 +68,7 @@ pub struct ZoneForm {
 #[post("/zone")]
 pub async fn choose(_: Guarded<Viewer>, req: HttpRequest, form: SafeForm<ZoneForm>) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
-    let zone: Tz =
-        form.zone.trim().parse().map_err(|_| ActError::field("/zone", "a time zone such as Europe/Berlin or UTC"))?;
+    let zone: Tz = form.zone.trim().parse().map_err(|_| ActError::field("/zone", wrong::ZONE))?;
     let cookie = Cookie::build(ZONE_COOKIE, zone.name())
         .path("/")
         .secure(secure(&req))
@@ -109,6 +101,6 @@ mod tests {
         let (summer, winter) = (Timestamp::parse("2026-07-01T00:00:00Z"), Timestamp::parse("2026-12-01T00:00:00Z"));
         let both = || (offset(summer.expect("valid")), offset(winter.expect("valid")));
         assert_eq!(both(), (0, 0));
-        assert_eq!(VIEWER.scope(Tz::Europe__Berlin, async { both() }).await, (7200, 3600));
+        assert_eq!(told_in(Tz::Europe__Berlin, async { both() }).await, (7200, 3600));
     }
 }

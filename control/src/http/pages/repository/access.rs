@@ -14,6 +14,7 @@ use crate::http::problem::ApiError;
 use crate::service::accounts::{self, AccountInput};
 use crate::service::repositories::CredentialInput;
 use crate::service::{Services, hosts, repositories};
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::secret::Secret;
@@ -138,10 +139,10 @@ pub async fn let_in(
     let mut errors = FormErrors::default();
     let host: Option<HostId> = chosen(text(&form, "host"), "host", &mut errors);
     if host.is_none() {
-        errors.add("host", "Choose a host");
+        errors.add("host", wrong::HOST);
     }
     for setting in shown.settings.iter().filter(|s| s.needed && text(&form, s.name).trim().is_empty()) {
-        errors.add(setting.name, "The storage does not work without it");
+        errors.add(setting.name, wrong::NEEDED_BY_STORAGE);
     }
     if let Some(host) = host.filter(|_| errors.is_empty()) {
         match repositories::put_credential(&s, &who.actor, host, *id, credential(&form, shown.settings)).await {
@@ -193,7 +194,7 @@ pub async fn account(
     let host: Option<HostId> = chosen(text(&form, "account_host"), "account_host", &mut errors);
     let write_on = chosen(text(&form, "write_on"), "write_on", &mut errors);
     if host.is_none() {
-        errors.add("account_host", "Choose a host");
+        errors.add("account_host", wrong::HOST);
     }
     if let Some(host_id) = host.filter(|_| errors.is_empty()) {
         let (user, mode) = (typed(text(&form, "user")), mode(text(&form, "account_mode")));

@@ -12,6 +12,7 @@ use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::changes::{self, Asked, Pair, Told};
 use crate::service::{ActError, Services, repositories};
+use crate::words::job::change;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
@@ -114,10 +115,10 @@ pub struct Row {
 
 const fn sign(kind: ChangeKind) -> (&'static str, &'static str, &'static str) {
     match kind {
-        ChangeKind::Added => ("+", "add", "added"),
-        ChangeKind::Removed => ("-", "del", "removed"),
-        ChangeKind::Changed => ("~", "mod", "changed"),
-        ChangeKind::Metadata => ("M", "", "only owner, mode or times changed"),
+        ChangeKind::Added => ("+", "add", change::ADDED),
+        ChangeKind::Removed => ("-", "del", change::REMOVED),
+        ChangeKind::Changed => ("~", "mod", change::CHANGED),
+        ChangeKind::Metadata => ("M", "", change::METADATA),
     }
 }
 

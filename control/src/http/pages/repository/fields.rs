@@ -3,6 +3,8 @@
 
 use super::super::form::{FormErrors, chosen, commas, lines, number, typed};
 use crate::domain::job::JobKind;
+use crate::words::operation::form::{self as words, Words};
+use crate::words::wrong as wrongs;
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::wire::job::Task;
 use restic_manager_shared::wire::operation::{CopySource, PruneOptions, ReadData, StatsMode, TagChange};
@@ -29,7 +31,7 @@ pub struct Field {
     pub needed: bool,
 }
 
-const fn field(look: &'static str, name: &'static str, label: &'static str, hint: &'static str) -> Field {
+const fn field(look: &'static str, name: &'static str, (label, hint): Words) -> Field {
     Field { name, label, hint, look, options: &[], needed: false }
 }
 
@@ -37,90 +39,78 @@ const fn needed(field: Field) -> Field {
     Field { needed: true, ..field }
 }
 
-const fn choice(
-    name: &'static str,
-    label: &'static str,
-    hint: &'static str,
-    options: &'static [(&'static str, &'static str)],
-) -> Field {
+const fn choice(name: &'static str, (label, hint): Words, options: &'static [(&'static str, &'static str)]) -> Field {
     Field { name, label, hint, look: "choice", options, needed: false }
 }
 
-const WHOLE: &str = "Whole ids, one on each line. Ticking them under Snapshots fills them in.";
-const SNAPSHOTS: Field = needed(field("area", "snapshots", "Snapshots", WHOLE));
-const SOME: Field = field("area", "snapshots", "Only these snapshots", "Whole ids, one on each line. Empty means all.");
-const DRY_RUN: Field = field("box", "dry_run", "Dry run", "Say what would be done, and do nothing.");
-const LIMIT_DOWN: Field = field("number", "limit_download_kib", "Download limit", "KiB/s; empty means no limit.");
-const LIMIT_UP: Field = field("number", "limit_upload_kib", "Upload limit", "KiB/s; empty means no limit.");
+const SNAPSHOTS: Field = needed(field("area", "snapshots", words::SNAPSHOTS));
+const SOME: Field = field("area", "snapshots", words::SOME);
+const DRY_RUN: Field = field("box", "dry_run", words::DRY_RUN);
+const LIMIT_DOWN: Field = field("number", "limit_download_kib", words::LIMIT_DOWN);
+const LIMIT_UP: Field = field("number", "limit_upload_kib", words::LIMIT_UP);
 const READ: &[(&str, &str)] = &[
-    ("nothing", "the structure only"),
-    ("percent", "and a random share of the data"),
-    ("part", "and one part of the data"),
-    ("everything", "and all data"),
+    ("nothing", words::READ_NOTHING),
+    ("percent", words::READ_PERCENT),
+    ("part", words::READ_PART),
+    ("everything", words::READ_EVERYTHING),
 ];
 const MODES: &[(&str, &str)] = &[
-    ("raw_data", "what is stored"),
-    ("restore_size", "what a restore would write"),
-    ("files_by_contents", "files, equal ones once"),
-    ("blobs_per_file", "blobs, for each file"),
+    ("raw_data", words::COUNT_STORED),
+    ("restore_size", words::COUNT_RESTORED),
+    ("files_by_contents", words::COUNT_FILES),
+    ("blobs_per_file", words::COUNT_BLOBS),
 ];
 
-const LIST: &[Field] = &[field("box", "all_hosts", "Of all hosts", "Otherwise of the host that lists.")];
-const STATS: &[Field] = &[choice("mode", "Count", "", MODES), SOME];
+const LIST: &[Field] = &[field("box", "all_hosts", words::ALL_HOSTS)];
+const STATS: &[Field] = &[choice("mode", words::MODE, MODES), SOME];
 const FORGET: &[Field] = &[SNAPSHOTS, DRY_RUN];
-const UNLOCK: &[Field] = &[field("box", "remove_all", "All locks", "Also those of jobs that run now.")];
-const REPAIR_INDEX: &[Field] = &[field("box", "read_all_packs", "Read all packs", "Takes long.")];
-const KEY: &[Field] = &[needed(field("line", "key", "Key", "Its id, as List keys shows it."))];
+const UNLOCK: &[Field] = &[field("box", "remove_all", words::REMOVE_ALL)];
+const REPAIR_INDEX: &[Field] = &[field("box", "read_all_packs", words::READ_ALL_PACKS)];
+const KEY: &[Field] = &[needed(field("line", "key", words::KEY))];
 const LS: &[Field] = &[
-    needed(field("line", "snapshot", "Snapshot", "Its whole id.")),
-    needed(field("line", "path", "Folder", "Such as /srv; / is the top.")),
-    field("box", "recursive", "And all below it", ""),
+    needed(field("line", "snapshot", words::SNAPSHOT)),
+    needed(field("line", "path", words::FOLDER)),
+    field("box", "recursive", words::RECURSIVE),
 ];
-const FIND: &[Field] = &[
-    needed(field("line", "pattern", "Name", "A name or pattern, such as *.odt.")),
-    field("box", "ignore_case", "Upper and lower case are the same", ""),
-    SOME,
-];
+const FIND: &[Field] =
+    &[needed(field("line", "pattern", words::PATTERN)), field("box", "ignore_case", words::IGNORE_CASE), SOME];
 const DIFF: &[Field] = &[
-    needed(field("line", "from", "Older snapshot", "Its whole id.")),
-    needed(field("line", "to", "Newer snapshot", "Its whole id.")),
-    field("box", "metadata", "Changes of metadata count too", ""),
+    needed(field("line", "from", words::FROM)),
+    needed(field("line", "to", words::TO)),
+    field("box", "metadata", words::METADATA),
 ];
 const CHECK: &[Field] = &[
-    choice("read", "Test", "Reading data takes long and costs traffic.", READ),
-    field("number", "percent", "Share", "Percent, for a random share."),
-    field("number", "part", "Part", "Which, for one part."),
-    field("number", "parts", "Of", "How many parts, at most 256."),
+    choice("read", words::READ, READ),
+    field("number", "percent", words::PERCENT),
+    field("number", "part", words::PART),
+    field("number", "parts", words::PARTS),
     LIMIT_DOWN,
 ];
 const PRUNE: &[Field] = &[
     DRY_RUN,
-    field("line", "max_unused", "Unused data may stay", "5%, 2G or unlimited; empty means restic\u{2019}s 5%."),
-    field("line", "max_repack_size", "Rewrite at most", "Such as 10G; empty means no limit."),
-    field("box", "repack_cacheable_only", "Rewrite metadata only", ""),
-    field("box", "repack_small", "Rewrite small packs", ""),
-    field("box", "repack_uncompressed", "Compress what is not", ""),
+    field("line", "max_unused", words::MAX_UNUSED),
+    field("line", "max_repack_size", words::MAX_REPACK_SIZE),
+    field("box", "repack_cacheable_only", words::CACHEABLE_ONLY),
+    field("box", "repack_small", words::REPACK_SMALL),
+    field("box", "repack_uncompressed", words::REPACK_UNCOMPRESSED),
     LIMIT_UP,
     LIMIT_DOWN,
 ];
-const COPY: &[Field] =
-    &[needed(field("repository", "source", "From", "The host needs a credential for it too.")), SOME];
+const COPY: &[Field] = &[needed(field("repository", "source", words::SOURCE)), SOME];
 const TAG: &[Field] = &[
     SNAPSHOTS,
-    field("line", "add", "Add tags", "Separate with commas."),
-    field("line", "remove", "Take tags away", ""),
-    field("line", "set", "These tags and no others", "Goes with neither of the two before."),
+    field("line", "add", words::ADD_TAGS),
+    field("line", "remove", words::REMOVE_TAGS),
+    field("line", "set", words::SET_TAGS),
 ];
 const REWRITE: &[Field] = &[
     SNAPSHOTS,
-    needed(field("area", "excludes", "Take out", "restic\u{2019}s patterns, one on each line.")),
+    needed(field("area", "excludes", words::EXCLUDES)),
     DRY_RUN,
-    field("box", "forget", "Remove the originals afterwards", "Otherwise what was taken out is still there."),
+    field("box", "forget", words::FORGET_ORIGINALS),
 ];
-const REPAIR_PACKS: &[Field] =
-    &[needed(field("area", "packs", "Damaged packs", "Whole ids, one on each line, as a check names them."))];
-const REPAIR_SNAPSHOTS: &[Field] =
-    &[SOME, DRY_RUN, field("box", "forget", "Remove the damaged originals afterwards", "")];
+const REPAIR_PACKS: &[Field] = &[needed(field("area", "packs", words::PACKS))];
+const REPAIR_SNAPSHOTS: &[Field] = &[SOME, DRY_RUN, field("box", "forget", words::FORGET_DAMAGED)];
 
 /// The fields of an operation's form; none if it is asked for elsewhere.
 #[must_use]
@@ -253,7 +243,7 @@ fn read(values: &Values, wrong: &mut FormErrors) -> ReadData {
     let mut figure = |name: &str| {
         let given = number(text(name), name, wrong);
         if given.is_none() {
-            wrong.add(name, "A whole number");
+            wrong.add(name, wrongs::WHOLE_NUMBER);
         }
         given.unwrap_or(0)
     };
@@ -283,7 +273,7 @@ fn source(values: &Values, wrong: &mut FormErrors) -> Option<CopySource> {
     let text = |name: &str| values.get(name).map(String::as_str).unwrap_or_default();
     let repository_id = chosen(text("source"), "source", wrong);
     if repository_id.is_none() {
-        wrong.add("source", "Choose a repository");
+        wrong.add("source", wrongs::REPOSITORY);
     }
     let snapshots = text("snapshots").split_whitespace().map(ToOwned::to_owned).collect();
     Some(CopySource { repository_id: repository_id?, snapshots })

@@ -7,13 +7,14 @@ use super::super::names::Names;
 use super::super::schedule_form::ticked;
 use super::super::view::{Badge, job_badge};
 use super::super::when;
-use super::super::words::Moment;
 use super::{Head, Opened, UserChoice, users};
 use crate::domain::upkeep::{Chore, Plan, Window};
 use crate::http::guard::{Admin, Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::Services;
 use crate::service::upkeep::{self, ChoreView, Upkeep};
+use crate::words::Moment;
+use crate::words::repository as words;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
@@ -230,10 +231,10 @@ fn cron_line(form: &PlanForm, chore: Chore, now: Timestamp) -> CronLine {
 
 fn chore_badge(view: &ChoreView) -> Badge {
     match view.state.last_state {
-        _ if view.open => Badge { class: "run", icon: "run", word: "Goes on", loud: true },
-        _ if view.state.asked_by.is_some() => Badge { class: "", icon: "queued", word: "Asked for", loud: true },
+        _ if view.open => Badge { class: "run", icon: "run", word: words::CHORE_GOES_ON, loud: true },
+        _ if view.state.asked_by.is_some() => Badge { class: "", icon: "queued", word: words::CHORE_ASKED, loud: true },
         Some(state) => job_badge(state),
-        None => Badge { class: "mute", icon: "never", word: "Never done", loud: false },
+        None => Badge { class: "mute", icon: "never", word: words::CHORE_NEVER, loud: false },
     }
 }
 
@@ -243,7 +244,7 @@ async fn chore_row(s: &Services, view: &ChoreView, names: &mut Names, now: Times
         Some(host) => Some(names.host(s, host).await?),
         None => None,
     };
-    let read = state.cycle.as_ref().map(|c| format!("{} of {} parts read in this cycle", c.done.len(), c.of));
+    let read = state.cycle.as_ref().map(|c| words::read(c.done.len(), c.of.into()));
     Ok(ChoreRow {
         chore: state.chore.as_str(),
         title: state.chore.title(),
@@ -252,7 +253,7 @@ async fn chore_row(s: &Services, view: &ChoreView, names: &mut Names, now: Times
         open: view.open || state.asked_by.is_some(),
         last: state.last_done_at.map(|at| Moment::new(at, now)),
         next: view.next_at.map(|at| Moment::new(at, now)),
-        note: super::super::form::capital(state.note.as_deref().unwrap_or_default()),
+        note: crate::words::capital(state.note.as_deref().unwrap_or_default()),
         job: state.last_job_id.map(|id| id.to_string()),
         read,
     })

@@ -22,9 +22,9 @@ use crate::http::problem::ApiError;
 use crate::service::health::{self, HealthView};
 use crate::service::{Services, alerts, jobs, repositories};
 use crate::store::jobs::Filter;
+use crate::words::state;
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::state::CredentialMode;
 use serde::Serialize;
 
 /// What stands above all tabs of a repository.
@@ -94,18 +94,9 @@ impl Opened {
 #[must_use]
 pub const fn level_badge(level: Level) -> Badge {
     match level {
-        Level::Ok => Badge { class: "ok", icon: "ok", word: "Healthy", loud: true },
-        Level::Warning => Badge { class: "warn", icon: "warn", word: "Look at it", loud: true },
-        Level::Critical => Badge { class: "bad", icon: "bad", word: "In danger", loud: true },
-    }
-}
-
-/// What a credential is meant to do, in words.
-#[must_use]
-pub const fn mode_word(mode: CredentialMode) -> &'static str {
-    match mode {
-        CredentialMode::AppendOnly => "append-only",
-        CredentialMode::Full => "full",
+        Level::Ok => Badge { class: "ok", icon: "ok", word: state::level(level), loud: true },
+        Level::Warning => Badge { class: "warn", icon: "warn", word: state::level(level), loud: true },
+        Level::Critical => Badge { class: "bad", icon: "bad", word: state::level(level), loud: true },
     }
 }
 
@@ -129,7 +120,7 @@ pub async fn users(s: &Services, id: RepositoryId) -> Result<Vec<UserChoice>, Ap
     let choice = |c: repositories::CredentialView| UserChoice {
         id: c.host_id.to_string(),
         name: c.host_name,
-        mode: mode_word(c.mode),
+        mode: crate::words::repository::mode(c.mode),
     };
     Ok(used.into_iter().map(choice).collect())
 }

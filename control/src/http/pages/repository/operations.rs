@@ -9,13 +9,14 @@ use super::ask::ask_page;
 use super::fields::{Field, NAMES, Values, fields, task};
 use super::{Head, Opened, UserChoice, users};
 use crate::domain::job::JobKind;
-use crate::domain::operation::{Need, Operation, Sharing, destruction, operations as table};
+use crate::domain::operation::{Need, Operation, destruction, operations as table};
 use crate::domain::permission::Role;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::operations::{self, JobInput};
 use crate::service::random::TokenHash;
 use crate::service::{ActError, Services, repositories};
+use crate::words::{operation as words, wrong};
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::wire::job::Task;
@@ -84,29 +85,22 @@ pub struct Offered {
 }
 
 /// The groups, in the order of the page.
-const GROUPS: [&str; 4] = ["Look", "Upkeep", "Change", "Keys and hosts"];
+const GROUPS: [&str; 4] = [words::LOOK, words::UPKEEP, words::CHANGE, words::KEYS];
 
 const fn group(kind: JobKind) -> &'static str {
     match kind {
-        JobKind::Snapshots | JobKind::Ls | JobKind::Find | JobKind::Stats | JobKind::Diff | JobKind::Locks => "Look",
-        JobKind::Probe => "Look",
-        JobKind::Check | JobKind::Prune | JobKind::Unlock | JobKind::RepairIndex => "Upkeep",
-        JobKind::RepairPacks | JobKind::RepairSnapshots => "Upkeep",
-        JobKind::Backup | JobKind::Init | JobKind::Forget | JobKind::Copy | JobKind::Tag | JobKind::Rewrite => "Change",
-        JobKind::KeyList | JobKind::KeyAdd | JobKind::KeyRemove => "Keys and hosts",
-        JobKind::CacheCleanup | JobKind::Version | JobKind::WriteAccount => "Keys and hosts",
-        JobKind::Restore | JobKind::Archive | JobKind::Drill => "Look",
-    }
-}
-
-const fn elsewhere(kind: JobKind) -> Option<&'static str> {
-    match kind {
-        JobKind::Backup => Some("Run now on a schedule of a host."),
-        JobKind::KeyAdd => Some("Change the password, under Settings: it adds the new key before it removes the old."),
-        JobKind::WriteAccount => Some("Make an account, under Hosts."),
-        JobKind::Restore | JobKind::Archive => Some("Browse a snapshot of a host, and tick what to bring back."),
-        JobKind::Drill => Some("Restore drills of a schedule."),
-        _ => None,
+        JobKind::Snapshots | JobKind::Ls | JobKind::Find | JobKind::Stats | JobKind::Diff | JobKind::Locks => {
+            words::LOOK
+        }
+        JobKind::Probe => words::LOOK,
+        JobKind::Check | JobKind::Prune | JobKind::Unlock | JobKind::RepairIndex => words::UPKEEP,
+        JobKind::RepairPacks | JobKind::RepairSnapshots => words::UPKEEP,
+        JobKind::Backup | JobKind::Init | JobKind::Forget | JobKind::Copy | JobKind::Tag | JobKind::Rewrite => {
+            words::CHANGE
+        }
+        JobKind::KeyList | JobKind::KeyAdd | JobKind::KeyRemove => words::KEYS,
+        JobKind::CacheCleanup | JobKind::Version | JobKind::WriteAccount => words::KEYS,
+        JobKind::Restore | JobKind::Archive | JobKind::Drill => words::LOOK,
     }
 }
 
@@ -117,20 +111,12 @@ fn offered(operation: Operation, role: Role) -> Offered {
         does: operation.does,
         role: operation.role.as_str(),
         may: role.covers(operation.role),
-        need: match operation.need {
-            Need::Nothing => "no credential",
-            Need::Any => "any credential",
-            Need::Full => "full credential",
-        },
-        sharing: match operation.sharing {
-            Sharing::Free => "waits for nobody",
-            Sharing::Shared => "runs beside others",
-            Sharing::Exclusive => "runs alone",
-        },
+        need: words::need(operation.need),
+        sharing: words::sharing(operation.sharing),
         destroys: operation.destroys,
         since: format!("{}.{}", operation.since.major, operation.since.minor),
         fields: fields(operation.kind).unwrap_or_default(),
-        elsewhere: elsewhere(operation.kind),
+        elsewhere: words::elsewhere(operation.kind),
         of_host: operation.need == Need::Nothing,
     }
 }
@@ -213,7 +199,7 @@ pub async fn ask(
             }
         }
     } else if errors.is_empty() {
-        return Err(ActError::field("/kind", "not an operation that is asked for here").into());
+        return Err(ActError::field("/kind", wrong::NOT_ASKED_HERE).into());
     }
     view.again(&who, &page(&s, *id, who.actor.role, values, named(errors)).await?).await
 }
@@ -265,9 +251,9 @@ pub async fn confirm(
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
     repositories::get(&s, *id).await?;
-    let task: Task = serde_json::from_str(&form.task).map_err(|_| ActError::field("/task", "could not be read"))?;
+    let task: Task = serde_json::from_str(&form.task).map_err(|_| ActError::field("/task", wrong::UNREADABLE))?;
     if task.repository_id() != Some(*id) {
-        return Err(ActError::field("/task", "is about another repository").into());
+        return Err(ActError::field("/task", wrong::OTHER_REPOSITORY).into());
     }
     let mut wrong = FormErrors::default();
     let chosen = |text: &str, wrong: &mut FormErrors| super::super::form::chosen(text, "host", wrong);
@@ -286,7 +272,12 @@ mod tests {
     fn every_operation_stands_in_one_group_and_has_a_form_or_says_where_to_go() {
         for operation in table() {
             assert!(GROUPS.contains(&group(operation.kind)), "{}", operation.kind);
-            assert_ne!(fields(operation.kind).is_some(), elsewhere(operation.kind).is_some(), "{}", operation.kind);
+            assert_ne!(
+                fields(operation.kind).is_some(),
+                words::elsewhere(operation.kind).is_some(),
+                "{}",
+                operation.kind
+            );
         }
     }
 }

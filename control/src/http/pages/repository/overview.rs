@@ -6,9 +6,8 @@ use super::super::engine::Page;
 use super::super::names::Names;
 use super::super::recovery::KitRow;
 use super::super::view::JobRow;
-use super::super::words::Moment;
-use super::{Head, OpenJob, Opened, mode_word, open_jobs};
-use crate::domain::health::{Full, Level, Trouble as Known, Weighed};
+use super::{Head, OpenJob, Opened, open_jobs};
+use crate::domain::health::{Level, Trouble as Known, Weighed};
 use crate::domain::locks::{Judged, Unknown, Verdict};
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
@@ -16,6 +15,8 @@ use crate::service::health::{self, HealthView};
 use crate::service::locks::{self, Locks};
 use crate::service::repositories::CredentialView;
 use crate::service::{Services, recovery, repositories, upkeep};
+use crate::words::Moment;
+use crate::words::repository as words;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
@@ -133,19 +134,21 @@ impl Proof {
     #[must_use]
     pub fn new(credential: &CredentialView, now: Timestamp) -> Self {
         let append_only = credential.mode == CredentialMode::AppendOnly;
-        let (icon, class, verdict) = match credential.proof.as_ref().map(|p| p.can_delete) {
-            None => ("never", "mute", "not tested yet"),
-            Some(DeleteVerdict::AppendOnly) if append_only => ("shield", "ok", "append-only, proven"),
-            Some(DeleteVerdict::AppendOnly) => ("shield-no", "warn", "cannot delete, though it should"),
-            Some(DeleteVerdict::CanDelete) if append_only => ("shield-no", "bad", "can delete"),
-            Some(DeleteVerdict::CanDelete) => ("ok", "ok", "can delete, as it should"),
-            Some(DeleteVerdict::CannotTell) if append_only => ("warn", "warn", "cannot tell"),
-            Some(DeleteVerdict::CannotTell) => ("warn", "mute", "cannot tell"),
+        let verdict = credential.proof.as_ref().map(|p| p.can_delete);
+        let (icon, class) = match verdict {
+            None => ("never", "mute"),
+            Some(DeleteVerdict::AppendOnly) if append_only => ("shield", "ok"),
+            Some(DeleteVerdict::AppendOnly) => ("shield-no", "warn"),
+            Some(DeleteVerdict::CanDelete) if append_only => ("shield-no", "bad"),
+            Some(DeleteVerdict::CanDelete) => ("ok", "ok"),
+            Some(DeleteVerdict::CannotTell) if append_only => ("warn", "warn"),
+            Some(DeleteVerdict::CannotTell) => ("warn", "mute"),
         };
+        let verdict = words::proof(verdict, append_only);
         Self {
             host_id: credential.host_id.to_string(),
             host: credential.host_name.clone(),
-            mode: mode_word(credential.mode),
+            mode: words::mode(credential.mode),
             icon,
             class,
             verdict,
@@ -210,7 +213,7 @@ fn lock_row(judged: &Judged, now: Timestamp) -> LockRow {
         at: Moment::new(lock.time, now),
         icon,
         class,
-        text: super::super::form::capital(&judged.text),
+        text: crate::words::capital(&judged.text),
         jobs: holders.iter().map(|h| (h.job_id.to_string(), h.host.clone())).collect(),
     }
 }
@@ -233,18 +236,6 @@ fn times(ratio: Option<f64>) -> Option<String> {
     ratio.map(|n| format!("{n:.2}\u{d7}"))
 }
 
-fn full_words(full: Full, room_known: bool) -> String {
-    match full {
-        Full::Unknown if room_known => "not known before three days of counts".into(),
-        Full::Unknown => "unknown: no quota is set, and this storage does not say what is free".into(),
-        Full::Never => "it does not grow".into(),
-        Full::At { days, .. } if days < 1.0 => "now, or within a day".into(),
-        Full::At { days, .. } if days < 60.0 => format!("in {days:.0} days"),
-        Full::At { days, .. } if days < 1000.0 => format!("in {:.0} months", days / 30.4),
-        Full::At { .. } => "in some years".into(),
-    }
-}
-
 #[allow(clippy::cast_possible_truncation)] // 0 to 100
 fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
     let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
@@ -259,7 +250,7 @@ fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
         compression: times(view.ratios.compression),
         growth: view.growth_per_day.map(f64::abs),
         shrinks: view.growth_per_day.is_some_and(|g| g < 0.0),
-        full: full_words(view.full, quota.is_some() || view.sample.is_some_and(|s| s.free.is_some())),
+        full: words::full(view.full, quota.is_some() || view.sample.is_some_and(|s| s.free.is_some())),
         free: view.sample.and_then(|s| s.free),
         counted: moment(view.sample.map(|s| s.at)),
         checked: moment(view.checked_at),
@@ -280,10 +271,9 @@ fn troubles(opened: &Opened) -> Vec<Trouble> {
     };
     let trouble = |t: &Weighed| {
         let (icon, class) = look(t.level);
-        Trouble { icon, class, text: super::super::form::capital(&t.text) }
+        Trouble { icon, class, text: crate::words::capital(&t.text) }
     };
-    let damage =
-        |detail: &String| Trouble { icon: "shield-no", class: "bad", text: format!("It is damaged: {detail}") };
+    let damage = |detail: &String| Trouble { icon: "shield-no", class: "bad", text: words::damaged(detail) };
     // The alert says more of the damage than the verdict does.
     let told = |t: &&Weighed| t.trouble != Known::Damaged;
     let weighed = opened.health.health.troubles.iter().filter(told).map(trouble);

@@ -3,13 +3,14 @@
 
 use super::super::door::{View, go};
 use super::super::engine::Page;
-use super::super::words::Moment;
 use super::{Head, Opened};
 use crate::domain::forget::{Because, Decision, Entry, Gate};
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::retention::{self, SchedulePlan};
 use crate::service::{ActError, Services};
+use crate::words::Moment;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
@@ -144,7 +145,7 @@ fn plan_view(plan: &SchedulePlan, room: &mut usize, now: Timestamp) -> PlanView 
         timezone: plan.timezone.clone(),
         icon,
         class,
-        gate: super::super::form::capital(&plan.gate_text),
+        gate: crate::words::capital(&plan.gate_text),
         frozen,
         all: plan.plan.entries.len(),
         goes_more: goes.len().saturating_sub(SHOWN),
@@ -263,9 +264,7 @@ pub async fn ask(
     let (repository, seen) = (crate::service::repositories::get(&s, *id).await?, seen(&form.0));
     let (hosts, ids) = going(&retention::preview(&s, *id).await?, &seen);
     if ids.is_empty() {
-        return Err(
-            ActError::field("/snapshots", "retention selects none of these now; look at the preview again").into()
-        );
+        return Err(ActError::field("/snapshots", wrong::NOTHING_SELECTED).into());
     }
     let page = RetentionAskPage {
         id: id.to_string(),

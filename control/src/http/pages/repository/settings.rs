@@ -4,7 +4,6 @@ use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::{FormErrors, typed_secret};
 use super::super::repositories::{FIELDS, RepositoryForm, Typed, named};
-use super::super::words::Moment;
 use super::access::Sure;
 use super::{Head, Opened};
 use crate::domain::repository::Repository;
@@ -12,6 +11,8 @@ use crate::domain::rotation::{Rotation, Stage};
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::{Services, repositories, rotation};
+use crate::words::Moment;
+use crate::words::repository as words;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::secret::Secret;
@@ -68,26 +69,6 @@ pub struct Step {
     pub class: &'static str,
 }
 
-const STEPS: [(Stage, &str); 4] = [
-    (Stage::Adding, "Add a key"),
-    (Stage::Pushing, "Tell the hosts"),
-    (Stage::Verifying, "Try it"),
-    (Stage::Removing, "Remove the old key"),
-];
-
-const fn stage_words(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Adding => "A host adds the key of the new password. Until it is there, the old one is in force.",
-        Stage::Pushing => "The key is there. Every host gets the new password; the old one still opens the repository.",
-        Stage::Verifying => "Every host has the new password. One of them tries it.",
-        Stage::Removing => "The new password works. The old key is removed.",
-        Stage::OldKeyStays => {
-            "The new password is in force. The old one still opens the repository: no host has a full credential to remove its key."
-        }
-        Stage::Stuck => "A step did not work. The repository still opens with what the hosts have.",
-    }
-}
-
 fn rotation_view(rotation: &Rotation, now: Timestamp) -> RotationView {
     let at = match rotation.stage {
         Stage::OldKeyStays => Some(Stage::Removing),
@@ -105,9 +86,9 @@ fn rotation_view(rotation: &Rotation, now: Timestamp) -> RotationView {
         _ => None,
     };
     RotationView {
-        steps: STEPS.iter().map(|(stage, title)| Step { title, class: class(*stage) }).collect(),
-        text: stage_words(rotation.stage),
-        trouble: super::super::form::capital(rotation.trouble.as_deref().unwrap_or_default()),
+        steps: words::ROTATION.iter().map(|(stage, title)| Step { title, class: class(*stage) }).collect(),
+        text: words::rotation(rotation.stage),
+        trouble: crate::words::capital(rotation.trouble.as_deref().unwrap_or_default()),
         since: Moment::new(rotation.since, now),
         job: only.and_then(|step| step.job).map(|id| id.to_string()),
         repositories: rotation.steps.len(),

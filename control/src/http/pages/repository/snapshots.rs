@@ -10,6 +10,7 @@ use crate::http::guard::{Admin, Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
 use crate::service::{ActError, Services, repositories};
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::RepositoryId;
 use serde::{Deserialize, Serialize};
@@ -113,9 +114,9 @@ pub async fn pick(
     let value = |name: &str| form.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap_or_default();
     let picked: Vec<&str> = form.0.iter().filter(|(n, _)| n == "id").map(|(_, v)| v.as_str()).collect();
     if picked.is_empty() {
-        return Err(ActError::field("/snapshots", "tick at least one").into());
+        return Err(ActError::field("/snapshots", wrong::TICK_ONE).into());
     }
-    let kind: JobKind = value("kind").parse().map_err(|_| ActError::field("/kind", "not an operation"))?;
+    let kind: JobKind = value("kind").parse().map_err(|_| ActError::field("/kind", wrong::NO_OPERATION))?;
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     if kind == JobKind::Diff {
         // The list is newest first: the older is what is compared with. One alone is compared with the one before it.
@@ -163,7 +164,7 @@ pub async fn vouch(
     let given = form.0.iter().filter(|(n, _)| n == "id").flat_map(|(_, v)| v.split_whitespace());
     let ids: Vec<String> = given.map(ToOwned::to_owned).collect();
     if ids.is_empty() {
-        return Err(ActError::field("/snapshots", "tick at least one").into());
+        return Err(ActError::field("/snapshots", wrong::TICK_ONE).into());
     }
     if form.0.iter().any(|(n, _)| n == "sure") {
         snapshots::vouch(&s, &who.actor, *id, ids).await?;

@@ -7,13 +7,14 @@ use super::super::form::one_line;
 use super::super::host_choice::{self, HostChoice};
 use super::super::names::Names;
 use super::super::paths::visible;
-use super::super::words::Moment;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::queries::{self, Among, Files, Looked};
 use crate::service::snapshots::{self};
 use crate::service::{ActError, Noun, Services};
+use crate::words::Moment;
+use crate::words::{things, wrong};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use restic_manager_shared::time::Timestamp;
@@ -145,7 +146,7 @@ pub async fn versions(
 ) -> Result<HttpResponse, ApiError> {
     let wanted = query.into_inner();
     if !wanted.path.starts_with('/') {
-        return Err(ActError::field("/path", "the path as the snapshot has it, from / on").into());
+        return Err(ActError::field("/path", wrong::PATH).into());
     }
     let (page, snapshots) = begin(&s, &wanted, true).await?;
     if snapshots.is_empty() {
@@ -201,7 +202,7 @@ async fn holding(s: &Services, host: HostId) -> Result<Vec<(RepositoryId, String
     let mut names = Names::default();
     let mut found = vec![];
     for repository in snapshots::repositories_of_host(s, host).await? {
-        let name = names.repository(s, repository).await?.unwrap_or_else(|| "a deleted repository".into());
+        let name = names.repository(s, repository).await?.unwrap_or_else(|| things::REPOSITORY.into());
         found.push((repository, name));
     }
     Ok(found)

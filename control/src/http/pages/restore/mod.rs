@@ -7,11 +7,12 @@ pub mod start;
 pub mod target;
 
 use super::names::Names;
-use super::words::Moment;
 use crate::domain::snapshot::Snapshot;
 use crate::http::problem::ApiError;
 use crate::service::restores::Opened;
 use crate::service::{ActError, Noun, Services};
+use crate::words::Moment;
+use crate::words::things;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
@@ -48,7 +49,7 @@ impl Head {
             from,
             at: Moment::new(snapshot.time, Timestamp::now()),
             short: snapshot.id.chars().take(8).collect(),
-            repository: repository.unwrap_or_else(|| "a deleted repository".into()),
+            repository: repository.unwrap_or_else(|| things::REPOSITORY.into()),
             ticked: opened.restore.draft.paths.iter().cloned().collect(),
         })
     }

@@ -6,11 +6,12 @@ use super::super::form::one_line;
 use super::super::host_choice::{self, HostChoice};
 use super::super::hosts::{PAGE, SnapshotRow};
 use super::super::names::Names;
-use super::super::words::Moment;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
 use crate::service::{ActError, Listed, Services, restores};
+use crate::words::Moment;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{RepositoryId, RestoreId};
 use restic_manager_shared::time::Timestamp;
@@ -135,7 +136,7 @@ pub async fn begin(
     let all = |name: &str| form.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect::<Vec<_>>();
     let (pick, paths) = (all("pick").pop().unwrap_or_default(), all("tick"));
     let picked = pick.split_once(' ').and_then(|(r, id)| Some((r.parse::<RepositoryId>().ok()?, id.to_owned())));
-    let (repository, snapshot) = picked.ok_or_else(|| ActError::field("/pick", "choose a snapshot"))?;
+    let (repository, snapshot) = picked.ok_or_else(|| ActError::field("/pick", wrong::SNAPSHOT))?;
     let next = if paths.is_empty() { "files" } else { "target" };
     let id = restores::begin(&s, &who.actor, repository, snapshot, paths).await?;
     Ok(go(&format!("/restore/{id}/{next}")))

@@ -14,6 +14,7 @@ use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::restores::{Aim, Opened};
 use crate::service::{ActError, Services, jobs, restores};
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RestoreId};
 use restic_manager_shared::time::Timestamp;
@@ -95,19 +96,19 @@ impl TargetForm {
     fn read(&self, host: Option<HostId>) -> Result<Aim, FormErrors> {
         let mut wrong = FormErrors::default();
         if host.is_none() {
-            wrong.add("host", "Choose a host");
+            wrong.add("host", wrong::HOST);
         }
         let target = match self.place.as_str() {
             "original" => Some(RestoreTarget::Original),
             "folder" => Some(RestoreTarget::Folder { path: self.folder.trim().to_owned() }),
             _ => {
-                wrong.add("place", "Choose a place");
+                wrong.add("place", wrong::PLACE);
                 None
             }
         };
         let overwrite = POLICIES.iter().find(|(word, _)| *word == self.overwrite).map(|(_, policy)| *policy);
         if overwrite.is_none() {
-            wrong.add("overwrite", "Choose what becomes of files that are there");
+            wrong.add("overwrite", wrong::OVERWRITE);
         }
         match (host, target, overwrite) {
             (Some(host), Some(target), Some(overwrite)) if wrong.is_empty() => {
@@ -203,14 +204,14 @@ impl Page for RestorePreviewPage {
 async fn preview_page(s: &Services, opened: &Opened, errors: FormErrors) -> Result<RestorePreviewPage, ApiError> {
     let (mut names, now, draft) = (Names::default(), Timestamp::now(), &opened.restore.draft);
     there(opened)?;
-    let looking = opened.restore.preview_job_id.ok_or_else(|| ActError::field("/target", "choose a place first"))?;
+    let looking = opened.restore.preview_job_id.ok_or_else(|| ActError::field("/target", wrong::PLACE_FIRST))?;
     let job = jobs::get(s, looking).await?;
     let head = Head::of(s, opened, 4, &mut names).await?;
     let host = names.host(s, job.host_id).await?;
     let ended = job.state.finished();
     let place = match &draft.target {
         Some(RestoreTarget::Folder { path }) => path.clone(),
-        Some(RestoreTarget::Original) | None => "where they were".into(),
+        Some(RestoreTarget::Original) | None => crate::words::job::IN_PLACE.into(),
     };
     let cause = job.result.as_ref().and_then(|r| r.cause.as_ref());
     let row = names.rows(s, std::slice::from_ref(&job), now).await?.remove(0);
@@ -266,9 +267,9 @@ pub async fn run(
     let page = preview_page(&s, &opened, FormErrors::default()).await?;
     let mut errors = FormErrors::default();
     if !page.fine {
-        errors.general = "The preview has not found that it can be done.".into();
+        errors.general = wrong::PREVIEW_SAYS_NO.into();
     } else if page.typed && form.0.typed.trim() != page.host {
-        errors.add("typed", format!("Type {} to go on", page.host));
+        errors.add("typed", wrong::type_to_go_on(&page.host));
     }
     if errors.is_empty() {
         let job = restores::run(&s, &who.actor, *id).await?;

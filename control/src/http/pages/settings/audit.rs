@@ -6,12 +6,13 @@ use super::super::engine::Page;
 use super::super::hosts::{Cursor, PAGE};
 use super::super::names::Names;
 use super::super::view::asked_by;
-use super::super::words::Moment;
 use crate::http::guard::{Admin, Guarded};
 use crate::http::problem::ApiError;
 use crate::service::names::Wanted;
 use crate::service::user_admin::UserView;
 use crate::service::{Services, audit, user_admin};
+use crate::words::Moment;
+use crate::words::things::{self, Thing, named};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId, UserId};
 use restic_manager_shared::time::Timestamp;
@@ -123,25 +124,25 @@ impl Subject {
         names: &mut Names,
         users: &[UserView],
     ) -> Result<(String, Option<String>), ApiError> {
-        let gone = |kind: &str, id: String| (format!("{kind} {id}, deleted since"), None);
+        let gone = |thing, id: String| (things::since(thing, &id), None);
         Ok(match self {
             Self::Host(id) => match names.known_host(s, id).await? {
-                Some(name) => (format!("Host {name}"), Some(format!("/hosts/{id}"))),
-                None => gone("Host", id.to_string()),
+                Some(name) => (named(Thing::Host, &name), Some(format!("/hosts/{id}"))),
+                None => gone(Thing::Host, id.to_string()),
             },
             Self::Schedule(id) => match names.schedule(s, id).await? {
-                Some(name) => (format!("Schedule {name}"), Some(format!("/schedules/{id}/edit"))),
-                None => gone("Schedule", id.to_string()),
+                Some(name) => (named(Thing::Schedule, &name), Some(format!("/schedules/{id}/edit"))),
+                None => gone(Thing::Schedule, id.to_string()),
             },
             Self::Repository(id) => match names.repository(s, id).await? {
-                Some(name) => (format!("Repository {name}"), Some(format!("/repositories/{id}"))),
-                None => gone("Repository", id.to_string()),
+                Some(name) => (named(Thing::Repository, &name), Some(format!("/repositories/{id}"))),
+                None => gone(Thing::Repository, id.to_string()),
             },
             Self::User(id) => match users.iter().find(|user| user.id == id) {
-                Some(user) => (format!("User {}", user.name), Some(format!("/settings/users/{id}"))),
-                None => gone("User", id.to_string()),
+                Some(user) => (named(Thing::User, &user.name), Some(format!("/settings/users/{id}"))),
+                None => gone(Thing::User, id.to_string()),
             },
-            Self::Job(id) => (format!("Job {id}"), Some(format!("/jobs/{id}"))),
+            Self::Job(id) => (named(Thing::Job, &id.to_string()), Some(format!("/jobs/{id}"))),
             Self::Other(text) => (text, None),
         })
     }

@@ -23,13 +23,6 @@ pub struct RoleChoice {
 /// The roles, the weakest first.
 #[must_use]
 pub fn roles() -> Vec<RoleChoice> {
-    let choice = |role: Role| RoleChoice {
-        word: role.as_str(),
-        may: match role {
-            Role::Viewer => "Sees hosts, jobs, snapshots and alerts",
-            Role::Operator => "Also runs, cancels and restores, edits schedules, adds hosts",
-            Role::Admin => "Also repositories, credentials, users, tokens and deleting",
-        },
-    };
+    let choice = |role: Role| RoleChoice { word: role.as_str(), may: crate::words::state::may(role) };
     vec![choice(Role::Viewer), choice(Role::Operator), choice(Role::Admin)]
 }

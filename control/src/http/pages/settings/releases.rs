@@ -5,7 +5,6 @@ use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::FormErrors;
 use super::super::view::{Badge, asked_by};
-use super::super::words::Moment;
 use super::upload;
 use crate::domain::release::{Gate, Rollout, RolloutState, Stage, usual_stages};
 use crate::http::guard::{Admin, Guarded};
@@ -13,6 +12,8 @@ use crate::http::problem::ApiError;
 use crate::service::releases::Release;
 use crate::service::rollouts::RolloutView;
 use crate::service::{Services, releases, rollouts};
+use crate::words::Moment;
+use crate::words::{release as words, state};
 use actix_multipart::Multipart;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use restic_manager_shared::time::Timestamp;
@@ -166,11 +167,11 @@ const fn badge(class: &'static str, icon: &'static str, word: &'static str, loud
 
 const fn rollout_badge(state: RolloutState) -> Badge {
     match state {
-        RolloutState::Running => badge("run", "run", "Rolling out", true),
-        RolloutState::Paused => badge("", "pause", "Paused", true),
-        RolloutState::Stopped => badge("bad", "bad", "Stopped", true),
-        RolloutState::Done => badge("ok", "ok", "With everybody", false),
-        RolloutState::RolledBack => badge("warn", "back", "Rolled back", true),
+        RolloutState::Running => badge("run", "run", state::rollout(state), true),
+        RolloutState::Paused => badge("", "pause", state::rollout(state), true),
+        RolloutState::Stopped => badge("bad", "bad", state::rollout(state), true),
+        RolloutState::Done => badge("ok", "ok", state::rollout(state), false),
+        RolloutState::RolledBack => badge("warn", "back", state::rollout(state), true),
     }
 }
 
@@ -178,15 +179,9 @@ fn stage_cards(rollout: &Rollout) -> Vec<StageCard> {
     let card = |(n, stage): (usize, &Stage)| {
         let (passed, is_now) = (n < rollout.stage as usize, n == rollout.stage as usize);
         let all = rollout.state == RolloutState::Done;
-        let who = match &stage.tag {
-            Some(tag) => format!("Tag {tag} and {} %", stage.percent),
-            None if stage.percent == 100 => "Everybody".to_owned(),
-            None => format!("{} %", stage.percent),
-        };
-        let many = if stage.healthy == 0 { "all that can".to_owned() } else { format!("{} healthy", stage.healthy) };
         StageCard {
-            name: who,
-            what: if stage.hours == 0 { many } else { format!("{many}, {} h", stage.hours) },
+            name: words::who(stage),
+            what: words::gate(stage),
             class: if passed || all {
                 "done"
             } else if is_now {
@@ -195,10 +190,10 @@ fn stage_cards(rollout: &Rollout) -> Vec<StageCard> {
                 ""
             },
             badge: match rollout.state {
-                _ if passed || all => badge("ok", "ok", "Passed", false),
-                RolloutState::Running if is_now => badge("run", "run", "Now", false),
-                _ if is_now => badge("mute", "pause", "Here", false),
-                _ => badge("mute", "queued", "Waiting", false),
+                _ if passed || all => badge("ok", "ok", words::PASSED, false),
+                RolloutState::Running if is_now => badge("run", "run", words::NOW, false),
+                _ if is_now => badge("mute", "pause", words::HERE, false),
+                _ => badge("mute", "queued", words::WAITING, false),
             },
         }
     };
@@ -209,14 +204,9 @@ fn rollout_card(view: RolloutView, now: Timestamp) -> RolloutCard {
     let RolloutView { rollout, gate, hosts, updated, can_roll_back } = view;
     let stopped = matches!(rollout.state, RolloutState::Paused | RolloutState::Stopped);
     RolloutCard {
-        title: match rollout.state {
-            RolloutState::Running => format!("Rolling out {}", rollout.version),
-            RolloutState::Paused | RolloutState::Stopped => format!("The roll-out of {} rests", rollout.version),
-            RolloutState::Done => format!("{} is for every host", rollout.version),
-            RolloutState::RolledBack => format!("{} is rolled back", rollout.version),
-        },
+        title: words::title(rollout.state, &rollout.version),
         badge: rollout_badge(rollout.state),
-        at: format!("Stage {} of {}", rollout.stage + 1, rollout.stages.len()),
+        at: words::at(rollout.stage + 1, rollout.stages.len()),
         hosts,
         updated,
         started: Moment::new(rollout.started_at, now),
@@ -235,9 +225,9 @@ fn rollout_card(view: RolloutView, now: Timestamp) -> RolloutCard {
 fn release_row(r: Release, now: Timestamp) -> ReleaseRow {
     ReleaseRow {
         badge: match (r.withdrawn_at, r.has_file) {
-            (Some(_), _) => badge("mute", "off", "Withdrawn", false),
-            (None, true) => badge("ok", "ok", "Ready", false),
-            (None, false) => badge("warn", "warn", "File missing", true),
+            (Some(_), _) => badge("mute", "off", words::WITHDRAWN, false),
+            (None, true) => badge("ok", "ok", words::READY, false),
+            (None, false) => badge("warn", "warn", words::NO_FILE, true),
         },
         live: r.withdrawn_at.is_none(),
         version: r.version,

@@ -10,6 +10,7 @@ use crate::http::guard::{Admin, Guarded, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::rollouts::Act;
 use crate::service::{Services, releases, rollouts};
+use crate::words::release::ask as words;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
 use serde::Serialize;
@@ -110,20 +111,14 @@ pub async fn resume(
 #[get("/settings/releases/advance")]
 pub async fn ask_advance(who: Guarded<Admin>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
     let words = match rollouts::current(&s).await? {
-        Some(r) => vec![
-            format!(
-                "{} of {} healthy hosts that this stage asks for run {}.",
-                r.gate.healthy, r.gate.needed, r.rollout.version
-            ),
-            "The next stage does not wait for the rest. Running jobs are not stopped for an update.".to_owned(),
-        ],
-        None => vec!["Nothing is rolled out.".to_owned()],
+        Some(r) => words::advance(r.gate.healthy, r.gate.needed, &r.rollout.version),
+        None => vec![words::NOTHING.to_owned()],
     };
     let page = ReleaseAskPage {
-        title: "Begin the next stage now?".into(),
+        title: words::ADVANCE.0.into(),
         words,
         action: "/settings/releases/advance".into(),
-        button: "Begin the next stage",
+        button: words::ADVANCE.1,
         danger: false,
     };
     view.show(&who, &page).await
@@ -144,23 +139,14 @@ pub async fn advance(
 #[get("/settings/releases/roll-back")]
 pub async fn ask_back(who: Guarded<Admin>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
     let words = match rollouts::current(&s).await? {
-        Some(r) => vec![
-            format!(
-                "{} hosts run {}. As they connect they go back to {}.",
-                r.updated,
-                r.rollout.version,
-                r.rollout.previous.as_deref().unwrap_or("nothing: there is no release from before")
-            ),
-            "Backups go on, and no job is stopped for it. Schedules, repositories and snapshots do not change."
-                .to_owned(),
-        ],
-        None => vec!["Nothing is rolled out.".to_owned()],
+        Some(r) => words::roll_back(r.updated, &r.rollout.version, r.rollout.previous.as_deref()),
+        None => vec![words::NOTHING.to_owned()],
     };
     let page = ReleaseAskPage {
-        title: "Roll back?".into(),
+        title: words::ROLL_BACK.0.into(),
         words,
         action: "/settings/releases/roll-back".into(),
-        button: "Roll back",
+        button: words::ROLL_BACK.1,
         danger: true,
     };
     view.show(&who, &page).await
@@ -186,14 +172,10 @@ pub async fn ask_withdraw(
 ) -> Result<HttpResponse, ApiError> {
     let (version, target) = path.into_inner();
     let page = ReleaseAskPage {
-        title: format!("Withdraw {version} for {target}?"),
-        words: vec![
-            "Nobody is offered it any more, and its file is deleted here. It cannot be added again under this version."
-                .into(),
-            "Hosts that run it go on running it.".into(),
-        ],
+        title: words::withdraw(&version, &target),
+        words: words::withdraw_means(),
         action: format!("/settings/releases/{version}/{target}/withdraw"),
-        button: "Withdraw",
+        button: words::WITHDRAW,
         danger: true,
     };
     view.show(&who, &page).await

@@ -4,12 +4,13 @@ use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::FormErrors;
 use super::super::view::asked_by;
-use super::super::words::Moment;
 use super::{RoleChoice, roles};
 use crate::domain::permission::Role;
 use crate::http::guard::{Admin, Guarded, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::{Services, tokens};
+use crate::words::Moment;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ApiTokenId;
 use restic_manager_shared::time::Timestamp;
@@ -76,10 +77,10 @@ pub struct TokenForm {
 impl TokenForm {
     fn read(&self) -> Result<(Role, Option<u32>), FormErrors> {
         let mut wrong = FormErrors::default();
-        let role = self.role.parse::<Role>().map_err(|_| wrong.add("role", "Choose a role")).ok();
+        let role = self.role.parse::<Role>().map_err(|_| wrong.add("role", wrong::ROLE)).ok();
         let days = match self.expires_in_days.trim() {
             "" => None,
-            days => days.parse().map_err(|_| wrong.add("expires_in_days", "A number of days, or nothing")).ok(),
+            days => days.parse().map_err(|_| wrong.add("expires_in_days", wrong::DAYS)).ok(),
         };
         match role {
             Some(role) if wrong.is_empty() => Ok((role, days)),

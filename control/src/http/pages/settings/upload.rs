@@ -5,6 +5,7 @@ use crate::domain::permission::Actor;
 use crate::http::guard::check_form;
 use crate::http::problem::ApiError;
 use crate::service::{ActError, Services, releases};
+use crate::words::wrong;
 use actix_multipart::{Field, Multipart};
 use actix_web::HttpRequest;
 use futures_util::StreamExt as _;
@@ -24,7 +25,7 @@ struct Form {
 }
 
 fn malformed(error: &impl std::fmt::Display) -> ApiError {
-    ApiError::Malformed(format!("the form could not be read: {error}"))
+    ApiError::Malformed(wrong::unreadable_form(error))
 }
 
 async fn text(field: &mut Field) -> Result<String, ApiError> {
@@ -32,10 +33,10 @@ async fn text(field: &mut Field) -> Result<String, ApiError> {
     while let Some(part) = field.next().await {
         bytes.extend_from_slice(&part.map_err(|e| malformed(&e))?);
         if bytes.len() > MOST {
-            return Err(ApiError::Malformed("a field of the form is too long".into()));
+            return Err(ApiError::Malformed(wrong::FIELD_TOO_LONG.into()));
         }
     }
-    String::from_utf8(bytes).map_err(|_| ApiError::Malformed("a field of the form is not text".into()))
+    String::from_utf8(bytes).map_err(|_| ApiError::Malformed(wrong::FIELD_NOT_TEXT.into()))
 }
 
 /// Takes the release in.
@@ -52,7 +53,7 @@ pub async fn take(s: &Services, actor: &Actor, req: &HttpRequest, mut form: Mult
         }
     }
     outcome?;
-    if held.taken { Ok(()) } else { Err(ActError::field("/file", "choose the binary").into()) }
+    if held.taken { Ok(()) } else { Err(ActError::field("/file", wrong::BINARY).into()) }
 }
 
 async fn read(
@@ -84,12 +85,11 @@ async fn read(
 }
 
 fn signed(text: &str) -> Result<SignedManifest, ActError> {
-    serde_json::from_str(text)
-        .map_err(|_| ActError::field("/signed", "choose the file that restic-manager release sign wrote"))
+    serde_json::from_str(text).map_err(|_| ActError::field("/signed", wrong::SIGNED))
 }
 
 async fn binary(s: &Services, actor: &Actor, field: &mut Field, held: &mut Form) -> Result<bool, ApiError> {
-    let signed = held.signed.take().ok_or_else(|| ActError::field("/signed", "choose the signature first"))?;
+    let signed = held.signed.take().ok_or_else(|| ActError::field("/signed", wrong::SIGNATURE_FIRST))?;
     let release = releases::add(s, actor, signed, std::mem::take(&mut held.notes)).await?;
     let mut incoming = releases::receive(s, &release.version, &release.target).await?;
     while let Some(part) = field.next().await {

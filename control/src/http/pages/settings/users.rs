@@ -3,13 +3,14 @@
 use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::FormErrors;
-use super::super::words::Moment;
 use super::{RoleChoice, roles};
 use crate::domain::permission::{Role, Who};
 use crate::http::guard::{Admin, Guarded, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::user_admin::{self, UserChange, UserView};
 use crate::service::{Services, users};
+use crate::words::Moment;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::UserId;
 use restic_manager_shared::secret::Secret;
@@ -128,7 +129,7 @@ pub async fn add(
 ) -> Result<HttpResponse, ApiError> {
     let form = form.0;
     let errors = match form.role.parse::<Role>() {
-        Err(_) => wrong("role", "Choose a role"),
+        Err(_) => wrong("role", wrong::ROLE),
         Ok(role) => match users::add(&s, &who.actor, form.name.trim().to_owned(), form.password.clone(), role).await {
             Ok(_) => return Ok(go("/settings/users?done=user-added")),
             Err(error) => FormErrors::of(error, &FIELDS)?,
@@ -194,7 +195,7 @@ pub async fn change(
     let done = match form.act.as_str() {
         "sign-out" => user_admin::sign_out(&s, &who.actor, *id).await.map(|()| "signed-out"),
         "delete" if form.sure.is_none() => {
-            let errors = wrong("sure", "Tick that it is meant");
+            let errors = wrong("sure", wrong::SURE);
             return view.again(&who, &user_page(&s, &who, *id, errors).await?).await;
         }
         "delete" => user_admin::delete(&s, &who.actor, *id).await.map(|()| "user-deleted"),
@@ -204,7 +205,7 @@ pub async fn change(
         }
         _ => {
             let Ok(role) = form.role.parse::<Role>() else {
-                return view.again(&who, &user_page(&s, &who, *id, wrong("role", "Choose a role")).await?).await;
+                return view.again(&who, &user_page(&s, &who, *id, wrong("role", wrong::ROLE)).await?).await;
             };
             let change = UserChange { role: Some(role), disabled: Some(form.disabled.is_some()), password: None };
             user_admin::change(&s, &who.actor, *id, change).await.map(|_| "saved")

@@ -1,7 +1,7 @@
 //! Figures as people read them: sizes in restic's units, counts with thousands apart, spans of time, and instants both as "3 min ago" and
-//! in full. Not translation of causes; that is `cause`.
+//! in full.
 
-use super::zone::viewer;
+use super::viewer::viewer;
 use chrono::Datelike as _;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
@@ -121,6 +121,32 @@ pub fn day(at: Timestamp, now: Timestamp) -> String {
         1 => format!("Yesterday, {name}"),
         _ => name.to_string(),
     }
+}
+
+/// The same with a capital letter.
+#[must_use]
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// A size that is counted, such as `1.2 GiB`.
+#[must_use]
+#[allow(clippy::cast_precision_loss)] // a size for people
+pub fn size(n: u64) -> String {
+    bytes(n as f64)
+}
+
+/// A count that is never below zero, such as `66,310`.
+#[must_use]
+pub fn number(n: u64) -> String {
+    count(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// One sentence for one, another for several; the second gets the count as people read it.
+#[must_use]
+pub fn plural(n: u64, one: &str, several: impl FnOnce(String) -> String) -> String {
+    if n == 1 { one.to_owned() } else { several(number(n)) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,102 @@
+//! Words of states, as badges show them.
+
+use crate::domain::drill::DrillVerdict;
+use crate::domain::fleet::HostState;
+use crate::domain::health::Level;
+use crate::domain::job::JobState;
+use crate::domain::permission::Role;
+use crate::domain::protection::Protection;
+use crate::domain::release::RolloutState;
+
+/// A job's.
+#[must_use]
+pub const fn job(state: JobState) -> &'static str {
+    match state {
+        JobState::Queued => "Queued",
+        JobState::Dispatched => "Dispatched",
+        JobState::Running => "Running",
+        JobState::Succeeded => "Succeeded",
+        JobState::Warning => "Warning",
+        JobState::Failed => "Failed",
+        JobState::Cancelled => "Cancelled",
+        JobState::Lost => "Lost",
+        JobState::Skipped => "Skipped",
+        JobState::Missed => "Missed",
+    }
+}
+
+/// What lists of jobs are narrowed to, by the value in the address.
+pub const JOBS: [(&str, &str); 5] = [
+    ("", "All"),
+    ("open", "Running and queued"),
+    ("failed", "Failed"),
+    ("warning", "Warnings"),
+    ("succeeded", "Succeeded"),
+];
+
+/// A host's connection.
+#[must_use]
+pub const fn host(state: HostState) -> &'static str {
+    match state {
+        HostState::Pending => "Never seen",
+        HostState::Online => "Online",
+        HostState::Offline => "Offline",
+        HostState::Retired => "Retired",
+    }
+}
+
+/// How well a host is protected.
+#[must_use]
+pub const fn protection(state: Protection) -> &'static str {
+    match state {
+        Protection::Protected => "Protected",
+        Protection::Warning => "Warning",
+        Protection::Failing => "Failing",
+        Protection::TooOld => "Too old",
+        Protection::Never => "Never backed up",
+        Protection::Unplanned => "No schedule",
+    }
+}
+
+/// How a repository is.
+#[must_use]
+pub const fn level(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "Healthy",
+        Level::Warning => "Look at it",
+        Level::Critical => "In danger",
+    }
+}
+
+/// What a drill came to.
+#[must_use]
+pub const fn drill(verdict: DrillVerdict) -> &'static str {
+    match verdict {
+        DrillVerdict::Proven => "Proven",
+        DrillVerdict::Differs => "Does not come back",
+        DrillVerdict::Failed => "Could not be drilled",
+        DrillVerdict::Nothing => "Nothing to prove",
+    }
+}
+
+/// A roll-out's.
+#[must_use]
+pub const fn rollout(state: RolloutState) -> &'static str {
+    match state {
+        RolloutState::Running => "Rolling out",
+        RolloutState::Paused => "Paused",
+        RolloutState::Stopped => "Stopped",
+        RolloutState::Done => "With everybody",
+        RolloutState::RolledBack => "Rolled back",
+    }
+}
+
+/// What a role may do, each more than the one before.
+#[must_use]
+pub const fn may(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "Sees hosts, jobs, snapshots and alerts",
+        Role::Operator => "Also runs, cancels and restores, edits schedules, adds hosts",
+        Role::Admin => "Also repositories, credentials, users, tokens and deleting",
+    }
+}
