@@ -48,8 +48,8 @@ async fn each_page_says_that_nothing_is_kept() {
     let (anna, eve) = (Visitor::sign_in(&server, "admin").await, Visitor::sign_in(&server, "viewer").await);
     let words = "This server cannot write to its database";
     assert!(!anna.open("/hosts").await.text.contains(words));
-    let file = server.dir.path().read_dir().unwrap().map(|e| e.unwrap().path());
-    let file = file.filter(|p| p.extension().is_some_and(|e| e == "db")).next().unwrap();
+    let mut files = server.dir.path().read_dir().unwrap().map(|e| e.unwrap().path());
+    let file = files.find(|p| p.extension().is_some_and(|e| e == "db")).unwrap();
     let mut other = SqliteConnection::establish(&file.to_string_lossy()).unwrap();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
     let body = json!({"name": "main", "url": "rest:http://127.0.0.1:9/{host}/", "password": "secret"});
