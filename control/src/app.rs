@@ -14,6 +14,7 @@ use crate::service::{
     ActError, Services, agents, doctor, fires, identity, ingest, protection, queries, releases, rollouts, users,
 };
 use crate::store::{Db, OpenError, Target, relay};
+use actix_web::dev::Server;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use restic_manager_shared::secret::Secret;
@@ -305,6 +306,16 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     .map_err(StartError::Serve)?
     .run();
     tracing::info!("listening url={scheme}://{address}");
+    until_stopped(server, &services, background, stop).await
+}
+
+/// Serves until the process is asked to stop, and lets end what is under way.
+async fn until_stopped(
+    server: Server,
+    services: &Services,
+    background: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+) -> Result<(), StartError> {
     let handle = server.handle();
     let running = tokio::spawn(server);
     wait_for_signal().await;
@@ -314,7 +325,7 @@ pub async fn serve(args: &Serve) -> Result<(), StartError> {
     for task in background {
         let _ = task.await;
     }
-    if let Err(error) = ingest::write_back_seen(&services).await {
+    if let Err(error) = ingest::write_back_seen(services).await {
         tracing::error!(%error, "the last signs of life were not written back");
     }
     running.await.map_err(|e| StartError::Serve(io::Error::other(e)))?.map_err(StartError::Serve)
