@@ -1,6 +1,6 @@
 //! Alerts: seeing them and saying that one is known. They are opened and resolved by what they are about.
 
-use super::{ActError, Listed, Noun, Services, audit, page};
+use super::{ActError, Listed, Noun, Services, after, audit, page};
 use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::permission::Actor;
 use crate::domain::watch::KINDS;
@@ -26,9 +26,7 @@ pub async fn list(
     cursor: Option<String>,
     limit: i64,
 ) -> Result<Listed<Alert>, ActError> {
-    let before = cursor
-        .map(|c| c.parse::<AlertId>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
-        .transpose()?;
+    let before = after(cursor, |c| c.parse::<AlertId>().ok())?;
     let items = s.db.read(move |conn| Ok::<_, ActError>(alerts::list(conn, open_only, before, limit + 1)?)).await?;
     Ok(page(items, limit, |a| a.id.to_string()))
 }
@@ -43,9 +41,7 @@ pub async fn open_of_tag(
     cursor: Option<String>,
     limit: i64,
 ) -> Result<Listed<Alert>, ActError> {
-    let before = cursor
-        .map(|c| c.parse::<AlertId>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
-        .transpose()?;
+    let before = after(cursor, |c| c.parse::<AlertId>().ok())?;
     let items = s.db.read(move |conn| Ok::<_, ActError>(alerts_by_tag::open(conn, &tag, before, limit + 1)?)).await?;
     Ok(page(items, limit, |a| a.id.to_string()))
 }

@@ -1,6 +1,6 @@
 //! The audit trail: each act that changes something leaves an entry in the same transaction.
 
-use super::{ActError, Listed, Services, page};
+use super::{ActError, Listed, Services, after, page};
 use crate::domain::permission::Actor;
 use crate::store::{Conn, StoreResult, audit};
 use restic_manager_shared::time::Timestamp;
@@ -44,9 +44,7 @@ pub fn is_unbroken(entries: &[audit::Chained]) -> bool {
 /// # Errors
 /// When the cursor is not one of ours, or the database fails.
 pub async fn list(s: &Services, cursor: Option<String>, limit: i64) -> Result<Listed<audit::Chained>, ActError> {
-    let before = cursor
-        .map(|c| c.parse::<i64>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
-        .transpose()?;
+    let before = after(cursor, |c| c.parse::<i64>().ok())?;
     let items = s.db.read(move |conn| audit::list(conn, before, limit + 1)).await?;
     Ok(page(items, limit, |e| e.seq.to_string()))
 }

@@ -2,7 +2,7 @@
 
 use super::channel_input::{ChannelInput, read};
 use super::notices::HELD;
-use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
+use super::{ActError, Listed, Noun, Refusal, Services, after, at_and_id, audit, page};
 use crate::courier::Secrets;
 use crate::domain::channel::{DeliveryState, Rules, Settings, Smtp, Webhook, What};
 use crate::domain::notice::Notice;
@@ -315,9 +315,7 @@ pub async fn deliveries_of(
     cursor: Option<String>,
     limit: i64,
 ) -> Result<Listed<Delivery>, ActError> {
-    let before = cursor
-        .map(|c| c.parse::<DeliveryId>().map_err(|_| ActError::field("/cursor", "not a cursor of this list")))
-        .transpose()?;
+    let before = after(cursor, |c| c.parse::<DeliveryId>().ok())?;
     let items =
         s.db.read(move |conn| {
             alerts::get(conn, id)?.ok_or(ActError::NotFound(Noun::Alert))?;
@@ -340,9 +338,7 @@ pub async fn deliveries_to(
     cursor: Option<String>,
     limit: i64,
 ) -> Result<Listed<Delivery>, ActError> {
-    let before = cursor
-        .map(|c| place_in(&c).ok_or_else(|| ActError::field("/cursor", "not a cursor of this list")))
-        .transpose()?;
+    let before = after(cursor, at_and_id)?;
     let items =
         s.db.read(move |conn| {
             let channel = channels::get(conn, id)?.ok_or(ActError::NotFound(Noun::Channel))?;
@@ -351,11 +347,6 @@ pub async fn deliveries_to(
         })
         .await?;
     Ok(page(items, limit, |d: &Delivery| format!("{}.{}", d.created_at.micros(), d.id)))
-}
-
-fn place_in(cursor: &str) -> Option<told::Before> {
-    let (at, id) = cursor.split_once('.')?;
-    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
 }
 
 fn names(conn: &mut Conn) -> Result<HashMap<ChannelId, String>, StoreError> {

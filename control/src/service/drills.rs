@@ -5,7 +5,7 @@ use super::hosts::load as load_host;
 use super::jobs::{Ask, Request, queue};
 use super::operations::{online_now, place_of};
 use super::schedules::load as load_schedule;
-use super::{ActError, Listed, Services, page};
+use super::{ActError, Listed, Services, after, at_and_id, page};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::drill::{
     Drill, DrillCounts, DrillRecord, DrillStanding, DrillVerdict, DrilledEvidence, Seen, due, that_fit, verdict,
@@ -14,7 +14,7 @@ use crate::domain::pause::{Paused, spans, takes_drill};
 use crate::domain::schedule::{Schedule, zone};
 use crate::domain::snapshot::Snapshot;
 pub use crate::store::drills::Filter;
-use crate::store::drills::{Before, Planned, Source, State};
+use crate::store::drills::{Planned, Source, State};
 use crate::store::hosts::HostRecord;
 use crate::store::jobs::JobRecord;
 use crate::store::{Conn, StoreError, alerts, drills, hosts, schedules, snapshots, upkeep};
@@ -38,15 +38,9 @@ const MAX_NOTE: usize = 1_000;
 /// # Errors
 /// A cursor that is not one of this list, or the database fails.
 pub async fn list(s: &Services, filter: Filter, cursor: Option<String>, limit: i64) -> Result<Listed<Drill>, ActError> {
-    let wrong = || ActError::field("/cursor", "not a cursor of this list");
-    let before = cursor.map(|c| parse(&c).ok_or_else(wrong)).transpose()?;
+    let before = after(cursor, at_and_id)?;
     let items = s.db.read(move |conn| Ok::<_, ActError>(drills::list(conn, &filter, before, limit + 1)?)).await?;
     Ok(page(items, limit, |d| format!("{}.{}", d.at.micros(), d.job_id)))
-}
-
-fn parse(cursor: &str) -> Option<Before> {
-    let (at, id) = cursor.split_once('.')?;
-    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
 }
 
 /// What is proven of each file of a schedule that was ever drilled, as far as that is kept.

@@ -3,7 +3,7 @@
 
 use super::hosts::load as load_host;
 use super::schedules::load as load_schedule;
-use super::{ActError, Listed, Noun, Refusal, Services, audit, page};
+use super::{ActError, Listed, Noun, Refusal, Services, after, at_and_id, audit, page};
 use crate::domain::delivery::WaitsFor;
 use crate::domain::fleet::{HostState, Lifecycle};
 use crate::domain::job::{Job, JobEvents, JobKind, JobResult, JobState, PickRefused, pick_schedule};
@@ -264,8 +264,7 @@ pub async fn get(s: &Services, id: JobId) -> Result<Job, ActError> {
 /// # Errors
 /// A cursor that is not one of this list.
 pub async fn list(s: &Services, filter: Filter, cursor: Option<String>, limit: i64) -> Result<Listed<Job>, ActError> {
-    let before =
-        cursor.map(|c| parse(&c).ok_or_else(|| ActError::field("/cursor", "not a cursor of this list"))).transpose()?;
+    let before = after(cursor, at_and_id)?;
     let items =
         s.db.read(move |conn| {
             if let Some(host) = filter.host {
@@ -275,11 +274,6 @@ pub async fn list(s: &Services, filter: Filter, cursor: Option<String>, limit: i
         })
         .await?;
     Ok(page(items, limit, |j| format!("{}.{}", j.queued_at.micros(), j.id)))
-}
-
-fn parse(cursor: &str) -> Option<jobs::Before> {
-    let (at, id) = cursor.split_once('.')?;
-    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
 }
 
 /// How many jobs run now.

@@ -62,6 +62,7 @@ use crate::presence::Presence;
 use crate::store::Db;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::recall::Restored;
+use std::str::FromStr;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::watch::Receiver;
@@ -131,6 +132,20 @@ pub struct Listed<T> {
 
 /// The most entries of a page.
 pub const MAX_PAGE: i64 = 200;
+
+/// Where a page of a list begins: what its cursor says, if there is one.
+///
+/// # Errors
+/// When it is not one of this list.
+pub(crate) fn after<T>(cursor: Option<String>, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ActError> {
+    cursor.map(|c| read(&c).ok_or_else(|| ActError::field("/cursor", "not a cursor of this list"))).transpose()
+}
+
+/// Reads a cursor of the form `<microseconds>.<id>`.
+pub(crate) fn at_and_id<T: FromStr>(cursor: &str) -> Option<(Timestamp, T)> {
+    let (at, id) = cursor.split_once('.')?;
+    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
+}
 
 /// Cuts a list that was asked for with one entry more than the page holds.
 pub(crate) fn page<T>(mut items: Vec<T>, limit: i64, cursor: impl FnOnce(&T) -> String) -> Listed<T> {

@@ -4,7 +4,7 @@ pub use crate::store::snapshots::Filter;
 
 use super::hosts::load as load_host;
 use super::repositories::load as load_repository;
-use super::{ActError, Listed, Noun, Services, audit, page};
+use super::{ActError, Listed, Noun, Services, after, at_and_id, audit, page};
 use crate::domain::permission::Actor;
 use crate::domain::snapshot::Snapshot;
 use crate::store::snapshots;
@@ -21,8 +21,7 @@ pub async fn list(
     cursor: Option<String>,
     limit: i64,
 ) -> Result<Listed<Snapshot>, ActError> {
-    let before =
-        cursor.map(|c| parse(&c).ok_or_else(|| ActError::field("/cursor", "not a cursor of this list"))).transpose()?;
+    let before = after(cursor, at_and_id)?;
     let items =
         s.db.read(move |conn| {
             if let Some(host) = filter.host {
@@ -67,11 +66,6 @@ pub async fn vouch(s: &Services, actor: &Actor, repository: RepositoryId, ids: V
         Ok(audit::record(conn, &actor, now, "snapshots.vouch", &format!("repository:{repository}"), &detail)?)
     })
     .await
-}
-
-fn parse(cursor: &str) -> Option<snapshots::Before> {
-    let (at, id) = cursor.split_once('.')?;
-    Some((Timestamp::from_micros(at.parse().ok()?), id.to_owned()))
 }
 
 /// The repositories that hold snapshots of a host, the one with the newest first.
