@@ -86,6 +86,8 @@ async fn every_page_answers_and_escapes() {
         format!("hosts/{host}/enroll"),
         format!("hosts/{host}/runs?{typed}"),
         format!("jobs/{}/live", jobs[1]),
+        "repositories/live".into(),
+        "settings/releases/live".into(),
     ] {
         paths.push(format!("/ui/{live}"));
     }

@@ -164,6 +164,18 @@ async fn a_lost_connection_is_told_and_found_again() {
 }
 
 #[tokio::test]
+async fn a_repository_that_is_added_elsewhere_comes_into_the_list() {
+    let it = Scene::new().await;
+    it.open("/repositories").await;
+    it.browser.value("window.opened = true").await;
+    let second = json!({"name": "second", "url": "rest:http://127.0.0.1:9/second/", "password": "secret"});
+    assert_eq!(it.server.post(&it.admin, "/api/v1/repositories", second).await.0, 201);
+    it.browser.until("document.querySelector('#repositories').textContent.includes('second')").await;
+    assert_eq!(it.browser.value("window.opened").await, json!(true), "the page was not loaded again");
+    it.browser.end().await;
+}
+
+#[tokio::test]
 async fn who_is_signed_out_meanwhile_is_asked_to_sign_in() {
     let it = Scene::new().await;
     it.open(&format!("/jobs/{}", it.job)).await;

@@ -2,7 +2,7 @@
 //! first backup instead.
 
 use super::attention::{self, Item};
-use super::door::View;
+use super::door::{LiveQuery, View};
 use super::engine::Page;
 use super::hosts::{HostLine, lines};
 use super::names::Names;
@@ -22,7 +22,7 @@ use crate::store::next_runs;
 use crate::words::Moment;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Hosts on the dashboard; the rest is in the list.
 const SHOWN: i64 = 25;
@@ -289,13 +289,6 @@ pub async fn show(who: Guarded<Viewer>, view: View, s: web::Data<Services>) -> R
     }
     let kits_due = recovery::states(&s).await?.iter().filter(|kit| kit.due).count();
     view.show(&who, &DashboardPage { fleet: fleet(&s, is_operator(&who)).await?, kits_due }).await
-}
-
-/// What the browser has.
-#[derive(Debug, Deserialize)]
-pub struct LiveQuery {
-    #[serde(default)]
-    cursor: String,
 }
 
 /// What changed on the dashboard.

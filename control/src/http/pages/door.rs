@@ -15,7 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::problem::Problem;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::future::{Ready, ready};
 
 /// The cookie with the chosen theme.
@@ -134,6 +134,14 @@ impl View {
         }
         Ok(piece(format!("<template data-cursor=\"{now}\">{html}</template>")))
     }
+}
+
+/// What the browser has of a live part of a page.
+#[derive(Debug, Deserialize)]
+pub struct LiveQuery {
+    /// What it was told with it; empty at first.
+    #[serde(default)]
+    pub cursor: String,
 }
 
 fn piece(html: String) -> HttpResponse {

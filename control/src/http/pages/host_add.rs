@@ -1,7 +1,7 @@
 //! Add host: a form, then the install lines with a token that is shown once, and the wait for the agent. Paths given here travel with
 //! the token and become a manual schedule when the host enrols.
 
-use super::door::View;
+use super::door::{LiveQuery, View};
 use super::engine::Page;
 use super::form::{FormErrors, chosen, commas, lines, typed, typed_secret};
 use super::view::HostRow;
@@ -251,13 +251,6 @@ async fn wait(s: &Services, id: HostId) -> Result<EnrollLive, ApiError> {
     let ran = !jobs::list(s, filter, None, 1).await?.items.is_empty();
     let connected = host.state != HostState::Pending;
     Ok(EnrollLive { host: HostRow::new(&host, Timestamp::now()), connected, ran })
-}
-
-/// What the browser has.
-#[derive(Debug, Deserialize)]
-pub struct LiveQuery {
-    #[serde(default)]
-    cursor: String,
 }
 
 /// How far a new host is.

@@ -1,7 +1,7 @@
 //! One job while it runs and after, and cancelling it. The list is `job_list`.
 
 use super::cause::{self, Told};
-use super::door::{View, go};
+use super::door::{LiveQuery, View, go};
 use super::engine::Page;
 use super::hosts::{Pressed, SnapshotRow, press_key};
 use super::names::Names;
@@ -22,7 +22,7 @@ use restic_manager_shared::id::JobId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::CauseCode;
 use restic_manager_shared::wire::progress::{LogLevel, LogLine};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::time::Duration;
 
 /// The most log lines on a page; the script keeps as many.
@@ -339,13 +339,6 @@ pub async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let job = jobs::get(&s, *id).await?;
     view.show(&who, &page(&s, &job).await?).await
-}
-
-/// What the browser has.
-#[derive(Debug, Deserialize)]
-pub struct LiveQuery {
-    #[serde(default)]
-    cursor: String,
 }
 
 /// What changed of a job since the cursor. When it ends the browser loads the page anew: the end has more to say.

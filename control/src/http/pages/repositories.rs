@@ -1,6 +1,6 @@
 //! Repositories: the list, with how each is, and adding one. One repository by itself is in `repository`. Secrets go in and never come out.
 
-use super::door::{View, go};
+use super::door::{LiveQuery, View, go};
 use super::engine::Page;
 use super::form::{FormErrors, typed, typed_secret};
 use super::repository::level_badge;
@@ -63,6 +63,17 @@ pub struct RepositoriesPage {
 impl Page for RepositoriesPage {
     const TEMPLATE: &'static str = "pages/repositories.html";
     const NAV: &'static str = "repositories";
+}
+
+/// What changes of the first page of the list.
+#[derive(Debug, Serialize)]
+pub struct RepositoriesLive {
+    /// Its repositories.
+    pub repositories: Vec<RepositoryLine>,
+}
+
+impl Page for RepositoriesLive {
+    const TEMPLATE: &'static str = "fragments/repositories.html";
 }
 
 /// A repository in the list, and how it is.
@@ -221,6 +232,16 @@ async fn line(s: &Services, repository: &Repository, now: Timestamp) -> Result<R
     })
 }
 
+/// A page of the list, and the cursor of the next.
+async fn lines(s: &Services, cursor: Option<String>) -> Result<(Vec<RepositoryLine>, Option<String>), ApiError> {
+    let (now, listed) = (Timestamp::now(), repositories::list(s, cursor, super::hosts::PAGE).await?);
+    let mut lines = Vec::with_capacity(listed.items.len());
+    for repository in &listed.items {
+        lines.push(line(s, repository, now).await?);
+    }
+    Ok((lines, listed.next))
+}
+
 /// All repositories.
 #[get("/repositories")]
 pub async fn list(
@@ -229,13 +250,21 @@ pub async fn list(
     s: web::Data<Services>,
     query: web::Query<super::hosts::Cursor>,
 ) -> Result<HttpResponse, ApiError> {
-    let (now, later) = (Timestamp::now(), query.cursor.is_some());
-    let listed = repositories::list(&s, query.into_inner().cursor, super::hosts::PAGE).await?;
-    let mut rows = vec![];
-    for repository in &listed.items {
-        rows.push(line(&s, repository, now).await?);
-    }
-    view.show(&who, &RepositoriesPage { repositories: rows, next: listed.next, later }).await
+    let later = query.cursor.is_some();
+    let (repositories, next) = lines(&s, query.into_inner().cursor).await?;
+    view.show(&who, &RepositoriesPage { repositories, next, later }).await
+}
+
+/// What changed of the first page of the list.
+#[get("/ui/repositories/live")]
+pub async fn live(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    query: web::Query<LiveQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (repositories, _) = lines(&s, None).await?;
+    view.fragment(&who, &query.cursor, "/repositories", &RepositoriesLive { repositories }).await
 }
 
 /// The form of a new repository.

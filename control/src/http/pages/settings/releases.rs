@@ -1,7 +1,7 @@
 //! Agent releases: what there is, how the one that is rolled out spreads, and where it did not work. What is done about it is in
 //! [`rollout`](super::rollout).
 
-use super::super::door::{View, go};
+use super::super::door::{LiveQuery, View, go};
 use super::super::engine::Page;
 use super::super::form::FormErrors;
 use super::super::view::{Badge, asked_by};
@@ -45,6 +45,21 @@ pub struct SettingsReleasesPage {
 impl Page for SettingsReleasesPage {
     const TEMPLATE: &'static str = "pages/settings-releases.html";
     const NAV: &'static str = "settings";
+}
+
+/// How the roll-out spreads.
+#[derive(Debug, Serialize)]
+pub struct ReleasesLive {
+    /// The roll-out that counts.
+    pub rollout: Option<RolloutCard>,
+    /// Versions in the fleet: which, how many hosts, their share in percent.
+    pub versions: Vec<(String, i64, i64)>,
+    /// Where updates did not work.
+    pub failed: Vec<FailedRow>,
+}
+
+impl Page for ReleasesLive {
+    const TEMPLATE: &'static str = "fragments/releases.html";
 }
 
 /// The roll-out at a glance.
@@ -246,6 +261,22 @@ fn shares(versions: Vec<(String, i64)>) -> Vec<(String, i64, i64)> {
     versions.into_iter().map(|(version, n)| (version, n, n * 100 / all)).collect()
 }
 
+async fn spread(s: &Services, now: Timestamp) -> Result<ReleasesLive, ApiError> {
+    let failed = rollouts::refused(s).await?.into_iter().map(|r| FailedRow {
+        id: r.host.to_string(),
+        name: r.name,
+        version: r.failed.version,
+        error: r.failed.error,
+        at: Moment::new(r.failed.at, now),
+        forgiven: r.forgiven,
+    });
+    Ok(ReleasesLive {
+        rollout: rollouts::current(s).await?.map(|r| rollout_card(r, now)),
+        versions: shares(rollouts::versions(s).await?),
+        failed: failed.collect(),
+    })
+}
+
 /// The page with what was typed and what is wrong with it.
 pub(super) async fn page(
     s: &Services,
@@ -258,21 +289,14 @@ pub(super) async fn page(
     let mut ready: Vec<String> =
         all.iter().filter(|r| r.withdrawn_at.is_none() && r.has_file).map(|r| r.version.clone()).collect();
     ready.dedup();
-    let failed = rollouts::refused(s).await?.into_iter().map(|r| FailedRow {
-        id: r.host.to_string(),
-        name: r.name,
-        version: r.failed.version,
-        error: r.failed.error,
-        at: Moment::new(r.failed.at, now),
-        forgiven: r.forgiven,
-    });
+    let ReleasesLive { rollout, versions, failed } = spread(s, now).await?;
     Ok(SettingsReleasesPage {
         tab: "releases",
-        rollout: rollouts::current(s).await?.map(|r| rollout_card(r, now)),
+        rollout,
         releases: all.into_iter().map(|r| release_row(r, now)).collect(),
         ready,
-        versions: shares(rollouts::versions(s).await?),
-        failed: failed.collect(),
+        versions,
+        failed,
         stages,
         chosen,
         errors,
@@ -288,6 +312,17 @@ pub(super) fn proposed() -> Vec<StageFields> {
 #[get("/settings/releases")]
 pub async fn show(who: Guarded<Admin>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
     view.show(&who, &page(&s, String::new(), proposed(), FormErrors::default()).await?).await
+}
+
+/// How the roll-out has gone on since the cursor.
+#[get("/ui/settings/releases/live")]
+pub async fn live(
+    who: Guarded<Admin>,
+    view: View,
+    s: web::Data<Services>,
+    query: web::Query<LiveQuery>,
+) -> Result<HttpResponse, ApiError> {
+    view.fragment(&who, &query.cursor, "/settings/releases", &spread(&s, Timestamp::now()).await?).await
 }
 
 /// Takes a release in: what was signed, and the binary.
