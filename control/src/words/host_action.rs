@@ -28,7 +28,7 @@ pub const UPDATE_AGENT: Act =
 /// Hosts that are meant, before it is known what each does.
 pub const CHOSEN: &str = "chosen";
 /// What leads to the question whether one agent is updated.
-pub const UPDATE_NOW: &str = "Update now\u{2026}";
+pub const UPDATE_NOW: &str = "update now\u{2026}";
 /// An agent that is to update itself.
 pub const IS_OFFERED: &str = "is offered a new release";
 
