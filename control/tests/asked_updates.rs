@@ -5,20 +5,17 @@
 
 mod support;
 
-use reqwest::Method;
-use restic_manager_shared::release::{Manifest, SigningKey, sha256};
+use restic_manager_shared::release::SigningKey;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::poll::PollResponse;
 use restic_manager_tests::control::{ControlPlane, program};
 use restic_manager_tests::fake_agent::FakeAgent;
+use restic_manager_tests::release::{TARGET, idle, offered, poll, publish};
 use restic_manager_tests::visitor::Visitor;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::fresh_postgres;
 use tempfile::TempDir;
 use tokio::time::timeout;
-
-const TARGET: &str = "linux-x86_64";
 
 /// Four hosts that differ in what stands against an update, and one whose agent has yet to come. Roll-outs begin with the tag `canary`.
 struct Fleet {
@@ -41,22 +38,6 @@ fn token(server: &ControlPlane, role: &str, more: &[&str]) -> String {
     let mut add = program();
     add.args(["token", "add", role, "--role", role, "--data-dir"]).arg(server.dir.path()).args(more);
     String::from_utf8(add.output().unwrap().stdout).unwrap().trim().to_owned()
-}
-
-async fn poll(agent: &FakeAgent, (version, update): (&str, Value), hold: u32) -> PollResponse {
-    let mut body = agent.poll_body(&[], hold);
-    (body["agent_version"], body["update"]) = (json!(version), update);
-    let (status, answer) = agent.post("/agent/v1/poll", body).await;
-    assert_eq!(status, 200, "{answer}");
-    serde_json::from_value(answer).unwrap()
-}
-
-async fn offered(agent: &FakeAgent, version: &str, update: Value) -> Option<String> {
-    poll(agent, (version, update), 1).await.release.map(|offer| offer.version)
-}
-
-fn idle() -> Value {
-    json!({"target": TARGET})
 }
 
 impl Fleet {
@@ -91,21 +72,7 @@ impl Fleet {
 
     /// Publishes a version and rolls it out to the tag `canary` first.
     async fn roll_out(&self, version: &str) {
-        let binary = format!("an agent {version} ").repeat(1_000).into_bytes();
-        let manifest = Manifest {
-            version: version.into(),
-            target: TARGET.into(),
-            sha256: sha256(&binary),
-            size: binary.len() as u64,
-            protocol: 3,
-            rollback: true,
-            published_at: Timestamp::from_seconds(1_790_000_000),
-        };
-        let signed = json!({"signed": self.key.sign(manifest).unwrap()});
-        assert_eq!(self.server.post(&self.admin, "/api/v1/releases", signed).await.0, 201);
-        let path = format!("/api/v1/releases/{version}/{TARGET}/file");
-        let put = self.server.request(Method::PUT, &path, Some(&self.admin)).body(binary).send().await.unwrap();
-        assert_eq!(put.status().as_u16(), 200);
+        publish(&self.server, &self.admin, &self.key, version).await;
         let stages = json!([{"tag": "canary", "percent": 0, "healthy": 1, "hours": 9}, {"percent": 100}]);
         let (status, made) =
             self.server.post(&self.admin, "/api/v1/rollout", json!({"version": version, "stages": stages})).await;
@@ -159,6 +126,18 @@ impl Fleet {
     }
 }
 
+/// When a server last heard of a host.
+async fn heard(server: &ControlPlane, token: &str, agent: &FakeAgent) -> Value {
+    server.get(token, &format!("/api/v1/hosts/{}", agent.host)).await["last_seen_at"].clone()
+}
+
+/// Waits until a server has heard of a host again. Its poll has registered for news then, or does so before it looks.
+async fn until_parked(server: &ControlPlane, token: &str, agent: &FakeAgent, before: &Value) {
+    while heard(server, token, agent).await == *before {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn is(effect: &str, code: &str) -> Vec<(String, String)> {
     vec![(effect.into(), code.into())]
 }
@@ -182,9 +161,10 @@ async fn each_host_is_offered_it_or_says_why_not(fleet: &mut Fleet) {
         assert_eq!((status, &said["code"]), (403, &json!("forbidden")), "{said}");
     }
     // A poll that is parked hears of it at once.
+    let before = heard(&fleet.server, &fleet.admin, &fleet.plain).await;
     let parked = poll(&fleet.plain, ("0.1.0", idle()), 50);
     let pressed = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        until_parked(&fleet.server, &fleet.admin, &fleet.plain, &before).await;
         fleet.ask(fleet.all(), false).await
     };
     let both = timeout(Duration::from_secs(20), async { tokio::join!(parked, pressed) }).await;
@@ -227,7 +207,6 @@ async fn where_it_fails_the_roll_out_stops_and_it_is_tried_again_when_asked(flee
     assert_eq!(offered(&fleet.plain, "0.1.0", failed.clone()).await, None, "it stays as it is");
     assert_eq!(fleet.ask(plain.clone(), false).await, is("done", ""), "and is tried again");
     assert_eq!(offered(&fleet.plain, "0.1.0", failed).await.as_deref(), Some("0.2.0"));
-    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(offered(&fleet.plain, "0.2.0", idle()).await, None, "has it");
     fleet.until_told(plain, &[("unchanged", "up_to_date")]).await;
     let rollout = fleet.rollout().await;
@@ -284,9 +263,10 @@ async fn what_one_server_is_asked_the_other_offers() {
     fleet.until_told(json!([fleet.plain.host]), &[("done", "")]).await;
     fleet.plain.url.clone_from(&other.url);
     // Another server reads every few seconds what offers are made from, and then wakes whoever is new among them.
+    let before = heard(&other, &fleet.admin, &fleet.plain).await;
     let parked = poll(&fleet.plain, ("0.1.0", idle()), 50);
     let pressed = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        until_parked(&other, &fleet.admin, &fleet.plain, &before).await;
         fleet.ask(json!([fleet.plain.host]), false).await
     };
     let both = timeout(Duration::from_secs(35), async { tokio::join!(parked, pressed) }).await;

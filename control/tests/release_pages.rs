@@ -5,37 +5,16 @@
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, COOKIE};
-use restic_manager_shared::release::{Manifest, SignedManifest, SigningKey, sha256};
+use restic_manager_shared::release::SigningKey;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::poll::PollResponse;
 use restic_manager_tests::control::ControlPlane;
-use restic_manager_tests::fake_agent::FakeAgent;
+use restic_manager_tests::release::{TARGET, binary, bring_file, idle, offered, poll, signed};
 use restic_manager_tests::visitor::Visitor;
 use serde_json::{Value, json};
 
 /// Text in every place that takes text.
 const HOSTILE: &str = "<script>alert(1)</script>\"'{{ 7 * 7 }}&amp;\u{202e}ü";
-const TARGET: &str = "linux-x86_64";
 
-fn binary(version: &str) -> Vec<u8> {
-    format!("an agent {version} ").repeat(20_000).into_bytes()
-}
-
-fn signed(key: &SigningKey, version: &str) -> SignedManifest {
-    let binary = binary(version);
-    let manifest = Manifest {
-        version: version.into(),
-        target: TARGET.into(),
-        sha256: sha256(&binary),
-        size: binary.len() as u64,
-        protocol: 3,
-        rollback: true,
-        published_at: Timestamp::from_seconds(1_790_000_000),
-    };
-    key.sign(manifest).unwrap()
-}
-
-/// Sends the form with files, as a browser without script does.
 async fn upload(anna: &Visitor<'_>, csrf: &str, signed: &str, file: &[u8]) -> (u16, String) {
     let part = |name: &str, file: bool| {
         let named = if file { "; filename=\"x\"\r\nContent-Type: application/octet-stream" } else { "" };
@@ -55,22 +34,6 @@ async fn upload(anna: &Visitor<'_>, csrf: &str, signed: &str, file: &[u8]) -> (u
 async fn csrf(anna: &Visitor<'_>) -> String {
     let page = anna.open("/settings/releases").await.text;
     page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned()
-}
-
-async fn poll(agent: &FakeAgent, version: &str, update: Value) -> PollResponse {
-    let mut body = agent.poll_body(&[], 1);
-    (body["agent_version"], body["update"]) = (json!(version), update);
-    let (status, answer) = agent.post("/agent/v1/poll", body).await;
-    assert_eq!(status, 200, "{answer}");
-    serde_json::from_value(answer).unwrap()
-}
-
-async fn offered(agent: &FakeAgent, version: &str, update: Value) -> Option<String> {
-    poll(agent, version, update).await.release.map(|offer| offer.version)
-}
-
-fn idle() -> Value {
-    json!({"target": TARGET})
 }
 
 #[tokio::test]
@@ -119,8 +82,7 @@ async fn hosts_are_offered_what_their_stage_says() {
     assert_eq!((no_file.0, &no_file.1["code"]), (404, &json!("release_not_found")), "{}", no_file.1);
     let (status, made) = server.post(&admin, "/api/v1/releases", json!({"signed": signed(&key, "0.2.0")})).await;
     assert_eq!((status, &made["has_file"]), (201, &json!(false)), "{made}");
-    let put = server.request(Method::PUT, &format!("/api/v1/releases/0.2.0/{TARGET}/file"), Some(&admin));
-    assert_eq!(put.body(binary("0.2.0")).send().await.unwrap().status().as_u16(), 200);
+    bring_file(&server, &admin, "0.2.0").await;
     assert_eq!(offered(&first, "0.1.0", idle()).await, None, "nothing is rolled out yet");
 
     let started = [
@@ -142,7 +104,11 @@ async fn hosts_are_offered_what_their_stage_says() {
     assert_eq!(offered(&first, "0.2.0", idle()).await, None, "has it");
     assert_eq!(offered(&first, "0.1.0", json!({"target": "linux-riscv64"})).await, None, "no release for its platform");
     assert_eq!(offered(&first, "0.1.0", json!({"target": TARGET, "cannot": "no_key"})).await, None);
-    assert_eq!(poll(&first, "0.1.0", Value::Null).await.release, None, "an agent of old does not know of releases");
+    assert_eq!(
+        poll(&first, ("0.1.0", Value::Null), 1).await.release,
+        None,
+        "an agent of old does not know of releases"
+    );
     let knows = json!({"target": TARGET, "wanted": "0.2.0", "phase": "fetching"});
     assert_eq!(
         offered(&first, "0.1.0", knows.clone()).await.as_deref(),

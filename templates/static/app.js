@@ -61,16 +61,22 @@
   $$("[data-poll]").forEach(poll);
 
   /* Pages that look again by themselves, <… data-again="2000">: not over the head of somebody who is typing or ticking, and not while
-     nothing answers, for then what is seen would be gone. */
+     nothing answers, for then what is seen would be gone. While it goes on waiting, what came takes the place of what is shown, where that holds no focus. */
   const waiting = $("[data-again]");
   if (waiting) {
     const ms = +waiting.dataset.again;
     const touched = () => $$("main input").some((i) => i.value !== i.defaultValue || i.checked !== i.defaultChecked);
     const look = async () => {
       if (!document.hidden && !touched()) {
-        const there = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(20000) }).catch(() => null);
-        if (there?.ok && !touched()) return location.reload();
-        if (!there?.ok) say("paused", `No connection, retry in ${ms / 1000} s`);
+        const text = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(20000) })
+          .then((r) => (r.ok ? r.text() : null)).catch(() => null);
+        if (text === null) say("paused", `No connection, retry in ${ms / 1000} s`);
+        else if (!touched()) {
+          const came = new DOMParser().parseFromString(text, "text/html");
+          if (!$("[data-again]", came)) return location.reload();
+          say("live", "Live");
+          if (!$("#main").contains(document.activeElement)) $("#main").replaceWith($("#main", came));
+        }
       }
       setTimeout(look, ms);
     };

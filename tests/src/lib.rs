@@ -16,6 +16,7 @@ pub mod fake_agent;
 pub mod fleet;
 pub mod looks;
 pub mod proxy;
+pub mod release;
 pub mod seeded;
 pub mod storage;
 pub mod tools;

@@ -3,12 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use reqwest::Method;
-use restic_manager_shared::release::{Manifest, SigningKey, sha256};
-use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::release::SigningKey;
 use restic_manager_tests::browser::{Browser, PASSWORD, Settings};
 use restic_manager_tests::control::ControlPlane;
 use restic_manager_tests::looks::{self, WIDTHS, Wrong};
+use restic_manager_tests::release;
 use restic_manager_tests::seeded::{Seeded, endless, sown_with};
 use restic_manager_tests::tools::root;
 use restic_manager_tests::visitor::Visitor;
@@ -151,23 +150,8 @@ async fn of_channels(it: &Seeded) -> Vec<Visit> {
 
 /// A release that is rolled out.
 async fn of_releases(it: &Seeded) -> Vec<Visit> {
-    let file = b"an agent".repeat(1000);
-    let (version, target) = ("0.2.0", "linux-x86_64");
-    let manifest = Manifest {
-        version: version.into(),
-        target: target.into(),
-        sha256: sha256(&file),
-        size: file.len() as u64,
-        protocol: 3,
-        rollback: true,
-        published_at: Timestamp::from_seconds(1_790_000_000),
-    };
-    let signed = SigningKey::generate().unwrap().sign(manifest).unwrap();
-    let (status, made) = it.control.post(&it.admin, "/api/v1/releases", json!({"signed": signed})).await;
-    assert_eq!(status, 201, "{made}");
-    let path = format!("/api/v1/releases/{version}/{target}/file");
-    let put = it.control.request(Method::PUT, &path, Some(&it.admin)).body(file).send().await.unwrap();
-    assert_eq!(put.status().as_u16(), 200);
+    let (version, target) = ("0.2.0", release::TARGET);
+    release::publish(&it.control, &it.admin, &SigningKey::generate().unwrap(), version).await;
     let (status, started) = it.control.post(&it.admin, "/api/v1/rollout", json!({"version": version})).await;
     assert_eq!(status, 201, "{started}");
     let withdraw = format!("/settings/releases/{version}/{target}/withdraw");

@@ -109,10 +109,11 @@ async fn what_is_typed_survives_a_page_that_looks_again_by_itself() {
     sign_in(&fleet, &browser).await;
     browser.press("Browse its files").await;
     browser.sees("This page looks again by itself").await;
-    browser.value("window.before = true").await;
-    browser.until("window.before === undefined").await;
+    browser.value("(window.before = document.querySelector('[data-again]'), true)").await;
+    browser.until("!window.before.isConnected").await;
     browser.sees("This page looks again by itself").await;
     browser.fill("find", "empty").await;
+    browser.value("document.activeElement.blur()").await;
     browser.value("window.typed = performance.now()").await;
     // Twice the time after which it would look again.
     browser.until("performance.now() > window.typed + 4000").await;

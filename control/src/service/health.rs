@@ -191,11 +191,6 @@ fn together(a: Sample, b: Sample) -> Sample {
     }
 }
 
-/// Proofs since then count.
-fn proofs_count_since(now: Timestamp) -> Timestamp {
-    Timestamp::from_micros(now.micros() - i64::try_from(PROOF_HOLDS.as_micros()).unwrap_or(i64::MAX))
-}
-
 /// What a proof of an append-only credential says, if there is one that counts.
 const fn proven(proof: Option<DeleteVerdict>) -> AppendOnly {
     match proof {
@@ -232,7 +227,7 @@ fn proofs(
     id: RepositoryId,
     now: Timestamp,
 ) -> Result<(Vec<(String, AppendOnly)>, CredentialCounts), ActError> {
-    let since = proofs_count_since(now);
+    let since = now - PROOF_HOLDS;
     let mut counts = CredentialCounts::default();
     for standing in credentials::standings(conn, &[id], since)? {
         counts.add(&standing);
@@ -277,7 +272,7 @@ pub async fn capacities(s: &Services) -> Result<Vec<Capacity>, ActError> {
         let mut counts: HashMap<RepositoryId, CredentialCounts> = HashMap::new();
         let all = repositories::limits(conn)?;
         let ids: Vec<RepositoryId> = all.iter().map(|(id, ..)| *id).collect();
-        for standing in credentials::standings(conn, &ids, proofs_count_since(now))? {
+        for standing in credentials::standings(conn, &ids, now - PROOF_HOLDS)? {
             counts.entry(standing.repository_id).or_default().add(&standing);
         }
         let all = all.into_iter().map(|(id, name, quota)| {

@@ -402,7 +402,7 @@ pub(super) fn chore_ended(
 /// # Errors
 /// When the database fails.
 pub async fn prove(s: &Services, now: Timestamp) -> Result<usize, ActError> {
-    let before = Timestamp::from_micros(now.micros() - i64::try_from(PROOF_HOLDS.as_micros()).unwrap_or(i64::MAX));
+    let before = now - PROOF_HOLDS;
     let online = online_now(s);
     let hosts =
         s.db.write(move |conn| {

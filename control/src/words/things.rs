@@ -8,6 +8,7 @@ pub const SCHEDULE: &str = "a deleted schedule";
 pub const REPOSITORY: &str = "a deleted repository";
 /// Of a drill.
 pub const NO_SCHEDULE: &str = "no schedule that is known";
+
 /// What the audit log is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
