@@ -250,7 +250,9 @@ async fn an_empty_list_says_which_filter_it_is_and_what_there_is_without_it() {
         ("/hosts?state=failing", "1 host without the filter."),
         ("/jobs?kind=prune&time=week", "No job matches kind Prune, time last 7 days"),
         ("/jobs?kind=prune", "ended in the last 24 hours"),
-        ("/snapshots?tag=nothing", "No snapshot matches tag nothing"),
+        ("/snapshots?snapshot_tag=nothing", "No snapshot matches tag nothing"),
+        ("/snapshots?tag=nothing", "No snapshot matches host tag nothing"),
+        ("/repositories?tag=nothing", "No host with the tag nothing uses a repository"),
     ] {
         let page = anna.open(path).await.text;
         assert!(page.contains(says) && page.contains("Clear filter"), "{path}: {page}");

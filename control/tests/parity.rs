@@ -82,7 +82,7 @@ const OWN: &[(&str, &str)] = &[
 
 /// What a page shows, and the operations that tell the same.
 const SHOWN: &[(&str, &[&str])] = &[
-    ("/", &["listHosts", "listJobs", "listAlerts", "listRepositories"]),
+    ("/", &["getFleet", "listHosts", "listJobs", "listAlerts", "listRepositories"]),
     ("/alerts", &["listAlerts", "listDeliveries"]),
     ("/alerts/channels", &["listChannels"]),
     ("/alerts/channels/{id}", &["listChannelDeliveries"]),

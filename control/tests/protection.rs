@@ -85,6 +85,7 @@ async fn a_sown_fleet_is_told_truly_by_both_databases() {
         assert!(fine, "{said}");
         let eve = Visitor::sign_in(&server, "viewer").await;
         the_dashboard_is_true(&eve).await;
+        a_tag_of_hosts_narrows_every_page(&eve).await;
         hosts_are_found_by_what_they_are(&eve).await;
         snapshots_are_listed_by_day(&eve).await;
         everything_is_found(&eve).await;
@@ -109,6 +110,63 @@ async fn the_dashboard_is_true(eve: &Visitor<'_>) {
     assert!(next.contains("web-01") && next.contains("more</span>") && !next.contains("kiosk-02"), "{next}");
     let times: Vec<&str> = next.split("datetime=\"").skip(1).map(|t| t.split('"').next().unwrap()).collect();
     assert!(times.len() == 6 && times.is_sorted(), "{times:?}");
+}
+
+/// What each page says of the two hosts with the tag, and the API with it.
+async fn a_tag_of_hosts_narrows_every_page(eve: &Visitor<'_>) {
+    let dashboard = eve.open("/?tag=db").await.text;
+    assert!(dashboard.contains("<b>0</b> of 2 hosts protected") && dashboard.contains("2 need you: 2 are failing."));
+    assert!(dashboard.contains(">db-vault is locked</b>") && !dashboard.contains("laptop-jo"), "{dashboard}");
+    assert!(dashboard.contains("of 1 repository"), "the one that they use: {dashboard}");
+    let next = dashboard.split("id=\"next\"").nth(1).unwrap();
+    assert!(next.contains(">db-01</a>") && !next.contains("web-01") && !next.contains("more</span>"), "{next}");
+    let other = eve.open("/?tag=kiosk").await.text;
+    assert!(
+        other.contains("<b>1</b> of 2 hosts protected") && other.contains("kiosk-02 has never connected"),
+        "{other}"
+    );
+    assert!(!other.contains("is locked"), "another customer's: {other}");
+    assert!(eve.open("/?tag=nobody-has-it").await.text.contains("No host has the tag nobody-has-it"));
+    let live = eve.open("/ui/dashboard/live?tag=db&cursor=").await.text;
+    assert!(
+        live.contains("<b>0</b> of 2 hosts protected") && live.contains("/hosts?state=protected&amp;tag=db"),
+        "{live}"
+    );
+
+    let snapshots = eve.open("/snapshots?tag=db").await.text;
+    let picks = between(&snapshots, "aria-label=\"Select snapshot ", "\"");
+    assert!(picks.len() > 10 && picks.iter().all(|p| p.ends_with("of db-01") || p.ends_with("of db-02")), "{picks:?}");
+    let times = between(&snapshots, "<b><time datetime=\"", "\"");
+    assert!(times.iter().rev().is_sorted(), "the newest first: {times:?}");
+    let of_many = eve.open("/snapshots?tag=prod&host=web-01").await.text;
+    let picks = between(&of_many, "aria-label=\"Select snapshot ", "\"");
+    assert!(!picks.is_empty() && picks.iter().all(|p| p.ends_with("of web-01")), "{picks:?}");
+    let repositories = eve.open("/repositories?tag=db").await.text;
+    assert_eq!(between(&repositories, "class=\"plain name\" href=\"/repositories/", "<").len(), 1, "{repositories}");
+    for (path, page) in [("/", &dashboard), ("/snapshots", &snapshots), ("/repositories", &repositories)] {
+        for to in ["/", "/hosts", "/jobs", "/snapshots", "/repositories", "/alerts"] {
+            assert!(page.contains(&format!("<a href=\"{to}?tag=db\"")), "{path} hands the tag on to {to}");
+        }
+    }
+
+    let api = eve.server.token("viewer");
+    let fleet = eve.server.get(&api, "/api/v1/fleet?host_tag=db").await;
+    assert_eq!((&fleet["hosts"], &fleet["protected"]), (&json!(2), &json!(0)), "{fleet}");
+    assert_eq!(fleet["by_protection"], json!([{"state": "failing", "hosts": 2}]));
+    let all = eve.server.get(&api, "/api/v1/fleet").await;
+    assert_eq!((&all["hosts"], &all["protected"]), (&json!(24), &json!(20)), "{all}");
+    let ended = |fleet: &Value| -> i64 {
+        fleet["ended_last_day"].as_array().unwrap().iter().map(|e| e["jobs"].as_i64().unwrap()).sum()
+    };
+    assert!(ended(&fleet) > 0 && ended(&fleet) < ended(&all), "{fleet} {all}");
+    assert!(all["next_runs"].as_array().unwrap().len() == 6 && all["next_runs"][0]["hosts"][0]["name"].is_string());
+    let repositories = eve.server.get(&api, "/api/v1/repositories?host_tag=db").await;
+    assert_eq!(repositories["items"].as_array().unwrap().len(), 1, "{repositories}");
+    let snapshots = eve.server.get(&api, "/api/v1/snapshots?host_tag=db&limit=5").await;
+    let next = format!("/api/v1/snapshots?host_tag=db&limit=5&cursor={}", snapshots["next"].as_str().unwrap());
+    let again = eve.server.get(&api, &next).await;
+    let (first, second) = (&snapshots["items"], &again["items"]);
+    assert!(first[4]["time"].as_str() > second[0]["time"].as_str(), "the next page goes on: {first} {second}");
 }
 
 async fn hosts_are_found_by_what_they_are(eve: &Visitor<'_>) {
@@ -144,7 +202,7 @@ async fn snapshots_are_listed_by_day(eve: &Visitor<'_>) {
     assert!(eve.open("/snapshots?until=2001-01-01").await.text.contains("No snapshot matches"));
     assert!(eve.open("/snapshots?until=soon").await.text.contains("A day such as"));
     assert!(eve.open("/snapshots?host=nobody").await.text.contains("There is no host nobody"));
-    assert!(eve.open("/snapshots?tag=none-has-it").await.text.contains("No snapshot matches"));
+    assert!(eve.open("/snapshots?snapshot_tag=none-has-it").await.text.contains("No snapshot matches"));
 
     let ticked = |picks: &[&str]| {
         let pairs = picks.iter().map(|pick| ("s", *pick));
@@ -175,7 +233,14 @@ async fn everything_is_found(eve: &Visitor<'_>) {
     assert!(on_windows.contains(">Arbeitsdaten</a>"), "a path with a backslash: {on_windows}");
     let of_the_format = eve.open("/search?q=exclude").await.text;
     assert!(of_the_format.contains("Nothing is called that"), "what is kept beside paths is no name: {of_the_format}");
-    for nothing in ["/search?q=%00", "/snapshots?tag=%00", "/snapshots?host=%00", "/hosts?q=%00"] {
+    for nothing in [
+        "/search?q=%00",
+        "/snapshots?tag=%00",
+        "/snapshots?host=%00",
+        "/hosts?q=%00",
+        "/?tag=%00",
+        "/repositories?tag=%00",
+    ] {
         assert_eq!(eve.open(nothing).await.status, 400, "{nothing}");
     }
     let repository = eve.open("/search?q=offsite.example").await;

@@ -185,6 +185,7 @@ fn work(config: &mut ServiceConfig<'_>) {
         .service(api::drills::get_host_drills)
         .service(api::drills::list_drilled_files)
         .service(api::search::search_all)
+        .service(api::fleet::get_fleet)
         .service(api::jobs::list_jobs)
         .service(api::jobs::request_job)
         .service(api::jobs::list_operations)

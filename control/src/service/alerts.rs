@@ -54,12 +54,23 @@ pub async fn of_ids(s: &Services, ids: Vec<AlertId>) -> Result<Vec<Alert>, ActEr
     s.db.read(move |conn| Ok(alerts::of_ids(conn, &ids)?)).await
 }
 
-/// Open alerts that nobody has acknowledged and that are not of these kinds, the newest first.
+/// Open alerts that nobody has acknowledged and that are not of these kinds, all or those about hosts with a tag, the newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn unknown_beside(s: &Services, kinds: &'static [AlertKind], limit: i64) -> Result<Vec<Alert>, ActError> {
-    s.db.read(move |conn| Ok(alerts::unknown_beside(conn, kinds, limit)?)).await
+pub async fn unknown_beside(
+    s: &Services,
+    tag: Option<String>,
+    kinds: &'static [AlertKind],
+    limit: i64,
+) -> Result<Vec<Alert>, ActError> {
+    s.db.read(move |conn| {
+        Ok(match tag {
+            Some(tag) => alerts_by_tag::unknown_beside(conn, &tag, kinds, limit)?,
+            None => alerts::unknown_beside(conn, kinds, limit)?,
+        })
+    })
+    .await
 }
 
 /// Many hosts for which the same holds.

@@ -256,11 +256,11 @@ pub struct Capacity {
     pub credentials: CredentialCounts,
 }
 
-/// How full all repositories are, by name. Takes what is kept of each place, not their histories.
+/// How full all repositories are, or those that hosts with a tag use, by name. Takes what is kept of each place, not their histories.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn capacities(s: &Services) -> Result<Vec<Capacity>, ActError> {
+pub async fn capacities(s: &Services, tag: Option<String>) -> Result<Vec<Capacity>, ActError> {
     let now = Timestamp::now();
     s.db.read(move |conn| {
         let mut sizes: HashMap<RepositoryId, (u64, Option<i64>)> = HashMap::new();
@@ -270,7 +270,11 @@ pub async fn capacities(s: &Services) -> Result<Vec<Capacity>, ActError> {
             *growth = growth.map_or(size.growth_per_day, |sum| Some(sum + size.growth_per_day.unwrap_or(0)));
         }
         let mut counts: HashMap<RepositoryId, CredentialCounts> = HashMap::new();
-        let all = repositories::limits(conn)?;
+        let mut all = repositories::limits(conn)?;
+        if let Some(tag) = &tag {
+            let theirs = credentials::repositories_of_tagged(conn, tag)?;
+            all.retain(|(id, ..)| theirs.contains(id));
+        }
         let ids: Vec<RepositoryId> = all.iter().map(|(id, ..)| *id).collect();
         for standing in credentials::standings(conn, &ids, now - PROOF_HOLDS)? {
             counts.entry(standing.repository_id).or_default().add(&standing);

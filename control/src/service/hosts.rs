@@ -68,6 +68,17 @@ pub async fn search(s: &Services, filter: Filter, order: Order, limit: i64) -> R
     Ok((page(items, limit, |h: &Host| after(&order, h)), all))
 }
 
+/// The first hosts of such a list, where nobody asks how many there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn first(s: &Services, filter: Filter, order: Order, limit: i64) -> Result<Vec<Host>, ActError> {
+    let now = Timestamp::now();
+    let records =
+        s.db.read(move |conn| Ok::<_, ActError>(host_search::list(conn, &filter, &order, limit, now)?)).await?;
+    Ok(records.into_iter().map(|r| view(s, r, now)).collect())
+}
+
 /// What became of these hosts' backups, by the days of a clock that is so many seconds ahead of UTC.
 ///
 /// # Errors

@@ -108,20 +108,25 @@ pub async fn next_of_hosts(
     s.db.read(move |conn| Ok(next_runs::of_hosts(conn, &ids, now)?.into_iter().collect())).await
 }
 
-/// The next instants at which something starts, each with some of its hosts.
+/// The next instants at which something starts, on all hosts or on those with a tag, each with some of its hosts.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn coming(s: &Services, now: Timestamp, instants: i64, named: i64) -> Result<Vec<Coming>, ActError> {
-    s.db.read(move |conn| Ok(next_runs::coming(conn, now, instants, named)?)).await
+pub async fn coming(
+    s: &Services,
+    tag: Option<String>,
+    now: Timestamp,
+    (instants, named): (i64, i64),
+) -> Result<Vec<Coming>, ActError> {
+    s.db.read(move |conn| Ok(next_runs::coming(conn, tag.as_deref(), now, (instants, named))?)).await
 }
 
-/// Why each host that is failing does, by name, once for each of its schedules that fails.
+/// Why each host that is failing does, all or those with a tag, by name, once for each of its schedules that fails.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn failing(s: &Services, now: Timestamp) -> Result<Vec<Failing>, ActError> {
-    s.db.read(move |conn| Ok(protection::failing(conn, now)?)).await
+pub async fn failing(s: &Services, tag: Option<String>, now: Timestamp) -> Result<Vec<Failing>, ActError> {
+    s.db.read(move |conn| Ok(protection::failing(conn, tag.as_deref(), now)?)).await
 }
 
 /// Judges the hosts that were not yet, as after an upgrade. Answers how many.
@@ -175,18 +180,19 @@ impl Figures {
 /// When the database fails.
 pub async fn last_day(s: &Services, now: Timestamp) -> Result<Figures, ActError> {
     let since = now - Duration::from_secs(24 * 3600);
-    let ended = s.db.read(move |conn| Ok::<_, ActError>(protection::ended_since(conn, since)?)).await?;
+    let ended = s.db.read(move |conn| Ok::<_, ActError>(protection::ended_since(conn, None, since)?)).await?;
     Ok(Figures { ended: ended.into_iter().collect(), ..Figures::default() })
 }
 
-/// Counts the fleet: how its hosts stand now, and how the last day's jobs ended.
+/// Counts the fleet, or its hosts with a tag: how they stand now, and how the last day's jobs ended.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn figures(s: &Services, now: Timestamp) -> Result<Figures, ActError> {
+pub async fn figures(s: &Services, tag: Option<String>, now: Timestamp) -> Result<Figures, ActError> {
     s.db.read(move |conn| {
-        let ended = protection::ended_since(conn, now - Duration::from_secs(24 * 3600))?;
-        let hosts = host_search::standings(conn, now)?;
+        let tag = tag.as_deref();
+        let ended = protection::ended_since(conn, tag, now - Duration::from_secs(24 * 3600))?;
+        let hosts = host_search::standings(conn, tag, now)?;
         Ok(Figures { hosts: hosts.into_iter().collect(), ended: ended.into_iter().collect() })
     })
     .await

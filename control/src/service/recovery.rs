@@ -16,7 +16,6 @@ use age::secrecy::SecretString;
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::state::CredentialMode;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -88,7 +87,7 @@ fn kit_state(
     record: &RepositoryRecord,
     kits: &HashMap<RepositoryId, KitRecord>,
 ) -> Result<Option<KitState>, ActError> {
-    let open = doors(record, credentials::of_repository(conn, record.repository.id)?);
+    let open = doors(conn, record)?;
     if open.is_empty() {
         return Ok(None);
     }
@@ -102,14 +101,13 @@ fn kit_state(
     }))
 }
 
-/// The credentials that open each restic repository behind an address: one, or one for each host. An append-only one if there is one,
-/// since reading needs no more.
-fn doors(record: &RepositoryRecord, all: Vec<CredentialRecord>) -> Vec<CredentialRecord> {
+/// The credentials that open each restic repository behind an address: one, or one for each host.
+fn doors(conn: &mut Conn, record: &RepositoryRecord) -> StoreResult<Vec<CredentialRecord>> {
+    let id = record.repository.id;
     if is_per_host(&record.repository.url) {
-        return all;
+        return credentials::of_repository(conn, id);
     }
-    let rank = |c: &CredentialRecord| (c.mode != CredentialMode::AppendOnly, c.id);
-    all.into_iter().min_by_key(rank).into_iter().collect()
+    Ok(credentials::door(conn, id)?.into_iter().collect())
 }
 
 /// Changes with every secret and address that a kit would hold.
@@ -174,7 +172,7 @@ fn read(conn: &mut Conn, repository: Option<RepositoryId>) -> Result<Vec<Opened>
 
 fn open(conn: &mut Conn, record: RepositoryRecord) -> Result<Opened, ActError> {
     let id = record.repository.id;
-    let doors = doors(&record, credentials::of_repository(conn, id)?);
+    let doors = doors(conn, &record)?;
     let writers = snapshots::hosts_of(conn, id)?;
     let ids: Vec<HostId> = writers.iter().copied().chain(doors.iter().map(|d| d.host_id)).collect();
     let names = hosts::names(conn, &ids)?.into_iter().collect();

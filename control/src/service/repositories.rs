@@ -144,6 +144,23 @@ pub async fn list(s: &Services, cursor: Option<String>, limit: i64) -> Result<Li
     Ok(page(items, limit, |r| r.name.clone()))
 }
 
+/// The repositories that hosts with a tag use.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_of_tagged(
+    s: &Services,
+    tag: String,
+    cursor: Option<String>,
+    limit: i64,
+) -> Result<Listed<Repository>, ActError> {
+    let items = s
+        .db
+        .read(move |conn| Ok::<_, ActError>(repositories::list_of_tagged(conn, &tag, cursor.as_deref(), limit + 1)?))
+        .await?;
+    Ok(page(items, limit, |r| r.name.clone()))
+}
+
 /// One repository.
 ///
 /// # Errors

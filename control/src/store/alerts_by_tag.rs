@@ -1,10 +1,10 @@
 //! Alerts that are about hosts with a tag: by the host or the schedule that they name, or else by the repository that such hosts use.
 
-use super::schema::{host_credentials, hosts, schedules};
-use super::{Conn, StoreResult, alerts, host_search};
-use crate::domain::alert::{About, Alert};
+use super::schema::{hosts, schedules};
+use super::{Conn, StoreResult, alerts, credentials, host_search};
+use crate::domain::alert::{About, Alert, AlertKind};
 use diesel::prelude::*;
-use restic_manager_shared::id::AlertId;
+use restic_manager_shared::id::{AlertId, RepositoryId};
 use std::collections::HashSet;
 
 /// Alerts that are looked at together.
@@ -14,7 +14,7 @@ const AT_ONCE: i64 = 500;
 struct Concerned {
     hosts: HashSet<String>,
     schedules: HashSet<String>,
-    repositories: HashSet<String>,
+    repositories: HashSet<RepositoryId>,
 }
 
 impl Concerned {
@@ -22,21 +22,16 @@ impl Concerned {
         let hosts = hosts::table.filter(host_search::has_tag(tag)?).select(hosts::id).load(conn)?;
         let theirs = hosts::table.filter(host_search::has_tag(tag)?).select(hosts::id);
         let schedules = schedules::table.filter(schedules::host_id.eq_any(theirs)).select(schedules::id).load(conn)?;
-        let repositories = host_credentials::table
-            .inner_join(hosts::table)
-            .filter(host_search::has_tag(tag)?)
-            .select(host_credentials::repository_id)
-            .distinct()
-            .load(conn)?;
         let set = |ids: Vec<String>| ids.into_iter().collect();
-        Ok(Self { hosts: set(hosts), schedules: set(schedules), repositories: set(repositories) })
+        let repositories = credentials::repositories_of_tagged(conn, tag)?;
+        Ok(Self { hosts: set(hosts), schedules: set(schedules), repositories })
     }
 
     fn is_in(&self, alert: &Alert) -> bool {
         match About::of(&alert.subject) {
             About { host: Some(host), .. } => self.hosts.contains(&host.to_string()),
             About { schedule: Some(schedule), .. } => self.schedules.contains(&schedule.to_string()),
-            About { repository: Some(repository), .. } => self.repositories.contains(&repository.to_string()),
+            About { repository: Some(repository), .. } => self.repositories.contains(&repository),
             About { host: None, schedule: None, repository: None } => false,
         }
     }
@@ -47,6 +42,24 @@ impl Concerned {
 /// # Errors
 /// When the database fails.
 pub fn open(conn: &mut Conn, tag: &str, before: Option<AlertId>, limit: i64) -> StoreResult<Vec<Alert>> {
+    chosen(conn, tag, before, limit, |_| true)
+}
+
+/// Of these, those that nobody has acknowledged and that are not of these kinds.
+///
+/// # Errors
+/// When the database fails.
+pub fn unknown_beside(conn: &mut Conn, tag: &str, kinds: &[AlertKind], limit: i64) -> StoreResult<Vec<Alert>> {
+    chosen(conn, tag, None, limit, |alert| alert.acknowledged_at.is_none() && !kinds.contains(&alert.kind))
+}
+
+fn chosen(
+    conn: &mut Conn,
+    tag: &str,
+    before: Option<AlertId>,
+    limit: i64,
+    keep: impl Fn(&Alert) -> bool,
+) -> StoreResult<Vec<Alert>> {
     let most = usize::try_from(limit).unwrap_or(0);
     let concerned = Concerned::load(conn, tag)?;
     let (mut found, mut before) = (vec![], before);
@@ -54,7 +67,7 @@ pub fn open(conn: &mut Conn, tag: &str, before: Option<AlertId>, limit: i64) -> 
         let page = alerts::list(conn, true, before, AT_ONCE)?;
         let Some(last) = page.last() else { break };
         before = Some(last.id);
-        found.extend(page.into_iter().filter(|alert| concerned.is_in(alert)));
+        found.extend(page.into_iter().filter(|alert| keep(alert) && concerned.is_in(alert)));
     }
     found.truncate(most);
     Ok(found)

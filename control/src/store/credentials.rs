@@ -1,6 +1,7 @@
 //! Credentials: what one host uses for one repository.
 
 use super::bridge::{from_json, from_word, parse, time, to_json, word};
+use super::host_search::has_tag;
 use super::schema::{host_credentials, hosts};
 use super::{Conn, StoreError, StoreResult};
 use diesel::dsl::sql;
@@ -10,6 +11,7 @@ use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::{DeleteVerdict, ProbeReport};
 use restic_manager_shared::wire::state::CredentialMode;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// A host's credential for a repository.
@@ -132,6 +134,44 @@ pub fn held_by(conn: &mut Conn, hosts: &[HostId]) -> StoreResult<Vec<(HostId, Re
         Ok((parse("host_credentials.host_id", host)?, parse("host_credentials.repository_id", repository)?))
     };
     rows.iter().map(ids).collect()
+}
+
+/// The repositories that hosts with a tag hold a credential for.
+///
+/// # Errors
+/// When the database fails.
+pub fn repositories_of_tagged(conn: &mut Conn, tag: &str) -> StoreResult<HashSet<RepositoryId>> {
+    let rows = host_credentials::table
+        .inner_join(hosts::table)
+        .filter(has_tag(tag)?)
+        .select(host_credentials::repository_id)
+        .distinct()
+        .load::<String>(conn)?;
+    rows.iter().map(|id| parse("host_credentials.repository_id", id)).collect()
+}
+
+/// The credential that opens a repository which all its hosts share: an append-only one if there is one, since reading needs no more.
+///
+/// # Errors
+/// When the database fails.
+pub fn door(conn: &mut Conn, repository: RepositoryId) -> StoreResult<Option<CredentialRecord>> {
+    for mode in [CredentialMode::AppendOnly, CredentialMode::Full] {
+        let first = host_credentials::table
+            .filter(host_credentials::repository_id.eq(repository.to_string()))
+            .filter(host_credentials::mode.eq(mode_text(mode)))
+            .select(diesel::dsl::min(host_credentials::id))
+            .first::<Option<String>>(conn)?;
+        if let Some(id) = first {
+            return host_credentials::table
+                .find(id)
+                .select(Row::as_select())
+                .first(conn)
+                .optional()?
+                .map(record)
+                .transpose();
+        }
+    }
+    Ok(None)
 }
 
 /// The hosts that hold a credential for a repository.

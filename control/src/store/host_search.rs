@@ -157,13 +157,21 @@ pub fn ids(conn: &mut Conn, filter: &Filter, limit: i64, now: Timestamp) -> Stor
     rows.iter().map(|id| parse("hosts.id", id)).collect()
 }
 
-/// The hosts with a tag, removed ones too: what they did is still listed.
+/// With a tag of so many hosts at most what they did is looked up host by host: each is found by index, however little it is among all.
+/// Of a tag of more hosts there is some among the newest of all before long.
+const FEW: usize = 50;
+
+/// The hosts with a tag if they are few, removed ones too: what they did is still listed.
 ///
 /// # Errors
 /// When the database fails.
-pub fn tagged(conn: &mut Conn, tag: &str, limit: i64) -> StoreResult<Vec<HostId>> {
+pub(super) fn few_tagged(conn: &mut Conn, tag: &str) -> StoreResult<Option<Vec<HostId>>> {
+    let limit = i64::try_from(FEW + 1).unwrap_or(i64::MAX);
     let rows = hosts::table.filter(has_tag(tag)?).limit(limit).select(hosts::id).load::<String>(conn)?;
-    rows.iter().map(|id| parse("hosts.id", id)).collect()
+    if rows.len() > FEW {
+        return Ok(None);
+    }
+    rows.iter().map(|id| parse("hosts.id", id)).collect::<StoreResult<_>>().map(Some)
 }
 
 /// How many hosts there are.
@@ -174,17 +182,21 @@ pub fn count(conn: &mut Conn, filter: &Filter, now: Timestamp) -> StoreResult<i6
     Ok(narrowed(filter, now)?.count().get_result(conn)?)
 }
 
-/// How many hosts stand how; none is named that nobody does.
+/// How many hosts stand how, all or those with a tag; none is named that nobody does.
 ///
 /// # Errors
 /// When the database fails.
-pub fn standings(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<(Protection, i64)>> {
+pub fn standings(conn: &mut Conn, tag: Option<&str>, now: Timestamp) -> StoreResult<Vec<(Protection, i64)>> {
     let by = rank_sql(now);
-    let rows = hosts::table
+    let mut query = hosts::table
         .filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str()))
         .group_by(sql::<Integer>(&by))
         .select((sql::<Integer>(&by), count_star()))
-        .load::<(i32, i64)>(conn)?;
+        .into_boxed::<Backend>();
+    if let Some(tag) = tag {
+        query = query.filter(has_tag(tag)?);
+    }
+    let rows = query.load::<(i32, i64)>(conn)?;
     let of = |at: i32| Protection::ALL.iter().copied().find(|state| rank(*state) == at);
     Ok(rows.into_iter().filter_map(|(at, n)| Some((of(at)?, n))).collect())
 }

@@ -43,20 +43,16 @@ pub struct Filter {
 /// A place in a list, newest first: everything queued before this.
 pub type Before = (Timestamp, JobId);
 
-/// With a tag of so many hosts at most their jobs are looked up host by host: each is found by index, however few they are among all.
-/// Of a tag of more hosts there is one among the newest jobs before long.
-const FEW: i64 = 50;
-
 /// Jobs, newest first.
 ///
 /// # Errors
 /// When the database fails.
 pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64) -> StoreResult<Vec<Job>> {
     let few = match (&filter.host_tag, filter.host) {
-        (Some(tag), None) => Some(host_search::tagged(conn, tag, FEW + 1)?),
+        (Some(tag), None) => host_search::few_tagged(conn, tag)?,
         (Some(_), Some(_)) | (None, _) => None,
     };
-    let Some(hosts) = few.filter(|hosts| i64::try_from(hosts.len()).is_ok_and(|n| n <= FEW)) else {
+    let Some(hosts) = few else {
         return narrowed(conn, filter, before, limit);
     };
     let mut all = vec![];

@@ -1,6 +1,8 @@
 //! When schedules run next: kept, so that what comes next of thousands of hosts is a look at an index. Worked out in `service::protection`.
 
 use super::bridge::parse;
+use super::conn::Backend;
+use super::host_search::has_tag;
 use super::schema::{hosts, next_runs};
 use super::{Conn, StoreResult};
 use diesel::dsl::count_star;
@@ -83,27 +85,40 @@ pub struct Coming {
     pub hosts: Vec<(HostId, String)>,
 }
 
-/// The next instants at which something starts, each with some of its hosts.
+/// The next instants at which something starts, on all hosts or on those with a tag, each with some of its hosts.
 ///
 /// # Errors
 /// When the database fails.
-pub fn coming(conn: &mut Conn, now: Timestamp, instants: i64, named: i64) -> StoreResult<Vec<Coming>> {
-    let next = next_runs::table
+pub fn coming(
+    conn: &mut Conn,
+    tag: Option<&str>,
+    now: Timestamp,
+    (instants, named): (i64, i64),
+) -> StoreResult<Vec<Coming>> {
+    let mut next = next_runs::table
         .filter(next_runs::at.gt(now.micros()))
         .group_by(next_runs::at)
         .select((next_runs::at, count_star()))
         .order(next_runs::at)
         .limit(instants)
-        .load::<(i64, i64)>(conn)?;
+        .into_boxed::<Backend>();
+    if let Some(tag) = tag {
+        next = next.filter(next_runs::host_id.eq_any(hosts::table.filter(has_tag(tag)?).select(hosts::id)));
+    }
+    let next = next.load::<(i64, i64)>(conn)?;
     let mut coming = Vec::with_capacity(next.len());
     for (at, runs) in next {
-        let rows = next_runs::table
+        let mut rows = next_runs::table
             .inner_join(hosts::table)
             .filter(next_runs::at.eq(at))
             .order(next_runs::schedule_id) // as the index has them
             .select((hosts::id, hosts::name))
             .limit(named)
-            .load::<(String, String)>(conn)?;
+            .into_boxed::<Backend>();
+        if let Some(tag) = tag {
+            rows = rows.filter(has_tag(tag)?);
+        }
+        let rows = rows.load::<(String, String)>(conn)?;
         let mut some: Vec<(HostId, String)> = vec![];
         for (id, name) in rows {
             let id = parse("hosts.id", &id)?;

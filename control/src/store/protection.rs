@@ -1,6 +1,8 @@
 //! Protection: what schedules' backups came to, what that makes of hosts, and the fleet's counts of it. The rules are in `domain::protection`.
 
 use super::bridge::{from_word, parse, parse_opt, time, word};
+use super::conn::Backend;
+use super::host_search::has_tag;
 use super::schedules::pauses_of;
 use super::schema::{hosts, jobs, schedule_tracks, schedules};
 use super::{Conn, StoreResult};
@@ -110,12 +112,12 @@ pub struct Failing {
     pub paused: bool,
 }
 
-/// All hosts that are failing, by name, once for each schedule that does.
+/// Hosts that are failing, all or those with a tag, by name, once for each schedule that does.
 ///
 /// # Errors
 /// When the database fails.
-pub fn failing(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<Failing>> {
-    let rows = hosts::table
+pub fn failing(conn: &mut Conn, tag: Option<&str>, now: Timestamp) -> StoreResult<Vec<Failing>> {
+    let mut query = hosts::table
         .inner_join(schedules::table.on(schedules::host_id.eq(hosts::id)))
         .inner_join(schedule_tracks::table.on(schedule_tracks::schedule_id.eq(schedules::id)))
         .filter(hosts::trouble.eq(Trouble::Failed.as_str()))
@@ -133,7 +135,11 @@ pub fn failing(conn: &mut Conn, now: Timestamp) -> StoreResult<Vec<Failing>> {
             schedule_tracks::cause,
             hosts::pauses,
         ))
-        .load::<(String, String, Option<String>, Option<String>, Option<String>, Option<String>)>(conn)?;
+        .into_boxed::<Backend>();
+    if let Some(tag) = tag {
+        query = query.filter(has_tag(tag)?);
+    }
+    let rows = query.load::<(String, String, Option<String>, Option<String>, Option<String>, Option<String>)>(conn)?;
     rows.into_iter()
         .map(|(host, name, repository, job, cause, pauses)| {
             Ok(Failing {
@@ -189,15 +195,19 @@ pub fn forget_standings(conn: &mut Conn) -> StoreResult<()> {
     Ok(())
 }
 
-/// How many jobs ended in each state since an instant.
+/// How many jobs ended in each state since an instant, of all hosts or of those with a tag.
 ///
 /// # Errors
 /// When the database fails.
-pub fn ended_since(conn: &mut Conn, since: Timestamp) -> StoreResult<Vec<(JobState, i64)>> {
-    let rows = jobs::table
+pub fn ended_since(conn: &mut Conn, tag: Option<&str>, since: Timestamp) -> StoreResult<Vec<(JobState, i64)>> {
+    let mut query = jobs::table
         .filter(jobs::finished_at.ge(since.micros()))
         .group_by(jobs::state)
         .select((jobs::state, diesel::dsl::count_star()))
-        .load::<(String, i64)>(conn)?;
+        .into_boxed::<Backend>();
+    if let Some(tag) = tag {
+        query = query.filter(jobs::host_id.eq_any(hosts::table.filter(has_tag(tag)?).select(hosts::id)));
+    }
+    let rows = query.load::<(String, i64)>(conn)?;
     rows.into_iter().map(|(state, n)| Ok((parse("jobs.state", &state)?, n))).collect()
 }

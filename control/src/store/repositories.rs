@@ -1,7 +1,8 @@
 //! Repositories.
 
 use super::bridge::{from_json, parse, parse_opt, to_json};
-use super::schema::{repositories, schedules};
+use super::host_search::has_tag;
+use super::schema::{host_credentials, hosts, repositories, schedules};
 use super::{Conn, StoreResult};
 use crate::domain::repository::Repository;
 use crate::domain::upkeep::Plan;
@@ -136,6 +137,22 @@ pub fn get(conn: &mut Conn, id: RepositoryId) -> StoreResult<Option<RepositoryRe
 pub fn list(conn: &mut Conn, after: Option<&str>, limit: i64) -> StoreResult<Vec<Repository>> {
     let rows = repositories::table
         .filter(repositories::name.gt(after.unwrap_or("").to_owned()))
+        .order(repositories::name)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(|row| Ok(record(row)?.repository)).collect()
+}
+
+/// A page of the repositories that hosts with a tag hold a credential for, by name.
+///
+/// # Errors
+/// When the database fails.
+pub fn list_of_tagged(conn: &mut Conn, tag: &str, after: Option<&str>, limit: i64) -> StoreResult<Vec<Repository>> {
+    let theirs = host_credentials::table.inner_join(hosts::table).filter(has_tag(tag)?);
+    let rows = repositories::table
+        .filter(repositories::name.gt(after.unwrap_or("").to_owned()))
+        .filter(repositories::id.eq_any(theirs.select(host_credentials::repository_id)))
         .order(repositories::name)
         .limit(limit)
         .select(Row::as_select())

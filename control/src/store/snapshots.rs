@@ -2,7 +2,8 @@
 
 use super::bridge::{from_json, parse, parse_opt, place_host, to_json};
 use super::conn::Backend;
-use super::schema::snapshots;
+use super::host_search::{few_tagged, has_tag};
+use super::schema::{hosts, snapshots};
 use super::{Conn, StoreResult};
 use crate::domain::place::Place;
 use crate::domain::snapshot::Snapshot;
@@ -208,6 +209,8 @@ pub type Before = (Timestamp, String);
 pub struct Filter {
     /// One host's.
     pub host: Option<HostId>,
+    /// Of hosts with this tag.
+    pub host_tag: Option<String>,
     /// One repository's.
     pub repository: Option<RepositoryId>,
     /// One schedule's.
@@ -225,6 +228,24 @@ pub struct Filter {
 /// # Errors
 /// When the database fails.
 pub fn list(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i64) -> StoreResult<Vec<Snapshot>> {
+    let few = match (&filter.host_tag, filter.host) {
+        (Some(tag), None) => few_tagged(conn, tag)?,
+        (Some(_), Some(_)) | (None, _) => None,
+    };
+    let Some(hosts) = few else {
+        return narrowed(conn, filter, before, limit);
+    };
+    let mut all = vec![];
+    for host in hosts {
+        let one = Filter { host: Some(host), host_tag: None, ..filter.clone() };
+        all.extend(narrowed(conn, &one, before, limit)?);
+    }
+    all.sort_unstable_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
+    all.truncate(usize::try_from(limit).unwrap_or(0));
+    Ok(all)
+}
+
+fn narrowed(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i64) -> StoreResult<Vec<Snapshot>> {
     let (at, id) = before.map_or((i64::MAX, ""), |(at, id)| (at.micros(), id.as_str()));
     let mut query = snapshots::table
         .filter(snapshots::gone_at.is_null())
@@ -233,6 +254,10 @@ pub fn list(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i6
         .filter(snapshots::time.lt(at).or(snapshots::time.eq(at).and(snapshots::snapshot_id.lt(id.to_owned()))))
         .select(Row::as_select())
         .into_boxed::<Backend>();
+    if let Some(tag) = &filter.host_tag {
+        let tagged = hosts::table.filter(has_tag(tag)?).select(hosts::id.nullable());
+        query = query.filter(snapshots::host_id.eq_any(tagged));
+    }
     if let Some(host) = filter.host {
         query = query.filter(snapshots::host_id.eq(host.to_string()));
     }

@@ -7,6 +7,7 @@ pub mod channels;
 pub mod drills;
 pub mod enrollment;
 pub mod files;
+pub mod fleet;
 pub mod host_actions;
 pub mod hosts;
 pub mod jobs;

@@ -27,6 +27,20 @@ pub struct RepositoryList {
     pub next: Option<String>,
 }
 
+/// Which repositories.
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct RepositoryQuery {
+    /// That hosts with this tag use.
+    pub host_tag: Option<String>,
+    /// Entries in the answer.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+}
+
 /// Which host does it.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,15 +50,19 @@ pub struct OnHost {
 }
 
 /// List repositories
-#[utoipa::path(operation_id = "listRepositories", tag = "repositories", params(Paging), responses((status = 200, body = RepositoryList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[utoipa::path(operation_id = "listRepositories", tag = "repositories", params(RepositoryQuery), responses((status = 200, body = RepositoryList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
 #[get("/repositories")]
 pub async fn list_repositories(
     _: Guarded<Viewer>,
     s: web::Data<Services>,
-    paging: web::Query<Paging>,
+    query: web::Query<RepositoryQuery>,
 ) -> Result<web::Json<RepositoryList>, ApiError> {
-    let limit = paging.limit()?;
-    let page = repositories::list(&s, paging.into_inner().cursor, limit).await?;
+    let query = query.into_inner();
+    let limit = Paging { limit: query.limit, cursor: None }.limit()?;
+    let page = match query.host_tag {
+        Some(tag) => repositories::list_of_tagged(&s, tag, query.cursor, limit).await?,
+        None => repositories::list(&s, query.cursor, limit).await?,
+    };
     Ok(web::Json(RepositoryList { items: page.items, next: page.next }))
 }
 

@@ -29,6 +29,8 @@ pub struct AllSnapshotsQuery {
     pub host_id: Option<HostId>,
     /// One repository's.
     pub repository_id: Option<RepositoryId>,
+    /// Of hosts with this tag.
+    pub host_tag: Option<String>,
     /// With this tag.
     pub tag: Option<String>,
     /// Taken before this.
@@ -54,6 +56,7 @@ pub async fn list_all_snapshots(
     let limit = Paging { limit: query.limit, cursor: None }.limit()?;
     let filter = snapshots::Filter {
         host: query.host_id,
+        host_tag: query.host_tag,
         repository: query.repository_id,
         tag: query.tag,
         until: query.until,

@@ -229,14 +229,20 @@ fn crowd_row(crowd: Crowd, now: Timestamp) -> AlertRow {
     }
 }
 
-/// Open alerts that nobody has acknowledged, as rows; some of them, for the dashboard. Those of single hosts' backups are left out: it
+/// Open alerts that nobody has acknowledged, of all or of hosts with a tag, as rows; some of them, for the dashboard. Those of single hosts' backups are left out: it
 /// tells of them by their causes.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn alert_rows(s: &Services, names: &mut Names, now: Timestamp) -> Result<Vec<AlertRow>, ApiError> {
+pub async fn alert_rows(
+    s: &Services,
+    tag: Option<&str>,
+    names: &mut Names,
+    now: Timestamp,
+) -> Result<Vec<AlertRow>, ApiError> {
     let mut rows = vec![];
-    for alert in &alerts::unknown_beside(s, &[AlertKind::BackupFailed, AlertKind::BackupOverdue], PAGE).await? {
+    let told_otherwise = &[AlertKind::BackupFailed, AlertKind::BackupOverdue];
+    for alert in &alerts::unknown_beside(s, tag.map(Into::into), told_otherwise, PAGE).await? {
         rows.push(row(s, alert, names, now).await?);
     }
     Ok(rows)

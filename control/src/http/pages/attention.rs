@@ -2,6 +2,7 @@
 //! protected come grouped by what their newest run said.
 
 use super::alerts::alert_rows;
+use super::door::address;
 use super::names::Names;
 use super::pause::PausedWords;
 use super::view::Link;
@@ -23,6 +24,24 @@ use serde::Serialize;
 const NAMED: usize = 3;
 /// Items on the dashboard; the rest is under Alerts and Hosts.
 const ITEMS: usize = 8;
+
+/// For whom it is, and what it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Whether they may do something about it.
+    pub operator: bool,
+    /// Only hosts with this tag.
+    pub tag: Option<&'a str>,
+    /// When it is.
+    pub now: Timestamp,
+}
+
+impl Scope<'_> {
+    /// Where such hosts are listed.
+    fn hosts(&self, narrowed: &[(&str, &str)]) -> String {
+        address("/hosts", &[narrowed, &[("tag", self.tag.unwrap_or_default())]].concat())
+    }
+}
 
 /// One thing that needs a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,7 +81,7 @@ fn link(host: &Host) -> Link {
 }
 
 fn named(hosts: &[Host]) -> Vec<Link> {
-    hosts.iter().take(NAMED).map(link).collect()
+    hosts.iter().map(link).collect()
 }
 
 /// Hosts that fail for one cause, one item for each. They come by name, so that the schedules of one host follow each other.
@@ -80,9 +99,10 @@ fn grouped(failing: Vec<Failing>) -> Vec<(Cause, Vec<Failing>)> {
     causes
 }
 
-async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp) -> Result<Vec<Item>, ApiError> {
+async fn failing(s: &Services, names: &mut Names, scope: Scope<'_>) -> Result<Vec<Item>, ApiError> {
     let mut items = vec![];
-    for (cause, hosts) in grouped(protection::failing(s, now).await?).into_iter().take(ITEMS) {
+    let failing = protection::failing(s, scope.tag.map(Into::into), scope.now).await?;
+    for (cause, hosts) in grouped(failing).into_iter().take(ITEMS) {
         let name = match cause.repository {
             Some(id) => names.repository(s, id).await?.unwrap_or_else(|| things::REPOSITORY.into()),
             None => words::A_REPOSITORY.into(),
@@ -91,7 +111,7 @@ async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp
         if let (Some(CauseCode::RepositoryLocked), Some(id)) = (cause.code, cause.repository) {
             // Whether it is stale, its page says; so looking comes first.
             acts.push(Link { href: format!("/repositories/{id}"), text: words::LOOK_AT_LOCK.into() });
-            if operator {
+            if scope.operator {
                 let href = format!("/repositories/{id}/operations?kind=unlock&remove_all=1");
                 acts.push(Link { href, text: words::REMOVE_LOCKS.into() });
             }
@@ -105,7 +125,8 @@ async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp
             .map(|f| Link { href: format!("/hosts/{}", f.host), text: words::name(&f.name, f.paused) })
             .collect();
         if let (true, Some(id)) = (hosts.len() > NAMED, cause.repository) {
-            let href = format!("/hosts?state=failing&repository={id}");
+            let id = id.to_string();
+            let href = scope.hosts(&[("state", Protection::Failing.as_str()), ("repository", &id)]);
             about.push(Link { href, text: words::more(hosts.len() - NAMED) });
         }
         items.push(Item {
@@ -121,10 +142,11 @@ async fn failing(s: &Services, names: &mut Names, operator: bool, now: Timestamp
 }
 
 /// Hosts that are unprotected without a failure, by how.
-async fn silent(s: &Services, state: Protection, now: Timestamp) -> Result<Option<Item>, ApiError> {
-    let filter = Filter { states: vec![state], ..Filter::default() };
-    let (listed, n) = hosts::search(s, filter, Order::Name(None), 3).await?;
-    let Some(first) = listed.items.first() else { return Ok(None) };
+async fn silent(s: &Services, state: Protection, n: i64, scope: Scope<'_>) -> Result<Option<Item>, ApiError> {
+    let (now, tag) = (scope.now, scope.tag.map(Into::into));
+    let filter = Filter { states: vec![state], tag, ..Filter::default() };
+    let some = hosts::first(s, filter, Order::Name(None), i64::try_from(NAMED).unwrap_or(1)).await?;
+    let Some(first) = some.first() else { return Ok(None) };
     let one = n == 1;
     let (icon, class, what) = match state {
         Protection::TooOld if one && first.state == HostState::Offline => {
@@ -148,9 +170,9 @@ async fn silent(s: &Services, state: Protection, now: Timestamp) -> Result<Optio
     let acts = if one {
         vec![Link { href: format!("/hosts/{}", first.id), text: words::OPEN_HOST.into() }]
     } else {
-        vec![Link { href: format!("/hosts?state={state}"), text: words::all(n) }]
+        vec![Link { href: scope.hosts(&[("state", state.as_str())]), text: words::all(n) }]
     };
-    let about = if one { vec![] } else { named(&listed.items) };
+    let about = if one { vec![] } else { named(&some) };
     Ok(Some(Item {
         icon,
         class,
@@ -165,19 +187,16 @@ async fn silent(s: &Services, state: Protection, now: Timestamp) -> Result<Optio
 ///
 /// # Errors
 /// When the database fails.
-pub async fn items(
-    s: &Services,
-    names: &mut Names,
-    operator: bool,
-    figures: &Figures,
-    now: Timestamp,
-) -> Result<Vec<Item>, ApiError> {
-    let mut items = failing(s, names, operator, now).await?;
-    let silences = [Protection::TooOld, Protection::Never, Protection::Unplanned];
-    for state in silences.into_iter().filter(|state| figures.stand(&[*state]) > 0) {
-        items.extend(silent(s, state, now).await?);
+pub async fn items(s: &Services, figures: &Figures, scope: Scope<'_>) -> Result<Vec<Item>, ApiError> {
+    let mut names = Names::default();
+    let mut items = failing(s, &mut names, scope).await?;
+    for state in [Protection::TooOld, Protection::Never, Protection::Unplanned] {
+        let n = figures.stand(&[state]);
+        if n > 0 {
+            items.extend(silent(s, state, n, scope).await?);
+        }
     }
-    for alert in alert_rows(s, names, now).await? {
+    for alert in alert_rows(s, scope.tag, &mut names, scope.now).await? {
         // The lock is why hosts fail: they are one item.
         if alert.icon == LOCK && items.iter().any(|i| i.icon == LOCK && i.is_about(alert.href.as_deref())) {
             continue;

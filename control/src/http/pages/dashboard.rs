@@ -1,14 +1,15 @@
 //! The dashboard: how many hosts are protected, what needs a person, what runs. On a fresh installation it leads through the
 //! first backup instead.
 
-use super::attention::{self, Item};
-use super::door::{LiveQuery, View};
+use super::attention::{self, Item, Scope};
+use super::door::{LiveQuery, View, address};
 use super::engine::Page;
 use super::hosts::{HostLine, lines};
 use super::names::Names;
 use super::strip::{axis, strips};
 use super::view::{JobRow, Link};
-use crate::domain::job::JobState;
+use crate::domain::fleet::Host;
+use crate::domain::job::{Job, JobState};
 use crate::domain::permission::Role;
 use crate::domain::protection::Protection;
 use crate::http::guard::{Guarded, Viewer};
@@ -22,7 +23,7 @@ use crate::store::next_runs;
 use crate::words::Moment;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Hosts on the dashboard; the rest is in the list.
 const SHOWN: i64 = 25;
@@ -31,6 +32,8 @@ const SHOWN: i64 = 25;
 const INSTANTS: i64 = 6;
 /// Hosts that are named at each.
 const NAMED: i64 = 3;
+/// Jobs that go on, on the dashboard.
+const OPEN: i64 = 10;
 /// Repositories on the dashboard.
 const REPOSITORIES: usize = 8;
 
@@ -39,7 +42,7 @@ const REPOSITORIES: usize = 8;
 pub struct DashboardPage {
     /// The fleet.
     pub fleet: Fleet,
-    /// Repositories that need a new recovery kit.
+    /// Repositories that need a new recovery kit; only administrators can make one, and are told.
     pub kits_due: usize,
 }
 
@@ -71,9 +74,13 @@ impl Page for WelcomePage {
     const NAV: &'static str = "dashboard";
 }
 
-/// The fleet in figures, what needs a person, and its worst hosts.
+/// The fleet in figures, what needs a person, and its worst hosts: all of it, or the hosts with a tag.
 #[derive(Debug, Serialize)]
 pub struct Fleet {
+    /// The tag, if it is narrowed to one.
+    pub tag: String,
+    /// The same, as the further part of an address.
+    pub and_tag: String,
     /// Hosts in all.
     pub total: i64,
     /// That count as protected.
@@ -183,17 +190,14 @@ fn fullest(all: &[Capacity]) -> Vec<CapacityRow> {
     rows
 }
 
-async fn coming(s: &Services, now: Timestamp) -> Result<Vec<Coming>, ApiError> {
-    let row = |coming: next_runs::Coming| {
-        let hosts: Vec<Link> = coming
-            .hosts
-            .into_iter()
-            .map(|(id, name)| Link { href: format!("/hosts/{id}/schedules"), text: name })
-            .collect();
+impl Coming {
+    fn new(coming: next_runs::Coming, now: Timestamp) -> Self {
+        let hosts = coming.hosts.into_iter();
+        let hosts: Vec<Link> =
+            hosts.map(|(id, name)| Link { href: format!("/hosts/{id}/schedules"), text: name }).collect();
         let shown = i64::try_from(hosts.len()).unwrap_or(0);
-        Coming { at: Moment::new(coming.at, now), hosts, more: coming.runs - shown }
-    };
-    Ok(protection::coming(s, now, INSTANTS, NAMED).await?.into_iter().map(row).collect())
+        Self { at: Moment::new(coming.at, now), hosts, more: coming.runs - shown }
+    }
 }
 
 /// A bar of the headline.
@@ -227,27 +231,40 @@ fn sentence(figures: &Figures) -> String {
     crate::words::fleet::sentence(|state| figures.stand(&[state]), all)
 }
 
-/// The worst hosts, each with its last 30 days.
-async fn worst(s: &Services, now: Timestamp) -> Result<Vec<HostLine>, ApiError> {
-    let all = hosts::search(s, host_search::Filter::default(), Order::Worst(None), SHOWN).await?.0.items;
-    let mut shown = lines(s, &all, now).await?;
-    for (line, strip) in shown.iter_mut().zip(strips(s, &all, now).await?) {
+/// Hosts, each with its last 30 days.
+async fn with_strips(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<HostLine>, ApiError> {
+    let (mut shown, strips) = tokio::try_join!(lines(s, hosts, now), strips(s, hosts, now))?;
+    for (line, strip) in shown.iter_mut().zip(strips) {
         line.strip = Some(strip);
     }
     Ok(shown)
 }
 
-async fn fleet(s: &Services, operator: bool) -> Result<Fleet, ApiError> {
+async fn rows(s: &Services, jobs: &[Job], now: Timestamp) -> Result<Vec<JobRow>, ApiError> {
+    Names::default().rows(s, jobs, now).await
+}
+
+/// Reads side by side what does not wait for each other: in a row they are most of what the page takes.
+async fn fleet(s: &Services, tag: Option<String>, operator: bool) -> Result<Fleet, ApiError> {
     let now = Timestamp::now();
-    let figures = protection::figures(s, now).await?;
+    let states = vec![JobState::Queued, JobState::Dispatched, JobState::Running];
+    let open = Filter { states, host_tag: tag.clone(), ..Filter::default() };
+    let worst = host_search::Filter { tag: tag.clone(), ..host_search::Filter::default() };
+    let (figures, next, open, all, worst) = tokio::try_join!(
+        protection::figures(s, tag.clone(), now),
+        protection::coming(s, tag.clone(), now, (INSTANTS, NAMED)),
+        jobs::list(s, open, None, OPEN),
+        health::capacities(s, tag.clone()),
+        hosts::first(s, worst, Order::Worst(None), SHOWN),
+    )?;
+    let scope = Scope { operator, tag: tag.as_deref(), now };
+    let (attention, hosts, open) =
+        tokio::try_join!(attention::items(s, &figures, scope), with_strips(s, &worst, now), rows(s, &open.items, now))?;
     let (quiet, warned) = (figures.stand(&[Protection::Protected]), figures.stand(&[Protection::Warning]));
     let at_risk = figures.stand(&[Protection::Failing, Protection::TooOld]);
     let never = figures.stand(&[Protection::Never, Protection::Unplanned]);
-    let mut names = Names::default();
-    let open = Filter { states: vec![JobState::Queued, JobState::Dispatched, JobState::Running], ..Filter::default() };
-    let open = jobs::list(s, open, None, 10).await?.items;
-    let all = health::capacities(s).await?;
     Ok(Fleet {
+        and_tag: tag.as_deref().map(|tag| address("", &[("tag", tag)]).replacen('?', "&", 1)).unwrap_or_default(),
         total: quiet + warned + at_risk + never,
         protected: quiet + warned,
         quiet,
@@ -260,16 +277,17 @@ async fn fleet(s: &Services, operator: bool) -> Result<Fleet, ApiError> {
         succeeded: figures.ended(&[JobState::Succeeded]),
         warnings: figures.ended(&[JobState::Warning]),
         failed: figures.ended(&[JobState::Failed, JobState::Lost, JobState::Missed]),
-        next: coming(s, now).await?,
+        next: next.into_iter().map(|coming| Coming::new(coming, now)).collect(),
         repositories: all.len(),
         safe: all.iter().filter(|c| c.credentials.safe()).count(),
         stored: all.iter().filter_map(|c| c.stored).reduce(u64::saturating_add),
         weekly: all.iter().filter_map(|c| c.growth_per_day).reduce(i64::saturating_add).map(|day| day * 7),
         capacities: fullest(&all),
-        attention: attention::items(s, &mut names, operator, &figures, now).await?,
+        attention,
         axis: axis(now),
-        hosts: worst(s, now).await?,
-        open: names.rows(s, &open, now).await?,
+        hosts,
+        open,
+        tag: tag.unwrap_or_default(),
     })
 }
 
@@ -277,9 +295,27 @@ fn is_operator(who: &Guarded<Viewer>) -> bool {
     who.actor.role.covers(Role::Operator)
 }
 
+/// What the dashboard is narrowed to.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    tag: String,
+}
+
+impl Asked {
+    fn tag(&self) -> Option<String> {
+        Some(self.tag.trim().to_owned()).filter(|tag| !tag.is_empty())
+    }
+}
+
 /// The dashboard, or the first steps.
 #[get("/")]
-pub async fn show(who: Guarded<Viewer>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
+pub async fn show(
+    who: Guarded<Viewer>,
+    view: View,
+    s: web::Data<Services>,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, ApiError> {
     let first = hosts::list(&s, None, 1).await?.items;
     let repository = repositories::list(&s, None, 1).await?.items.pop();
     if first.is_empty() || repository.is_none() {
@@ -287,8 +323,11 @@ pub async fn show(who: Guarded<Viewer>, view: View, s: web::Data<Services>) -> R
         let repository = repository.map(|r| super::repositories::RepositoryRow::new(&r, now));
         return view.show(&who, &WelcomePage { repository }).await;
     }
-    let kits_due = recovery::states(&s).await?.iter().filter(|kit| kit.due).count();
-    view.show(&who, &DashboardPage { fleet: fleet(&s, is_operator(&who)).await?, kits_due }).await
+    let kits_due = match who.actor.role {
+        Role::Admin => recovery::states(&s).await?.iter().filter(|kit| kit.due).count(),
+        Role::Operator | Role::Viewer => 0,
+    };
+    view.show(&who, &DashboardPage { fleet: fleet(&s, asked.tag(), is_operator(&who)).await?, kits_due }).await
 }
 
 /// What changed on the dashboard.
@@ -298,8 +337,9 @@ pub async fn live(
     view: View,
     s: web::Data<Services>,
     query: web::Query<LiveQuery>,
+    asked: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = DashboardLive { fleet: fleet(&s, is_operator(&who)).await? };
+    let page = DashboardLive { fleet: fleet(&s, asked.tag(), is_operator(&who)).await? };
     view.fragment(&who, &query.cursor, "/", &page).await
 }
 

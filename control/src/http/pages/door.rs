@@ -126,7 +126,8 @@ impl View {
         path: &str,
         page: &P,
     ) -> Result<HttpResponse, ApiError> {
-        let shell = Shell { path: path.to_owned(), said: "", ..self.shell(who).await? };
+        let tag = tag(path, self.req.query_string());
+        let shell = Shell { path: path.to_owned(), tag, said: "", ..self.shell(who).await? };
         let html = self.pages.render(&shell, page).map_err(|error| broken(&error))?;
         let now = crate::service::random::TokenHash::of(&html).as_str()[..16].to_owned();
         if now == cursor {
@@ -156,11 +157,14 @@ fn broken(error: &tera::Error) -> ApiError {
     ActError::Internal("a page cannot be rendered").into()
 }
 
-/// The tag of hosts that a list is narrowed to, ready for another address.
+/// Pages that can be narrowed to the hosts with a tag; from one to the next the tag is kept.
+const TAGGED: [&str; 6] = ["/", "/hosts", "/jobs", "/snapshots", "/repositories", "/alerts"];
+
+/// The tag of hosts that a page is narrowed to, ready for another address.
 fn tag(path: &str, query: &str) -> String {
     let asked = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tag").map(|(_, tag)| tag);
     match asked {
-        Some(tag) if matches!(path, "/hosts" | "/jobs" | "/alerts") => address("", &[("tag", tag.trim())]),
+        Some(tag) if TAGGED.contains(&path) => address("", &[("tag", tag.trim())]),
         Some(_) | None => String::new(),
     }
 }
@@ -351,7 +355,9 @@ mod tests {
             ("/jobs", "tag=acme", "?tag=acme"),
             ("/alerts", "show=all&tag=acme", "?tag=acme"),
             ("/jobs", "tag=+", ""),
-            ("/snapshots", "tag=nightly", ""),
+            ("/", "tag=acme", "?tag=acme"),
+            ("/snapshots", "snapshot_tag=nightly", ""),
+            ("/settings/users", "tag=acme", ""),
             ("/hosts", "", ""),
         ] {
             assert_eq!(tag(path, query), tag_too, "{path}?{query}");

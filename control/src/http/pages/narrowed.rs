@@ -61,8 +61,9 @@ impl Narrowed {
     ) -> Self {
         let to = words::filter(&[
             (Part::Host, choice.shown()),
+            (Part::HostTag, &asked.tag),
             (Part::Repository, word(repositories, &asked.repository)),
-            (Part::Tag, &asked.tag),
+            (Part::Tag, &asked.snapshot_tag),
             (Part::Until, &asked.until),
         ]);
         Self { to, without: words::without_snapshots(newest) }

@@ -58,6 +58,8 @@ pub struct RepositoriesPage {
     pub next: Option<String>,
     /// Whether this is not the first page.
     pub later: bool,
+    /// Only those that hosts with this tag use.
+    pub tag: String,
 }
 
 impl Page for RepositoriesPage {
@@ -232,9 +234,25 @@ async fn line(s: &Services, repository: &Repository, now: Timestamp) -> Result<R
     })
 }
 
+/// What the list is narrowed to.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    tag: String,
+    cursor: Option<String>,
+}
+
 /// A page of the list, and the cursor of the next.
-async fn lines(s: &Services, cursor: Option<String>) -> Result<(Vec<RepositoryLine>, Option<String>), ApiError> {
-    let (now, listed) = (Timestamp::now(), repositories::list(s, cursor, super::hosts::PAGE).await?);
+async fn lines(
+    s: &Services,
+    tag: &str,
+    cursor: Option<String>,
+) -> Result<(Vec<RepositoryLine>, Option<String>), ApiError> {
+    let now = Timestamp::now();
+    let listed = match tag {
+        "" => repositories::list(s, cursor, super::hosts::PAGE).await?,
+        tag => repositories::list_of_tagged(s, tag.to_owned(), cursor, super::hosts::PAGE).await?,
+    };
     let mut lines = Vec::with_capacity(listed.items.len());
     for repository in &listed.items {
         lines.push(line(s, repository, now).await?);
@@ -248,11 +266,12 @@ pub async fn list(
     who: Guarded<Viewer>,
     view: View,
     s: web::Data<Services>,
-    query: web::Query<super::hosts::Cursor>,
+    query: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
-    let later = query.cursor.is_some();
-    let (repositories, next) = lines(&s, query.into_inner().cursor).await?;
-    view.show(&who, &RepositoriesPage { repositories, next, later }).await
+    let Asked { tag, cursor } = query.into_inner();
+    let (later, tag) = (cursor.is_some(), tag.trim().to_owned());
+    let (repositories, next) = lines(&s, &tag, cursor).await?;
+    view.show(&who, &RepositoriesPage { repositories, next, later, tag }).await
 }
 
 /// What changed of the first page of the list.
@@ -262,8 +281,9 @@ pub async fn live(
     view: View,
     s: web::Data<Services>,
     query: web::Query<LiveQuery>,
+    asked: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
-    let (repositories, _) = lines(&s, None).await?;
+    let (repositories, _) = lines(&s, asked.tag.trim(), None).await?;
     view.fragment(&who, &query.cursor, "/repositories", &RepositoriesLive { repositories }).await
 }
 

@@ -83,10 +83,12 @@ pub struct Row {
 pub struct Asked {
     /// A host's identity or name.
     pub host: String,
+    /// A tag of hosts.
+    pub tag: String,
     /// A repository's identity.
     pub repository: String,
-    /// A tag.
-    pub tag: String,
+    /// A tag of snapshots.
+    pub snapshot_tag: String,
     /// A day: that day and older.
     pub until: String,
     /// `next` of the page before.
@@ -110,16 +112,24 @@ impl Asked {
     fn address(&self) -> String {
         address(
             "/snapshots",
-            &[("host", &self.host), ("repository", &self.repository), ("tag", &self.tag), ("until", &self.until)],
+            &[
+                ("host", &self.host),
+                ("tag", &self.tag),
+                ("repository", &self.repository),
+                ("snapshot_tag", &self.snapshot_tag),
+                ("until", &self.until),
+            ],
         )
     }
 }
 
 async fn filter(s: &Services, asked: &Asked) -> Result<Filter, ActError> {
+    let tag = |typed: &str| Some(typed.trim().to_owned()).filter(|tag| !tag.is_empty());
     Ok(Filter {
         host: host_choice::read(s, &asked.host).await?.map(|host| host.id),
         repository: asked.repository.parse().ok(),
-        tag: Some(asked.tag.trim().to_owned()).filter(|tag| !tag.is_empty()),
+        host_tag: tag(&asked.tag),
+        tag: tag(&asked.snapshot_tag),
         until: asked.until()?,
         ..Filter::default()
     })
