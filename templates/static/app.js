@@ -16,10 +16,12 @@
     const again = (ms) => { clearTimeout(timer); timer = setTimeout(tick, ms); };
     const put = (n) => {
       const old = document.getElementById(n.id);
-      if (!old || old.contains(document.activeElement)) return void (old && held.set(n.id, n));
+      if (!old || old.contains(document.activeElement) || opener(old)) return void (old && held.set(n.id, n));
       held.delete(n.id);
       old.replaceWith(document.importNode(n, true));
     };
+    // What opened the dialog that is open: the focus comes back to it.
+    const opener = (old) => $$("dialog[open]").some((d) => $(`[data-dialog="${d.id}"]`, old));
     const settle = () => [...held.values()].forEach(put);
     const apply = (t) => {
       for (const n of [...t.content.children]) {
@@ -62,10 +64,10 @@
 
   /* Pages that look again by themselves, <… data-again="2000">: not over the head of somebody who is typing or ticking, and not while
      nothing answers, for then what is seen would be gone. While it goes on waiting, what came takes the place of what is shown, where that holds no focus. */
+  const touched = () => $$("main input, main textarea").some((i) => i.value !== i.defaultValue || (i.checked ?? false) !== (i.defaultChecked ?? false));
   const waiting = $("[data-again]");
   if (waiting) {
     const ms = +waiting.dataset.again;
-    const touched = () => $$("main input").some((i) => i.value !== i.defaultValue || i.checked !== i.defaultChecked);
     const look = async () => {
       if (!document.hidden && !touched()) {
         const text = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(20000) })
@@ -118,7 +120,12 @@
     if ("sent" in f.dataset) return e.preventDefault();
     f.dataset.sent = ""; b?.setAttribute("aria-busy", "true");
   });
-  addEventListener("pageshow", () => $$("form[data-sent]").forEach((f) => { delete f.dataset.sent; $$("[aria-busy]", f).forEach((b) => b.removeAttribute("aria-busy")); }));
+  addEventListener("pageshow", (e) => {
+    $$("form[data-sent]").forEach((f) => { delete f.dataset.sent; $$("[aria-busy]", f).forEach((b) => b.removeAttribute("aria-busy")); });
+    // A page out of the browser's memory has the keys of presses that are done: pressed again they would do nothing. What was typed stays.
+    if (e.persisted && $("[name=key]") && !touched()) location.reload();
+  });
+  $("[aria-current]", $(".tabs") ?? document.createElement("i"))?.scrollIntoView({ block: "nearest", inline: "nearest" });
   const manual = $("#manual");
   const when = () => $$(".if-cron input").forEach((i) => (i.disabled = manual.checked));
   if (manual) { manual.addEventListener("change", when); when(); }

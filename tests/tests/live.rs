@@ -127,6 +127,45 @@ async fn what_holds_the_focus_stays_until_it_is_left() {
 }
 
 #[tokio::test]
+async fn the_focus_comes_back_to_what_opened_a_dialog() {
+    let mut it = Scene::new().await;
+    it.open(&format!("/jobs/{}", it.job)).await;
+    it.browser.until("document.querySelector('[data-poll]').dataset.cursor !== undefined").await;
+    let open = "const b = document.querySelector('main [data-dialog]'); b.mine = true; b.focus(); b.click()";
+    it.browser.page.execute(open, vec![]).await.unwrap();
+    it.browser.until("document.querySelector('dialog[open]') !== null").await;
+    let cursor = it.browser.value("document.querySelector('[data-poll]').dataset.cursor").await;
+    it.tell(0.5, 1).await;
+    it.browser.until(&format!("document.querySelector('[data-poll]').dataset.cursor !== {cursor}")).await;
+    it.browser.page.execute("document.querySelector('dialog[open]').close()", vec![]).await.unwrap();
+    it.browser.until("document.activeElement.mine === true").await;
+    it.browser.end().await;
+}
+
+#[tokio::test]
+async fn run_now_runs_again_on_a_page_that_was_gone_back_to() {
+    let mut it = Scene::new().await;
+    it.finish().await;
+    it.open("/hosts").await;
+    it.browser.press("Run now").await;
+    it.browser.sees("Backup of").await;
+    let path = async |browser: &Browser| browser.page.current_url().await.unwrap().path().to_owned();
+    let first = path(&it.browser).await;
+    let offer = it.agent.poll(&[], 5).await.offers.remove(0);
+    assert_eq!(first, format!("/jobs/{}", offer.id));
+    let claim = format!("/agent/v1/jobs/{}/claim", offer.id);
+    assert_eq!(it.agent.post(&claim, json!({"attempt": offer.attempt})).await.0, 200);
+    (it.job, it.attempt) = (offer.id, offer.attempt);
+    it.finish().await;
+    it.browser.page.back().await.unwrap();
+    it.browser.until(&format!("document.querySelector('main [name=key]')?.value === 'after-{}'", it.job)).await;
+    it.browser.press("Run now").await;
+    it.browser.sees("Backup of").await;
+    assert_ne!(path(&it.browser).await, first, "it is another job");
+    it.browser.end().await;
+}
+
+#[tokio::test]
 async fn nobody_asks_for_a_page_that_nobody_sees() {
     let mut it = Scene::new().await;
     it.open(&format!("/jobs/{}", it.job)).await;

@@ -6,8 +6,8 @@ use crate::domain::fleet::{Freeze, Host, check_host_name, check_host_tags};
 use crate::domain::permission::Actor;
 use crate::domain::watch::Limits;
 use crate::store::host_search::{self, DayEnd, Filter, Order, rank};
-use crate::store::{Conn, StoreError, alerts, hosts};
-use restic_manager_shared::id::HostId;
+use crate::store::{Conn, StoreError, alerts, credentials, hosts};
+use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::problem::FieldError;
 
@@ -77,6 +77,14 @@ pub async fn first(s: &Services, filter: Filter, order: Order, limit: i64) -> Re
     let records =
         s.db.read(move |conn| Ok::<_, ActError>(host_search::list(conn, &filter, &order, limit, now)?)).await?;
     Ok(records.into_iter().map(|r| view(s, r, now)).collect())
+}
+
+/// Which of these hosts may back up to which repository.
+///
+/// # Errors
+/// When the database fails.
+pub async fn repositories(s: &Services, ids: Vec<HostId>) -> Result<Vec<(HostId, RepositoryId)>, ActError> {
+    s.db.read(move |conn| Ok(credentials::held_by(conn, &ids)?)).await
 }
 
 /// What became of these hosts' backups, by the days of a clock that is so many seconds ahead of UTC.

@@ -174,6 +174,15 @@ impl Figures {
     }
 }
 
+/// Counts how hosts stand now: all, or those with a tag.
+///
+/// # Errors
+/// When the database fails.
+pub async fn standings(s: &Services, tag: Option<String>, now: Timestamp) -> Result<Figures, ActError> {
+    let hosts = s.db.read(move |conn| Ok::<_, ActError>(host_search::standings(conn, tag.as_deref(), now)?)).await?;
+    Ok(Figures { hosts: hosts.into_iter().collect(), ..Figures::default() })
+}
+
 /// Counts how the last day's jobs ended.
 ///
 /// # Errors

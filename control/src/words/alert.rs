@@ -52,3 +52,24 @@ pub fn quiet(last: Option<&Moment>) -> String {
 
 /// Whom such an alert is about.
 pub const CROWD: &str = "These hosts, the worst first";
+/// How bad a condition is, and from when on it holds.
+#[must_use]
+pub const fn rule(kind: AlertKind) -> (&'static str, &'static str) {
+    match kind {
+        AlertKind::BackupFailed => ("warning; critical once the host is not protected", "1 failed run"),
+        AlertKind::BackupOverdue => {
+            ("critical", "one interval plus grace; see the settings and each host’s own limits")
+        }
+        AlertKind::HostOffline => ("warning", "as long as the settings or the host’s own limits say"),
+        AlertKind::RepositoryDamaged => ("critical", "at once, when a check or a restore finds an error"),
+        AlertKind::CredentialCanDelete => ("critical", "at once, when a proof is not refused"),
+        AlertKind::UnattestedSnapshots => ("critical", "at once, when snapshots are listed that no job made"),
+        AlertKind::RetentionCeiling => ("warning", "when more would go than the plan allows at once"),
+        AlertKind::RetentionFrozen => ("warning", "as long as a host’s retention is frozen"),
+        AlertKind::MaintenanceFailed => ("warning", "1 failed run of a chore"),
+        AlertKind::ForeignLock => ("warning", "when nothing that is known explains a lock"),
+        AlertKind::RotationStuck => ("warning", "when the change of a password cannot go on"),
+        AlertKind::DrillFailed => ("critical; warning if nothing could be proven", "1 failed drill"),
+        AlertKind::RolloutStopped => ("warning", "when too many hosts fail or fall silent after an update"),
+    }
+}

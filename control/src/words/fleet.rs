@@ -1,5 +1,6 @@
 //! Many hosts: how they stand, and what is done to them together.
 
+use super::figures::count;
 use crate::domain::protection::Protection;
 
 /// How many hosts need a person, and why. `stand` is how many stand so; `all` how many are not protected.
@@ -23,6 +24,51 @@ pub fn sentence(stand: impl Fn(Protection) -> i64, all: i64) -> String {
         0 => "Every host has a backup that is young enough.".into(),
         1 => format!("1 needs you: {parts}."),
         n => format!("{n} need you: {parts}."),
+    }
+}
+
+/// How many hosts there are, and how many of them are protected.
+#[must_use]
+pub fn protected(protected: i64, all: i64) -> String {
+    match all {
+        1 if protected == 1 => "1 host, protected.".into(),
+        1 => "1 host, not protected.".into(),
+        n => format!("{} of {} hosts are protected.", count(protected), count(n)),
+    }
+}
+
+/// All hosts.
+#[must_use]
+pub fn all(n: i64) -> String {
+    format!("All {}", count(n))
+}
+
+/// Hosts that need a person.
+#[must_use]
+pub fn need_you(n: i64) -> String {
+    format!("Need you {}", count(n))
+}
+
+/// Hosts with warnings.
+#[must_use]
+pub fn warnings(n: i64) -> String {
+    format!("Warnings {}", count(n))
+}
+
+/// A system's name without what nobody asks for in a list.
+#[must_use]
+pub fn system(name: &str) -> String {
+    let name = name.split(" (").next().unwrap_or(name);
+    name.replace(" GNU/Linux", "").replace("Microsoft ", "").replace(" LTS", "")
+}
+
+/// Repositories of a host: some by name, and how many more.
+#[must_use]
+pub fn some(names: &[&str], shown: usize) -> String {
+    let text = names.iter().take(shown).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(shown) {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
 }
 
@@ -90,4 +136,24 @@ pub fn added(days: i64, size: &str, on: usize) -> String {
 #[must_use]
 pub fn most(size: &str, day: &str) -> String {
     format!("most: {size} on {day}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systems_are_short_in_lists() {
+        for (long, short) in [
+            ("Debian GNU/Linux 13 (trixie)", "Debian 13"),
+            ("Ubuntu 24.04 LTS", "Ubuntu 24.04"),
+            ("Microsoft Windows Server 2025", "Windows Server 2025"),
+            ("Rocky Linux 10", "Rocky Linux 10"),
+            ("", ""),
+        ] {
+            assert_eq!(system(long), short);
+        }
+        assert_eq!(some(&["main", "offsite", "old"], 2), "main, offsite and 1 more");
+        assert_eq!(protected(20, 1024), "20 of 1,024 hosts are protected.");
+    }
 }

@@ -5,10 +5,12 @@
 
 pub mod alert;
 pub mod attention;
+pub mod audit;
 pub mod cause;
 pub mod channel;
 pub mod courier;
 pub mod done;
+pub mod field;
 pub mod figures;
 pub mod filter;
 pub mod fleet;

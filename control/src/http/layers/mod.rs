@@ -47,10 +47,13 @@ pub fn body_error(cause: &Error) -> Error {
     }
 }
 
+/// What is said of an address that cannot be one of ours.
+const NO_ADDRESS: &str = "the identity in this address is not one; look for what you want by its name";
+
 /// Limits and error answers of the extractors.
 pub fn extractors(config: &mut web::ServiceConfig) {
     let path = web::PathConfig::default()
-        .error_handler(|e, _| fail(e, StatusCode::NOT_FOUND, "not_found", "There is no such thing"));
+        .error_handler(|_, _| fail(NO_ADDRESS, StatusCode::NOT_FOUND, "not_found", "There is no such thing"));
     let query = web::QueryConfig::default().error_handler(|e, _| {
         fail(e, StatusCode::BAD_REQUEST, "malformed", "The query is not what this operation takes")
     });

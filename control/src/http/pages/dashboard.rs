@@ -20,7 +20,7 @@ use crate::service::{Services, hosts, jobs, recovery, repositories};
 use crate::store::host_search::{self, Order};
 use crate::store::jobs::Filter;
 use crate::store::next_runs;
-use crate::words::Moment;
+use crate::words::{Moment, fleet as words};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,10 @@ pub struct Fleet {
     pub tag: String,
     /// The same, as the further part of an address.
     pub and_tag: String,
+    /// Which of the hosts are listed, as the further part of an address.
+    pub and_show: String,
+    /// Which can be: where, in words, and whether they are.
+    pub choices: Vec<(String, String, bool)>,
     /// Hosts in all.
     pub total: i64,
     /// That count as protected.
@@ -228,7 +232,7 @@ pub fn bars(counts: &[(&'static str, i64)]) -> Vec<Bar> {
 
 fn sentence(figures: &Figures) -> String {
     let all = figures.hosts.iter().filter(|(state, _)| !state.counts()).map(|(_, n)| n).sum();
-    crate::words::fleet::sentence(|state| figures.stand(&[state]), all)
+    words::sentence(|state| figures.stand(&[state]), all)
 }
 
 /// Hosts, each with its last 30 days.
@@ -245,11 +249,12 @@ async fn rows(s: &Services, jobs: &[Job], now: Timestamp) -> Result<Vec<JobRow>,
 }
 
 /// Reads side by side what does not wait for each other: in a row they are most of what the page takes.
-async fn fleet(s: &Services, tag: Option<String>, operator: bool) -> Result<Fleet, ApiError> {
-    let now = Timestamp::now();
+async fn fleet(s: &Services, asked: &Asked, operator: bool) -> Result<Fleet, ApiError> {
+    let (now, tag) = (Timestamp::now(), asked.tag());
     let states = vec![JobState::Queued, JobState::Dispatched, JobState::Running];
     let open = Filter { states, host_tag: tag.clone(), ..Filter::default() };
-    let worst = host_search::Filter { tag: tag.clone(), ..host_search::Filter::default() };
+    let worst =
+        host_search::Filter { states: asked.states().into(), tag: tag.clone(), ..host_search::Filter::default() };
     let (figures, next, open, all, worst) = tokio::try_join!(
         protection::figures(s, tag.clone(), now),
         protection::coming(s, tag.clone(), now, (INSTANTS, NAMED)),
@@ -264,6 +269,12 @@ async fn fleet(s: &Services, tag: Option<String>, operator: bool) -> Result<Flee
     let at_risk = figures.stand(&[Protection::Failing, Protection::TooOld]);
     let never = figures.stand(&[Protection::Never, Protection::Unplanned]);
     Ok(Fleet {
+        choices: asked.choices(&figures),
+        and_show: if asked.show.is_empty() {
+            String::new()
+        } else {
+            address("", &[("show", &asked.show)]).replacen('?', "&", 1)
+        },
         and_tag: tag.as_deref().map(|tag| address("", &[("tag", tag)]).replacen('?', "&", 1)).unwrap_or_default(),
         total: quiet + warned + at_risk + never,
         protected: quiet + warned,
@@ -298,13 +309,42 @@ fn is_operator(who: &Guarded<Viewer>) -> bool {
 /// What the dashboard is narrowed to.
 #[derive(Debug, Deserialize)]
 pub struct Asked {
+    /// To hosts with this tag.
     #[serde(default)]
     tag: String,
+    /// Which of the hosts are listed.
+    #[serde(default)]
+    show: String,
 }
+
+/// Hosts that need a person.
+const NEED: [Protection; 4] = [Protection::Failing, Protection::TooOld, Protection::Never, Protection::Unplanned];
 
 impl Asked {
     fn tag(&self) -> Option<String> {
         Some(self.tag.trim().to_owned()).filter(|tag| !tag.is_empty())
+    }
+
+    fn states(&self) -> &'static [Protection] {
+        match self.show.as_str() {
+            "need" => &NEED,
+            "warnings" => &[Protection::Warning],
+            _ => &[],
+        }
+    }
+
+    /// Which hosts can be listed: where, what it says with how many there are, and whether that is what is listed.
+    fn choices(&self, figures: &Figures) -> Vec<(String, String, bool)> {
+        let one = |which: &str, states: &'static [Protection], text: fn(i64) -> String| {
+            let href = format!("{}#fleet", address("/", &[("show", which), ("tag", self.tag.trim())]));
+            let counted = if states.is_empty() { Protection::ALL } else { states };
+            (href, text(figures.stand(counted)), self.states() == states)
+        };
+        vec![
+            one("", &[], words::all),
+            one("need", &NEED, words::need_you),
+            one("warnings", &[Protection::Warning], words::warnings),
+        ]
     }
 }
 
@@ -327,7 +367,7 @@ pub async fn show(
         Role::Admin => recovery::states(&s).await?.iter().filter(|kit| kit.due).count(),
         Role::Operator | Role::Viewer => 0,
     };
-    view.show(&who, &DashboardPage { fleet: fleet(&s, asked.tag(), is_operator(&who)).await?, kits_due }).await
+    view.show(&who, &DashboardPage { fleet: fleet(&s, &asked, is_operator(&who)).await?, kits_due }).await
 }
 
 /// What changed on the dashboard.
@@ -339,7 +379,7 @@ pub async fn live(
     query: web::Query<LiveQuery>,
     asked: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = DashboardLive { fleet: fleet(&s, asked.tag(), is_operator(&who)).await? };
+    let page = DashboardLive { fleet: fleet(&s, &asked, is_operator(&who)).await? };
     view.fragment(&who, &query.cursor, "/", &page).await
 }
 

@@ -35,6 +35,8 @@ impl Pages {
         tera.register_filter("bytes", |n: f64, _: Kwargs, _: &State| words::bytes(n));
         tera.register_filter("count", |n: i64, _: Kwargs, _: &State| words::count(n));
         tera.register_filter("span", |n: f64, _: Kwargs, _: &State| words::span(n));
+        tera.register_filter("capital", |text: &str, _: Kwargs, _: &State| words::capital(text));
+        tera.register_filter("label", |name: &str, _: Kwargs, _: &State| words::field::label(name).replace('_', " "));
         tera.register_filter("urlencode", tera_contrib::urlencode::urlencode);
         let texts: Vec<(String, String)> = Templates::iter()
             .filter(|name| name.ends_with(".html"))

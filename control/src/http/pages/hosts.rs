@@ -9,6 +9,7 @@ use super::narrowed::Narrowed;
 use super::schedules::{ScheduleRow, schedule_rows};
 use super::strip::{self, Month, Strip};
 use super::view::{HostRow, JobRow, protection_badge};
+use crate::domain::fleet::Host;
 use crate::domain::job::Job;
 use crate::domain::protection::Protection;
 use crate::domain::snapshot::Snapshot;
@@ -17,12 +18,13 @@ use crate::http::problem::ApiError;
 use crate::service::{MAX_PAGE, Services, drills, hosts, jobs, protection, repositories, snapshots};
 use crate::store::host_search;
 use crate::store::jobs::Filter;
-use crate::words::Moment;
+use crate::words::{Moment, fleet as words};
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// Entries of a list's page.
 pub const PAGE: i64 = 50;
@@ -57,6 +59,8 @@ pub struct HostsPage {
     pub hosts: Vec<HostLine>,
     /// How many match.
     pub matching: i64,
+    /// How many there are, and how they stand.
+    pub answer: String,
     /// What the list is narrowed to, as it was asked for.
     pub asked: Asked,
     /// The address of this list without its cursor.
@@ -95,6 +99,8 @@ pub struct HostLine {
     pub proven: Option<Moment>,
     /// When it runs next by itself; none if it only runs when somebody says so.
     pub next: Option<Moment>,
+    /// Where it may back up to, by name.
+    pub repositories: String,
     /// The same press of Run now twice is one job.
     pub key: String,
 }
@@ -113,6 +119,9 @@ pub struct HostHead {
     /// The same press of Run now twice is one job.
     pub key: String,
 }
+
+/// Repositories that are named of a host in the list.
+const REPOSITORIES: usize = 2;
 
 /// One host at a glance.
 #[derive(Debug, Serialize)]
@@ -242,11 +251,7 @@ pub fn press_key(newest: Option<&Job>) -> String {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lines(
-    s: &Services,
-    hosts: &[crate::domain::fleet::Host],
-    now: Timestamp,
-) -> Result<Vec<HostLine>, ApiError> {
+pub async fn lines(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<HostLine>, ApiError> {
     let mut names = Names::default();
     let mut lines = Vec::with_capacity(hosts.len());
     let ids: Vec<HostId> = hosts.iter().map(|h| h.id).collect();
@@ -264,6 +269,7 @@ pub async fn lines(
             strip: None,
             proven: proven.get(&host.id).map(|at| Moment::new(*at, now)),
             next: next.get(&host.id).map(|at| Moment::new(*at, now)),
+            repositories: String::new(),
             key: press_key(newest),
         });
     }
@@ -380,6 +386,29 @@ const STATES: [Protection; 6] = [
     Protection::Protected,
 ];
 
+/// Where each of these hosts may back up to.
+async fn used(s: &Services, hosts: &[Host], names: &[(String, String)]) -> Result<Vec<String>, ApiError> {
+    let held = hosts::repositories(s, hosts.iter().map(|h| h.id).collect()).await?;
+    let of = |host: &Host| {
+        let theirs = held.iter().filter(|(by, _)| *by == host.id).map(|(_, repository)| repository.to_string());
+        let theirs: HashSet<String> = theirs.collect();
+        let named = names.iter().filter(|(id, _)| theirs.contains(id)).map(|(_, name)| name.as_str());
+        words::some(&named.collect::<Vec<_>>(), REPOSITORIES)
+    };
+    Ok(hosts.iter().map(of).collect())
+}
+
+/// How many hosts there are and how they stand, of those with the tag if one is asked for.
+async fn answer(s: &Services, asked: &Asked, now: Timestamp) -> Result<String, ApiError> {
+    let figures = protection::standings(s, asked.filter().tag, now).await?;
+    let all = figures.stand(Protection::ALL);
+    let good = figures.stand(&[Protection::Protected, Protection::Warning]);
+    Ok(match all - good {
+        0 => words::protected(good, all),
+        bad => format!("{} {}", words::protected(good, all), words::sentence(|state| figures.stand(&[state]), bad)),
+    })
+}
+
 /// All hosts.
 #[get("/hosts")]
 pub async fn list(
@@ -398,9 +427,16 @@ pub async fn list(
         let (_, all) = hosts::search(&s, host_search::Filter::default(), hosts::order(true, None), 1).await?;
         empty = Narrowed::hosts(&asked, &repositories, all);
     }
+    let (mut lines, used, standings) = tokio::try_join!(
+        lines(&s, &listed.items, now),
+        used(&s, &listed.items, &repositories),
+        answer(&s, &asked, now)
+    )?;
+    lines.iter_mut().zip(used).for_each(|(line, used)| line.repositories = used);
     let page = HostsPage {
         empty,
-        hosts: lines(&s, &listed.items, now).await?,
+        hosts: lines,
+        answer: standings,
         matching,
         next: listed.next,
         later: asked.cursor.is_some(),

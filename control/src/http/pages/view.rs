@@ -246,6 +246,8 @@ pub struct HostRow {
     pub os: &'static str,
     /// Its system for people.
     pub system: String,
+    /// The same in a few words.
+    pub system_short: String,
     /// The machine's own name, if it differs.
     pub hostname: String,
     /// Its processor.
@@ -304,6 +306,7 @@ impl HostRow {
             pending: host.state == HostState::Pending,
             os,
             system: host.os_version.clone(),
+            system_short: crate::words::fleet::system(&host.os_version),
             hostname: if host.hostname == host.name { String::new() } else { host.hostname.clone() },
             arch: host.arch.clone(),
             timezone: host.timezone.clone(),

@@ -11,8 +11,8 @@ use crate::http::problem::ApiError;
 use crate::service::names::Wanted;
 use crate::service::user_admin::UserView;
 use crate::service::{Services, audit, user_admin};
-use crate::words::Moment;
 use crate::words::things::{self, Thing, named};
+use crate::words::{Moment, audit as words};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId, UserId};
 use restic_manager_shared::time::Timestamp;
@@ -47,8 +47,10 @@ pub struct EntryRow {
     pub at: Moment,
     /// Who.
     pub who: String,
-    /// What, such as `schedule.update`.
+    /// What.
     pub action: String,
+    /// Its code, such as `schedule.update`.
+    pub code: String,
     /// To what: its kind and its name, or else its identity.
     pub subject: String,
     /// Where that is, if it is there.
@@ -82,7 +84,8 @@ pub async fn list(
             seq: c.seq,
             at: Moment::new(c.entry.at, now),
             who: asked_by(&c.entry.actor),
-            action: c.entry.action.clone(),
+            action: words::action(&c.entry.action).to_owned(),
+            code: c.entry.action.clone(),
             subject,
             href,
             detail: details(&c.entry.detail),
@@ -143,7 +146,10 @@ impl Subject {
                 None => gone(Thing::User, id.to_string()),
             },
             Self::Job(id) => (named(Thing::Job, &id.to_string()), Some(format!("/jobs/{id}"))),
-            Self::Other(text) => (text, None),
+            Self::Other(text) => match words::thing(text.split(':').next().unwrap_or_default()) {
+                Some((thing, href)) => (thing.to_owned(), Some(href.to_owned())),
+                None => (text, None),
+            },
         })
     }
 }
