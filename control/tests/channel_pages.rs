@@ -184,7 +184,7 @@ async fn a_channel_is_made_tried_changed_and_deleted_on_pages() {
     assert_eq!((added.status, added.location.as_str()), (303, "/alerts/channels?done=channel-added"), "{}", added.text);
     let token = server.token("viewer");
     let channel = server.get(&token, "/api/v1/channels").await["items"][0].clone();
-    let rules = json!({"min_severity": "warning", "kinds": ["foreign_lock"], "tags": ["prod", "acme"], "send_resolved": true,
+    let rules = json!({"alerts": true, "min_severity": "warning", "kinds": ["foreign_lock"], "tags": ["prod", "acme"], "send_resolved": true,
         "remind_hours": 24, "group_seconds": 30});
     assert_eq!((&channel["name"], &channel["rules"]), (&json!(HOSTILE), &rules));
     let path = format!("/alerts/channels/{}", channel["id"].as_str().unwrap());

@@ -21,7 +21,7 @@ fn item(event: What, severity: Severity) -> Item {
 }
 
 fn notice(items: Vec<Item>, more: i64) -> Notice {
-    Notice { message: "m1".into(), items, more, link: Some("https://backup.example.org/alerts".into()) }
+    Notice { message: "m1".into(), items, more, summary: None, link: Some("https://backup.example.org/alerts".into()) }
 }
 
 fn sent(preset: Preset, url: &str, secret: Option<&str>, notice: &Notice) -> (Request, Value) {
