@@ -229,7 +229,14 @@ async fn a_summary_is_asked_for_on_the_form_sent_by_a_button_and_told_on_the_lis
     let (server, web) = (ControlPlane::start(), WebServer::start());
     let (anna, eve) = (Visitor::sign_in(&server, "admin").await, Visitor::sign_in(&server, "viewer").await);
     let (admin, operator) = (server.token("admin"), server.token("operator"));
-    server.host(&admin, "web-01", &["/etc"]).await;
+    let mut agent = server.host(&admin, "web-01", &["/etc"]).await;
+    server.post(&admin, &format!("/api/v1/hosts/{}/run", agent.host), json!({})).await;
+    let offer = agent.poll(&[], 5).await.offers.remove(0);
+    agent.post(&format!("/agent/v1/jobs/{}/claim", offer.id), json!({"attempt": offer.attempt})).await;
+    let finish = json!({"attempt": offer.attempt, "end": "succeeded", "started_at": Timestamp::now(),
+        "finished_at": Timestamp::now(), "summary": {"total_bytes_processed": 4096, "data_added": 900, "data_added_packed": 700}});
+    let (status, answer) = agent.post(&format!("/agent/v1/jobs/{}/finish", offer.id), finish).await;
+    assert_eq!(status, 200, "{answer}");
     let pager = anna.open("/alerts/channels/add?kind=pagerduty").await.text;
     assert!(!pager.contains("Daily summary") && !pager.contains("No alerts"), "{pager}");
     let blank = anna.open("/alerts/channels/add?kind=generic").await.text;
@@ -272,8 +279,12 @@ async fn a_summary_is_asked_for_on_the_form_sent_by_a_button_and_told_on_the_lis
         assert!(shown.status == 200 && shown.text.contains(&format!("The summary to Chat {word}")), "{}", shown.text);
     }
     let posted = web.posted();
-    let bodies: Vec<_> = posted.iter().map(|p| p.json()["summary"]["hosts"].clone()).collect();
-    assert_eq!(bodies, [1, 1, 1]);
+    let figures = |one: &Value| (one["hosts"].clone(), one["protected"].clone(), one["jobs"].clone());
+    let jobs = json!({"succeeded": 1, "warnings": 0, "failed": 0, "missed": 0, "added_bytes": 700});
+    assert!(posted.iter().all(|p| figures(&p.json()["summary"]) == (json!(1), json!(1), jobs.clone())), "{posted:?}");
+    assert!(
+        posted[0].json()["text"].as_str().unwrap().starts_with("The only host is protected, and no alert is open.")
+    );
     let told = server.get(&admin, &format!("/api/v1/channels/{id}/deliveries")).await;
     let told: Vec<_> =
         told["items"].as_array().unwrap().iter().map(|d| (d["what"].clone(), d["state"].clone())).collect();

@@ -14,8 +14,11 @@ use control::domain::summary::SummaryPlan;
 use control::service::channel_input::{ChannelInput, SmtpInput, WebhookInput};
 use control::service::channels::ChannelView;
 use control::service::{ActError, Services, channels, notices, seed, summaries};
-use control::store::{Conn, StoreError, Target, alerts as store, day_figures, host_search, summaries as rows};
-use diesel::RunQueryDsl as _;
+use control::store::{
+    Conn, StoreError, Target, alerts as store, day_figures, host_search, jobs, migrate, summaries as rows,
+};
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, RunQueryDsl as _};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
 use serde_json::{Value, json};
@@ -83,10 +86,16 @@ async fn truth(s: &Services, tags: &[&str], since: Timestamp, now: Timestamp) ->
         let mine: Vec<_> = all.iter().filter(|h| tags.is_empty() || h.tags.iter().any(|t| tags.contains(t))).collect();
         let stands = |h: &&&control::store::hosts::HostRecord| h.standing.of(h.lifecycle, now).counts();
         let worst: Vec<_> = mine.iter().filter(|h| !stands(h)).take(10).map(|h| h.name.clone()).collect();
-        let ended = day_figures::ended(conn, &tags, since, now)?;
-        let count = |state| ended.iter().filter(|(s, ..)| *s == state).map(|(_, n, _)| n).sum::<i64>();
-        Ok::<_, ActError>(json!({"hosts": mine.len(), "protected": mine.iter().filter(stands).count(), "worst": worst,
-            "succeeded": count(JobState::Succeeded), "missed": count(JobState::Missed)}))
+        let jobs = jobs::list(conn, &jobs::Filter::default(), None, 10_000)?;
+        let lately = jobs.iter().filter(|j| j.finished_at.is_some_and(|at| at >= since && at < now));
+        let lately: Vec<_> = lately.filter(|j| mine.iter().any(|h| h.id == j.host_id)).collect();
+        let count = |states: &[JobState]| lately.iter().filter(|j| states.contains(&j.state)).count();
+        let summaries = lately.iter().filter_map(|j| j.result.as_ref()?.summary.as_ref());
+        let added: u64 = summaries.map(|s| s.data_added_packed.unwrap_or(s.data_added)).sum();
+        let jobs = json!({"succeeded": count(&[JobState::Succeeded]), "warnings": count(&[JobState::Warning]), "added_bytes": added,
+            "failed": count(&[JobState::Failed, JobState::Lost]), "missed": count(&[JobState::Missed])});
+        let protected = mine.iter().filter(stands).count();
+        Ok::<_, ActError>(json!({"hosts": mine.len(), "protected": protected, "worst": worst, "jobs": jobs}))
     })
     .await
     .unwrap()
@@ -94,8 +103,7 @@ async fn truth(s: &Services, tags: &[&str], since: Timestamp, now: Timestamp) ->
 
 fn told(summary: &Value) -> Value {
     let worst: Vec<_> = summary["at_risk"].as_array().unwrap().iter().map(|h| h["name"].clone()).collect();
-    json!({"hosts": summary["hosts"], "protected": summary["protected"], "worst": worst,
-        "succeeded": summary["jobs"]["succeeded"], "missed": summary["jobs"]["missed"]})
+    json!({"hosts": summary["hosts"], "protected": summary["protected"], "worst": worst, "jobs": summary["jobs"]})
 }
 
 #[tokio::test]
@@ -141,6 +149,14 @@ async fn a_summary_goes_out_once_at_its_time_over_a_failure_and_a_restart() {
         assert_eq!(body["link"], "https://backup.example.org/", "{name}");
         let text = body["text"].as_str().unwrap();
         assert!(text.contains("is locked") && text.contains("Open alerts:") && text.contains("CE"), "{name}: {text}");
+        // One that waits goes with the plan.
+        let next = view(&s, &channel).await.summary_next_at.unwrap();
+        web.answer("503 Service Unavailable");
+        assert_eq!(go(&s, next).await, (1, 1), "{name}");
+        let input = ChannelInput { summary: None, rules: Rules::default(), ..hook("All", &web.url, &[]) };
+        let without = channels::update(&s, &admin(), channel.id, input).await.unwrap();
+        assert_eq!((without.waiting, without.summary_next_at), (0, None), "{name}");
+        assert_eq!(go(&s, next + 2 * DAY).await, (0, 0), "{name}");
     }
 }
 
@@ -214,7 +230,8 @@ async fn a_channel_of_tags_sums_up_their_hosts_only() {
         let none = channels::add(&s, &admin(), hook("None", &web.url, &["nobody's"])).await.unwrap();
         summaries::send_now(&s, &admin(), none.id, due).await.unwrap();
         let body = web.posted().pop().unwrap().json();
-        let nothing = json!({"hosts": 0, "protected": 0, "worst": [], "succeeded": 0, "missed": 0});
+        let jobs = json!({"succeeded": 0, "warnings": 0, "failed": 0, "missed": 0, "added_bytes": 0});
+        let nothing = json!({"hosts": 0, "protected": 0, "worst": [], "jobs": jobs});
         assert_eq!((told(&body["summary"]), &body["summary"]["alerts"]), (nothing, &json!([])), "{name}: {body}");
     }
 }
@@ -261,6 +278,40 @@ async fn a_mail_tells_the_number_in_its_subject_and_a_newer_one_takes_its_place(
     assert_eq!(go(&s, next + 9 * DAY).await, (0, 0));
     let again = channels::update(&s, &admin(), channel.id, input).await.unwrap();
     assert_eq!(again.summary_next_at, Some(due));
+}
+
+#[tokio::test]
+async fn what_was_added_before_the_upgrade_is_counted_after_it() {
+    for database in databases() {
+        let (dir, name) = (TempDir::new().unwrap(), database.name);
+        let s = services(&database, &dir).await;
+        let now = sow(&s).await;
+        let added = async |s: &Services| {
+            s.db.read(move |conn| {
+                let ended = day_figures::ended(conn, &[], now - 2 * DAY, now)?;
+                Ok::<_, ActError>(ended.into_iter().map(|(_, _, bytes)| bytes).sum::<f64>())
+            })
+            .await
+            .unwrap()
+        };
+        let before = added(&s).await;
+        drop(s);
+        let mut conn = match &database.target {
+            Target::Sqlite(_) => {
+                let mut c = diesel::SqliteConnection::establish(dir.path().join("restic-manager.db").to_str().unwrap())
+                    .unwrap();
+                // The database that was just closed may still be writing its log back.
+                c.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON").unwrap();
+                Conn::Sqlite(c)
+            }
+            Target::Postgres(url) => Conn::Pg(diesel::PgConnection::establish(url).unwrap()),
+        };
+        migrate::down_by(&mut conn, 1).unwrap();
+        migrate::up(&mut conn).unwrap();
+        drop(conn);
+        let after = added(&services(&database, &dir).await).await;
+        assert!(before > 1e9 && (after - before).abs() < 1.0, "{name}: {before} {after}");
+    }
 }
 
 #[tokio::test]

@@ -258,7 +258,13 @@ pub fn check_rules(rules: &Rules) -> Vec<FieldError> {
 /// What is wrong with having a summary there, or none.
 #[must_use]
 pub fn check_summary(settings: &Settings, rules: &Rules, summary: Option<&SummaryPlan>) -> Vec<FieldError> {
-    let mut errors = summary.map(SummaryPlan::check).unwrap_or_default();
+    let mut errors = vec![];
+    if summary.is_some_and(|plan| !plan.has_time()) {
+        errors.push(wrong("/summary/at", "a time of day such as 08:00"));
+    }
+    if summary.is_some_and(|plan| !plan.has_zone()) {
+        errors.push(wrong("/summary/timezone", "not an IANA time zone such as Europe/Berlin"));
+    }
     match (settings, summary) {
         (Settings::Webhook(Webhook { preset: Preset::PagerDuty, .. }), Some(_)) => {
             errors.push(wrong("/summary", "PagerDuty takes incidents, and a summary is none"));

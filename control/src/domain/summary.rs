@@ -9,7 +9,6 @@ use restic_manager_shared::cron::Crontab;
 use restic_manager_shared::id::{AlertId, HostId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::CauseCode;
-use restic_manager_shared::wire::problem::FieldError;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -48,18 +47,16 @@ fn time_of_day(text: &str) -> Option<(u8, u8)> {
 }
 
 impl SummaryPlan {
-    /// Everything that is wrong; empty means fine.
+    /// Whether its time of day is one.
     #[must_use]
-    pub fn check(&self) -> Vec<FieldError> {
-        let wrong = |pointer: &str, detail: &str| FieldError { pointer: pointer.into(), detail: detail.into() };
-        let mut errors = vec![];
-        if time_of_day(&self.at).is_none() {
-            errors.push(wrong("/summary/at", "a time of day such as 08:00"));
-        }
-        if self.timezone.parse::<Tz>().is_err() {
-            errors.push(wrong("/summary/timezone", "not an IANA time zone such as Europe/Berlin"));
-        }
-        errors
+    pub fn has_time(&self) -> bool {
+        time_of_day(&self.at).is_some()
+    }
+
+    /// Whether its zone is one.
+    #[must_use]
+    pub fn has_zone(&self) -> bool {
+        self.timezone.parse::<Tz>().is_ok()
     }
 
     /// Its zone.
@@ -216,19 +213,19 @@ mod tests {
 
     #[test]
     fn times_of_day_and_zones_are_checked() {
-        for (at, zone, wrong) in [
-            ("08:00", "Europe/Berlin", vec![]),
-            ("00:00", "UTC", vec![]),
-            ("23:59", "UTC", vec![]),
-            ("24:00", "UTC", vec!["/summary/at"]),
-            ("8:00", "UTC", vec!["/summary/at"]),
-            ("08:60", "UTC", vec!["/summary/at"]),
-            ("08:00:00", "UTC", vec!["/summary/at"]),
-            ("+8:00", "UTC", vec!["/summary/at"]),
-            ("", "Mars/Base", vec!["/summary/at", "/summary/timezone"]),
+        for (at, zone, fine) in [
+            ("08:00", "Europe/Berlin", (true, true)),
+            ("00:00", "UTC", (true, true)),
+            ("23:59", "UTC", (true, true)),
+            ("24:00", "UTC", (false, true)),
+            ("8:00", "UTC", (false, true)),
+            ("08:60", "UTC", (false, true)),
+            ("08:00:00", "UTC", (false, true)),
+            ("+8:00", "UTC", (false, true)),
+            ("", "Mars/Base", (false, false)),
         ] {
-            let pointers: Vec<_> = plan(at, zone).check().into_iter().map(|e| e.pointer).collect();
-            assert_eq!(pointers, wrong, "{at} {zone}");
+            let plan = plan(at, zone);
+            assert_eq!((plan.has_time(), plan.has_zone()), fine, "{at} {zone}");
         }
     }
 

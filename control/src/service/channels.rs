@@ -21,6 +21,8 @@ use std::collections::HashMap;
 const MOST: i64 = 100;
 /// What is said of news that waited for a channel when it was paused.
 const PAUSED: &str = "The channel was paused.";
+/// What is said of a summary that waited for a channel when it was to have none any more.
+const NO_SUMMARY: &str = "The channel has no summary any more.";
 
 /// A channel, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -277,6 +279,9 @@ pub async fn update(s: &Services, actor: &Actor, id: ChannelId, input: ChannelIn
         if (&before.summary, before.enabled) != (&record.summary, record.enabled) {
             summaries::set_due(conn, id, next_summary(&record, now))?;
         }
+        if record.summary.is_none() {
+            summaries::give_up(conn, id, NO_SUMMARY)?;
+        }
         if record.enabled {
             deliveries::hurry(conn, id, now, now + HELD)?;
         } else {
@@ -395,24 +400,25 @@ pub struct Told {
     pub trouble: Option<String>,
 }
 
-/// Who was told of these alerts, all of a page at once; and whether there is any channel.
+/// Who was told of these alerts, all of a page at once; and whether there is any channel for alerts.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn told(s: &Services, ids: Vec<AlertId>) -> Result<(Vec<Told>, bool), ActError> {
     s.db.read(move |conn| {
-        let names = names(conn)?;
+        let channels = channels::list(conn)?;
+        let names: HashMap<_, _> = channels.iter().map(|c| (c.id, &c.name)).collect();
         let rows = told::of_alerts(conn, &ids)?.into_iter();
         let told = rows.map(|(alert, channel, state, at, trouble)| Told {
             alert,
-            channel: names.get(&channel).cloned().unwrap_or_default(),
+            channel: names.get(&channel).map(|name| (*name).clone()).unwrap_or_default(),
             state,
             at,
             trouble,
         });
         let mut told: Vec<Told> = told.collect();
         told.sort_by(|a, b| a.channel.cmp(&b.channel).then(a.state.cmp(&b.state)));
-        Ok((told, !names.is_empty()))
+        Ok((told, channels.iter().any(|c| c.rules.alerts)))
     })
     .await
 }

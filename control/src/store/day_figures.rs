@@ -37,14 +37,14 @@ pub fn ended(conn: &mut Conn, tags: &[String], since: Timestamp, until: Timestam
     rows.into_iter().map(|(state, n, bytes)| Ok((parse("jobs.state", &state)?, n, bytes.unwrap_or_default()))).collect()
 }
 
+/// Of which host the last run failed, why, and where the backup was to go.
+pub type Cause = (HostId, Option<CauseCode>, Option<RepositoryId>);
+
 /// Why the last runs of these hosts failed, where the backups were to go, once for each schedule that fails.
 ///
 /// # Errors
 /// When the database fails.
-pub fn causes(
-    conn: &mut Conn,
-    hosts: &[HostId],
-) -> StoreResult<Vec<(HostId, Option<CauseCode>, Option<RepositoryId>)>> {
+pub fn causes(conn: &mut Conn, hosts: &[HostId]) -> StoreResult<Vec<Cause>> {
     let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     let rows = schedules::table
         .inner_join(schedule_tracks::table.on(schedule_tracks::schedule_id.eq(schedules::id)))

@@ -53,12 +53,7 @@ pub fn claim(conn: &mut Conn, id: ChannelId, due: Timestamp, next: Option<Timest
 /// # Errors
 /// When the database fails.
 pub fn queue(conn: &mut Conn, id: ChannelId, summary: &Summary, why: &str, now: Timestamp) -> StoreResult<()> {
-    let older = deliveries::table
-        .filter(waiting())
-        .filter(deliveries::channel_id.eq(id.to_string()))
-        .filter(deliveries::what.eq(What::Summary.as_str()));
-    let given_up = (deliveries::state.eq(DeliveryState::GivenUp.as_str()), deliveries::last_error.eq(why));
-    diesel::update(older).set(given_up).execute(conn)?;
+    give_up(conn, id, why)?;
     diesel::insert_into(deliveries::table)
         .values((
             deliveries::id.eq(DeliveryId::new().to_string()),
@@ -74,6 +69,20 @@ pub fn queue(conn: &mut Conn, id: ChannelId, summary: &Summary, why: &str, now: 
             deliveries::summary.eq(to_json("deliveries.summary", summary)?),
         ))
         .execute(conn)?;
+    Ok(())
+}
+
+/// Gives up the summaries that a channel waits for.
+///
+/// # Errors
+/// When the database fails.
+pub fn give_up(conn: &mut Conn, id: ChannelId, why: &str) -> StoreResult<()> {
+    let waiting = deliveries::table
+        .filter(waiting())
+        .filter(deliveries::channel_id.eq(id.to_string()))
+        .filter(deliveries::what.eq(What::Summary.as_str()));
+    let given_up = (deliveries::state.eq(DeliveryState::GivenUp.as_str()), deliveries::last_error.eq(why));
+    diesel::update(waiting).set(given_up).execute(conn)?;
     Ok(())
 }
 
