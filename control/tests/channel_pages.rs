@@ -115,6 +115,15 @@ async fn what_makes_no_sense_is_refused_at_its_field() {
         (json!({"name": "a", "webhook": {"preset": "pigeon", "url": "https://x/"}}), 400, ""),
         (json!({"name": "a", "smtp": smtp, "rules": {"remind_hours": 0}}), 422, "/rules/remind_hours"),
         (json!({"name": "a", "smtp": smtp, "rules": {"tags": ["\u{0}"]}}), 422, "/rules/tags"),
+        (json!({"name": "a", "smtp": smtp, "rules": {"alerts": false}}), 422, "/rules/alerts"),
+        (json!({"name": "a", "smtp": smtp, "summary": {"at": "8"}}), 422, "/summary/at"),
+        (json!({"name": "a", "smtp": smtp, "summary": {"at": "08:00", "timezone": "Mars"}}), 422, "/summary/timezone"),
+        (json!({"name": "a", "smtp": smtp, "summary": {"at": "08:00", "zone": "UTC"}}), 400, ""),
+        (
+            json!({"name": "a", "webhook": {"preset": "pagerduty", "secret": "k"}, "summary": {"at": "08:00"}}),
+            422,
+            "/summary",
+        ),
         (json!({"name": "a", "smtp": smtp, "more": 1}), 400, ""),
     ] {
         let (answered, said) = server.post(&admin, "/api/v1/channels", body.clone()).await;
@@ -184,7 +193,7 @@ async fn a_channel_is_made_tried_changed_and_deleted_on_pages() {
     assert_eq!((added.status, added.location.as_str()), (303, "/alerts/channels?done=channel-added"), "{}", added.text);
     let token = server.token("viewer");
     let channel = server.get(&token, "/api/v1/channels").await["items"][0].clone();
-    let rules = json!({"min_severity": "warning", "kinds": ["foreign_lock"], "tags": ["prod", "acme"], "send_resolved": true,
+    let rules = json!({"alerts": true, "min_severity": "warning", "kinds": ["foreign_lock"], "tags": ["prod", "acme"], "send_resolved": true,
         "remind_hours": 24, "group_seconds": 30});
     assert_eq!((&channel["name"], &channel["rules"]), (&json!(HOSTILE), &rules));
     let path = format!("/alerts/channels/{}", channel["id"].as_str().unwrap());
@@ -213,6 +222,87 @@ async fn a_channel_is_made_tried_changed_and_deleted_on_pages() {
     let gone = anna.submit(&format!("{path}/delete"), &[]).await;
     assert_eq!((gone.status, gone.location.as_str()), (303, "/alerts/channels?done=channel-deleted"));
     assert_eq!(anna.open(&format!("{path}/edit")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_summary_is_asked_for_on_the_form_sent_by_a_button_and_told_on_the_list() {
+    let (server, web) = (ControlPlane::start(), WebServer::start());
+    let (anna, eve) = (Visitor::sign_in(&server, "admin").await, Visitor::sign_in(&server, "viewer").await);
+    let (admin, operator) = (server.token("admin"), server.token("operator"));
+    let mut agent = server.host(&admin, "web-01", &["/etc"]).await;
+    server.post(&admin, &format!("/api/v1/hosts/{}/run", agent.host), json!({})).await;
+    let offer = agent.poll(&[], 5).await.offers.remove(0);
+    agent.post(&format!("/agent/v1/jobs/{}/claim", offer.id), json!({"attempt": offer.attempt})).await;
+    let finish = json!({"attempt": offer.attempt, "end": "succeeded", "started_at": Timestamp::now(),
+        "finished_at": Timestamp::now(), "summary": {"total_bytes_processed": 4096, "data_added": 900, "data_added_packed": 700}});
+    let (status, answer) = agent.post(&format!("/agent/v1/jobs/{}/finish", offer.id), finish).await;
+    assert_eq!(status, 200, "{answer}");
+    let pager = anna.open("/alerts/channels/add?kind=pagerduty").await.text;
+    assert!(!pager.contains("Daily summary") && !pager.contains("No alerts"), "{pager}");
+    let blank = anna.open("/alerts/channels/add?kind=generic").await.text;
+    assert!(blank.contains("Daily summary") && blank.contains("value=\"UTC\""), "{blank}");
+    let with = |more: &[(&'static str, &'static str)]| {
+        let mut form = vec![("kind", "generic"), ("name", "Chat"), ("enabled", "1"), ("url", web.url.as_str())];
+        form.extend([("min_severity", "none"), ("group_seconds", "60")]);
+        form.extend(more);
+        form
+    };
+    for (more, said) in [
+        (vec![], "A channel that tells of no alerts has a daily summary"),
+        (vec![("at", "25:00")], "A time of day such as 08:00"),
+        (vec![("at", "08:00"), ("timezone", "Mars")], "Not an IANA time zone"),
+    ] {
+        let wrong = anna.submit("/alerts/channels/add", &with(&more)).await;
+        assert!(wrong.status == 422 && wrong.text.contains(said), "{said}: {}", wrong.text);
+    }
+    let added = anna.submit("/alerts/channels/add", &with(&[("at", "08:00"), ("timezone", "Europe/Berlin")])).await;
+    assert_eq!(added.status, 303, "{}", added.text);
+    let channel = server.get(&admin, "/api/v1/channels").await["items"][0].clone();
+    assert_eq!(channel["summary"], json!({"at": "08:00", "timezone": "Europe/Berlin"}));
+    assert_eq!((&channel["rules"]["alerts"], &channel["summary_sent_at"]), (&json!(false), &Value::Null));
+    assert!(Timestamp::parse(channel["summary_next_at"].as_str().unwrap()).unwrap() > Timestamp::now());
+    let id = channel["id"].as_str().unwrap();
+    let (api, path) = (format!("/api/v1/channels/{id}/summary"), format!("/alerts/channels/{id}"));
+    let list = anna.open("/alerts/channels").await.text;
+    for word in ["Daily summary at 08:00 (Europe/Berlin)", "none sent yet", "Send summary"] {
+        assert!(list.contains(word), "{word}: {list}");
+    }
+    assert!(!list.contains("Warnings and critical alerts") && !list.contains("together"), "{list}");
+    assert!(!eve.open("/alerts/channels").await.text.contains("Send summary"));
+    assert_eq!(eve.submit(&format!("{path}/summary"), &[]).await.status, 403);
+    assert_eq!(server.post(&operator, &api, Value::Null).await.0, 403);
+    let (status, sent) = server.post(&admin, &api, Value::Null).await;
+    assert_eq!((status, &sent), (200, &json!({"delivered": true, "said": "200 said so"})));
+    web.answer("403 Forbidden");
+    for word in ["did not arrive", "was taken"] {
+        let shown = anna.submit(&format!("{path}/summary"), &[]).await;
+        assert!(shown.status == 200 && shown.text.contains(&format!("The summary to Chat {word}")), "{}", shown.text);
+    }
+    let posted = web.posted();
+    let figures = |one: &Value| (one["hosts"].clone(), one["protected"].clone(), one["jobs"].clone());
+    let jobs = json!({"succeeded": 1, "warnings": 0, "failed": 0, "missed": 0, "added_bytes": 700});
+    assert!(posted.iter().all(|p| figures(&p.json()["summary"]) == (json!(1), json!(1), jobs.clone())), "{posted:?}");
+    assert!(
+        posted[0].json()["text"].as_str().unwrap().starts_with("The only host is protected, and no alert is open.")
+    );
+    let told = server.get(&admin, &format!("/api/v1/channels/{id}/deliveries")).await;
+    let told: Vec<_> =
+        told["items"].as_array().unwrap().iter().map(|d| (d["what"].clone(), d["state"].clone())).collect();
+    let summary = |state: &str| (json!("summary"), json!(state));
+    assert_eq!(told, [summary("sent"), summary("failed"), summary("sent")]);
+    let page = anna.open(&path).await.text;
+    for word in ["Daily summary", "how hosts are", "Not delivered", "Send summary now", "next in"] {
+        assert!(page.contains(word), "{word}: {page}");
+    }
+    assert!(anna.open("/alerts/channels").await.text.contains("last sent"));
+    let edit = anna.open(&format!("{path}/edit")).await.text;
+    assert!(edit.contains("value=\"08:00\"") && edit.contains("value=\"Europe/Berlin\""), "{edit}");
+    assert!(edit.contains("value=\"none\" checked"), "{edit}");
+    assert!(server.get(&admin, "/api/v1/audit-events").await.to_string().contains("channel.summary"));
+    let plain = [("name", "Chat"), ("enabled", "1"), ("min_severity", "warning"), ("group_seconds", "60")];
+    assert_eq!(anna.submit(&format!("{path}/edit"), &plain).await.status, 303);
+    let (status, said) = server.post(&admin, &api, Value::Null).await;
+    assert_eq!((status, &said["errors"][0]["pointer"]), (422, &json!("/summary")), "{said}");
 }
 
 #[tokio::test]

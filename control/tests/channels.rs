@@ -40,7 +40,14 @@ fn admin() -> Actor {
 
 fn hook(name: &str, preset: Preset, url: &str, secret: Option<&str>) -> ChannelInput {
     let webhook = WebhookInput { preset, url: Some(Secret::new(url)), secret: secret.map(Secret::new) };
-    ChannelInput { name: name.into(), enabled: true, smtp: None, webhook: Some(webhook), rules: Rules::default() }
+    ChannelInput {
+        name: name.into(),
+        enabled: true,
+        smtp: None,
+        webhook: Some(webhook),
+        rules: Rules::default(),
+        summary: None,
+    }
 }
 
 fn mail(name: &str, port: u16, user: Option<&str>) -> ChannelInput {
@@ -53,7 +60,14 @@ fn mail(name: &str, port: u16, user: Option<&str>) -> ChannelInput {
         from: "backup@example.org".into(),
         to: vec!["ops@example.org".into(), "anna@example.org".into()],
     };
-    ChannelInput { name: name.into(), enabled: true, smtp: Some(smtp), webhook: None, rules: Rules::default() }
+    ChannelInput {
+        name: name.into(),
+        enabled: true,
+        smtp: Some(smtp),
+        webhook: None,
+        rules: Rules::default(),
+        summary: None,
+    }
 }
 
 async fn raise(s: &Services, about: (AlertKind, &'static str), now: i64) -> AlertId {

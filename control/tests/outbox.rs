@@ -28,6 +28,8 @@ fn channel(conn: &mut Conn, name: &str, preset: Preset, rules: Rules) -> StoreRe
         rules,
         created_at: at(1),
         updated_at: at(1),
+        summary: None,
+        summary_due: None,
     };
     channels::insert(conn, &record)?;
     assert_eq!(channels::get(conn, record.id)?.unwrap(), record);

@@ -13,6 +13,7 @@ const ACTS: &[(&str, &[&str])] = &[
     ("/alerts/channels/add", &["createChannel"]),
     ("/alerts/channels/{id}/delete", &["deleteChannel"]),
     ("/alerts/channels/{id}/edit", &["updateChannel"]),
+    ("/alerts/channels/{id}/summary", &["sendSummary"]),
     ("/alerts/channels/{id}/test", &["testChannel"]),
     ("/alerts/{id}/acknowledge", &["acknowledgeAlert"]),
     ("/hosts/actions", &["actOnHosts"]),

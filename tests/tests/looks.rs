@@ -133,7 +133,8 @@ fn of_repositories(it: &Seeded) -> Vec<Visit> {
 async fn of_channels(it: &Seeded) -> Vec<Visit> {
     let name = format!("Pager {}", "x".repeat(60));
     let url = format!("http://127.0.0.1:9/{}", endless());
-    let channel = json!({"name": name, "webhook": {"preset": "generic", "url": url, "secret": "signing-key"}});
+    let channel = json!({"name": name, "webhook": {"preset": "generic", "url": url, "secret": "signing-key"},
+        "summary": {"at": "08:00", "timezone": "America/Argentina/ComodRivadavia"}});
     let (status, made) = it.control.post(&it.admin, "/api/v1/channels", channel).await;
     assert_eq!(status, 201, "{made}");
     let channel = format!("/alerts/channels/{}", made["id"].as_str().unwrap());

@@ -3,7 +3,9 @@
 mod alert_sender;
 
 use crate::service::upkeep as service_upkeep;
-use crate::service::{ActError, Services, drills, exports, ingest, notices, protection, rollouts, rotation, watch};
+use crate::service::{
+    ActError, Services, drills, exports, ingest, notices, protection, rollouts, rotation, summaries, watch,
+};
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
 use std::future::Future;
@@ -17,6 +19,8 @@ const SEEN: Duration = Duration::from_secs(5);
 const NEXT: Duration = Duration::from_secs(15);
 /// How often it is looked which alerts are to be told again.
 const REMINDERS: Duration = Duration::from_secs(60);
+/// How often it is looked whether a daily summary is due.
+const SUMMARIES: Duration = Duration::from_secs(15);
 /// How often silent jobs are looked for in the time that they may be silent.
 const LOOKS: u32 = 12;
 /// How often it is looked how a roll-out goes.
@@ -36,6 +40,7 @@ pub fn start(s: &Data<Services>, upkeep: Duration, settle: Duration) -> Vec<Join
         every("next runs", NEXT, s, |s| async move { protection::follow_the_clock(&s, Timestamp::now()).await }),
         every("standings", NEXT, s, |s| async move { protection::judge_new(&s).await }),
         every("reminders", REMINDERS, s, |s| async move { notices::follow_the_clock(&s, Timestamp::now()).await }),
+        every("summaries", SUMMARIES, s, |s| async move { summaries::queue_due(&s, Timestamp::now()).await }),
         alert_sender::start(s),
     ];
     tasks.push(every("roll-outs", ROLLOUTS, s, |s| async move { rollouts::advance(&s, Timestamp::now()).await }));

@@ -90,7 +90,7 @@ mod tests {
             from: "backup@example.org".into(),
             to: vec!["ops@example.org".into(), "anna@example.org".into()],
         };
-        let notice = Notice { message: "m-1".into(), items: vec![], more: 0, link: None };
+        let notice = Notice { message: "m-1".into(), items: vec![], more: 0, summary: None, link: None };
         let mail = String::from_utf8(mail(&smtp, &notice).expect("a mail").formatted()).expect("text");
         for line in [
             "From: restic-manager <backup@example.org>",

@@ -49,7 +49,7 @@ impl Shape<'_> {
 
     fn generic(&self) -> Value {
         json!({"version": 1, "message": self.0.message, "test": self.0.is_test(), "title": title(self.0), "text": text(self.0),
-            "alerts": self.0.items, "more": self.0.more, "link": self.0.link})
+            "alerts": self.0.items, "more": self.0.more, "summary": self.0.summary, "link": self.0.link})
     }
 
     fn slack(&self) -> String {

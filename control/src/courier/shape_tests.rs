@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::notice::{Item, NAMED};
+use crate::domain::summary::{Jobs, Summary};
 use restic_manager_shared::time::Timestamp;
 
 fn item(event: What, severity: Severity) -> Item {
@@ -21,7 +22,7 @@ fn item(event: What, severity: Severity) -> Item {
 }
 
 fn notice(items: Vec<Item>, more: i64) -> Notice {
-    Notice { message: "m1".into(), items, more, link: Some("https://backup.example.org/alerts".into()) }
+    Notice { message: "m1".into(), items, more, summary: None, link: Some("https://backup.example.org/alerts".into()) }
 }
 
 fn sent(preset: Preset, url: &str, secret: Option<&str>, notice: &Notice) -> (Request, Value) {
@@ -78,6 +79,36 @@ fn each_receiver_gets_its_own_shape() {
     assert_eq!(request.headers, [("x-gotify-key", "app".to_owned())]);
     let (_, body) = sent(Preset::Teams, "https://x/in", None, &one);
     assert_eq!(body["attachments"][0]["content"]["body"][0]["color"], "Attention");
+}
+
+#[test]
+fn a_summary_is_typed_for_scripts_and_calm_for_phones() {
+    let at = Timestamp::from_seconds(1_800_000_000);
+    let well = Summary {
+        at,
+        since: at,
+        timezone: "UTC".into(),
+        tags: vec![],
+        hosts: 3,
+        protected: 3,
+        jobs: Jobs::default(),
+        at_risk: vec![],
+        at_risk_more: 0,
+        alerts: vec![],
+        alerts_more: 0,
+    };
+    let ill = Summary { protected: 1, ..well.clone() };
+    for (summary, priority, title) in
+        [(well, 2, "[restic-manager] All 3 hosts protected"), (ill, 3, "[restic-manager] 1 of 3 hosts protected")]
+    {
+        let notice = Notice { summary: Some(summary), ..notice(vec![], 0) };
+        let (_, body) = sent(Preset::Generic, "https://x/in", None, &notice);
+        assert_eq!((&body["test"], &body["alerts"], &body["summary"]["hosts"]), (&json!(false), &json!([]), &json!(3)));
+        let (_, body) = sent(Preset::Ntfy, "https://x/t", None, &notice);
+        assert_eq!((&body["priority"], body["title"].as_str()), (&json!(priority), Some(title)));
+        let (_, body) = sent(Preset::Slack, "https://x/in", None, &notice);
+        assert!(body["text"].as_str().expect("text").starts_with(&format!("*{title}*\n")), "{body}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::alert::{AlertKind, Severity};
 use super::repository::check_name;
+use super::summary::SummaryPlan;
 use super::text_enum;
 use restic_manager_shared::wire::problem::FieldError;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ text_enum! {
         Reminder = "reminder",
         /// Its cause is gone.
         Resolved = "resolved",
+        /// Nothing of an alert: it sums up the day.
+        Summary = "summary",
         /// Nothing: somebody tries the channel.
         Test = "test",
     }
@@ -127,6 +130,9 @@ impl Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
+    /// Whether it tells of alerts at all. One that does not only has its daily summary.
+    #[serde(default = "yes")]
+    pub alerts: bool,
     /// Nothing milder.
     #[serde(default = "warning")]
     pub min_severity: Severity,
@@ -165,6 +171,7 @@ const fn a_minute() -> u16 {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            alerts: yes(),
             min_severity: warning(),
             kinds: vec![],
             tags: vec![],
@@ -179,7 +186,8 @@ impl Rules {
     /// Whether the channel is told of an alert about hosts with these tags.
     #[must_use]
     pub fn tell(&self, kind: AlertKind, severity: Severity, tags: &[String]) -> bool {
-        severity >= self.min_severity
+        self.alerts
+            && severity >= self.min_severity
             && (self.kinds.is_empty() || self.kinds.contains(&kind))
             && (self.tags.is_empty() || self.tags.iter().any(|tag| tags.contains(tag)))
     }
@@ -243,6 +251,28 @@ pub fn check_rules(rules: &Rules) -> Vec<FieldError> {
     }
     if rules.group_seconds > 3600 {
         errors.push(wrong("/rules/group_seconds", "0 to 3600 seconds"));
+    }
+    errors
+}
+
+/// What is wrong with having a summary there, or none.
+#[must_use]
+pub fn check_summary(settings: &Settings, rules: &Rules, summary: Option<&SummaryPlan>) -> Vec<FieldError> {
+    let mut errors = vec![];
+    if summary.is_some_and(|plan| !plan.has_time()) {
+        errors.push(wrong("/summary/at", "a time of day such as 08:00"));
+    }
+    if summary.is_some_and(|plan| !plan.has_zone()) {
+        errors.push(wrong("/summary/timezone", "not an IANA time zone such as Europe/Berlin"));
+    }
+    match (settings, summary) {
+        (Settings::Webhook(Webhook { preset: Preset::PagerDuty, .. }), Some(_)) => {
+            errors.push(wrong("/summary", "PagerDuty takes incidents, and a summary is none"));
+        }
+        (_, None) if !rules.alerts => {
+            errors.push(wrong("/rules/alerts", "a channel that tells of no alerts has a daily summary"));
+        }
+        (_, Some(_) | None) => {}
     }
     errors
 }

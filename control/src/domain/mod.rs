@@ -33,6 +33,7 @@ pub mod rotation;
 pub mod schedule;
 pub mod snapshot;
 pub mod strict;
+pub mod summary;
 pub mod task_input;
 mod text_enum;
 pub mod upkeep;

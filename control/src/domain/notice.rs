@@ -1,8 +1,9 @@
-//! Notices: what a message tells of one or many alerts. Who gets it and when is `channel`; how it is said is in `words::notice`, and in which shape
+//! Notices: what a message tells: of one or many alerts, how the day was, or only that it arrives. Who gets it and when is `channel`; how it is said is in `words::notice`, and in which shape
 //! it gets there is the courier's.
 
 use super::alert::{AlertKind, Severity};
 use super::channel::What;
+use super::summary::Summary;
 use restic_manager_shared::id::AlertId;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
@@ -40,10 +41,12 @@ pub struct Item {
 pub struct Notice {
     /// The message's identity: a receiver that has seen it has seen this message.
     pub message: String,
-    /// The alerts, the worst first; [`NAMED`] at most. None in a test.
+    /// The alerts, the worst first; [`NAMED`] at most. None in a test or a summary.
     pub items: Vec<Item>,
     /// How many more there are.
     pub more: i64,
+    /// The summary, if it is one.
+    pub summary: Option<Summary>,
     /// Where they can be looked at.
     pub link: Option<String>,
 }
@@ -52,7 +55,7 @@ impl Notice {
     /// Whether it only says that the channel works.
     #[must_use]
     pub fn is_test(&self) -> bool {
-        self.items.is_empty() && self.more == 0
+        self.items.is_empty() && self.more == 0 && self.summary.is_none()
     }
 
     /// How many alerts it is about.
@@ -67,9 +70,12 @@ impl Notice {
         self.items.iter().any(|i| i.event != What::Resolved && i.severity == Severity::Critical)
     }
 
-    /// Whether all of it is over.
+    /// Whether all of it is over, or was well all day.
     #[must_use]
     pub fn is_over(&self) -> bool {
+        if let Some(summary) = &self.summary {
+            return summary.is_well();
+        }
         !self.is_test() && self.more == 0 && self.items.iter().all(|i| i.event == What::Resolved)
     }
 }

@@ -179,6 +179,7 @@ fn work(config: &mut ServiceConfig<'_>) {
         .service(api::channels::update_channel)
         .service(api::channels::delete_channel)
         .service(api::channels::test_channel)
+        .service(api::channels::send_summary)
         .service(api::channels::list_channel_deliveries)
         .service(api::drills::list_drills)
         .service(api::drills::download_drills)

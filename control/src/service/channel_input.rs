@@ -4,8 +4,9 @@ use super::ActError;
 use crate::courier::Secrets;
 use crate::domain::channel::{
     Preset, Rules, Security, Settings, Smtp, Webhook, check_channel_name, check_hook, check_rules, check_secret,
-    check_smtp,
+    check_smtp, check_summary,
 };
+use crate::domain::summary::SummaryPlan;
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::wire::problem::FieldError;
 use serde::Deserialize;
@@ -80,6 +81,9 @@ pub struct ChannelInput {
     /// Of which alerts it tells, and when.
     #[serde(default)]
     pub rules: Rules,
+    /// When it is told once a day how all hosts are, on quiet days too; left out, never.
+    #[serde(default)]
+    pub summary: Option<SummaryPlan>,
 }
 
 const fn yes() -> bool {
@@ -189,6 +193,9 @@ pub(super) fn read(input: &ChannelInput, kept: Kept<'_>) -> Result<(Settings, Se
             None
         }
     };
+    if let Some((settings, _)) = &read {
+        errors.extend(check_summary(settings, &input.rules, input.summary.as_ref()));
+    }
     match read {
         Some(read) if errors.is_empty() => Ok(read),
         _ => Err(ActError::Invalid(errors)),
@@ -201,7 +208,14 @@ mod tests {
 
     fn hook(preset: Preset, url: Option<&str>, secret: Option<&str>) -> ChannelInput {
         let webhook = WebhookInput { preset, url: url.map(Secret::new), secret: secret.map(Secret::new) };
-        ChannelInput { name: "a".into(), enabled: true, smtp: None, webhook: Some(webhook), rules: Rules::default() }
+        ChannelInput {
+            name: "a".into(),
+            enabled: true,
+            smtp: None,
+            webhook: Some(webhook),
+            rules: Rules::default(),
+            summary: None,
+        }
     }
 
     fn mail(host: &str, username: Option<&str>, password: Option<&str>) -> ChannelInput {
@@ -214,7 +228,14 @@ mod tests {
             from: "backup@example.org".into(),
             to: vec!["ops@example.org".into()],
         };
-        ChannelInput { name: "a".into(), enabled: true, smtp: Some(smtp), webhook: None, rules: Rules::default() }
+        ChannelInput {
+            name: "a".into(),
+            enabled: true,
+            smtp: Some(smtp),
+            webhook: None,
+            rules: Rules::default(),
+            summary: None,
+        }
     }
 
     fn pointers(input: &ChannelInput, kept: Kept<'_>) -> Vec<String> {
@@ -243,6 +264,23 @@ mod tests {
             (mail("m", None, Some("p")), vec!["/smtp/password"]),
             (both, vec!["/smtp"]),
             (neither, vec!["/smtp"]),
+        ] {
+            assert_eq!(pointers(&input, None), wrong, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_summary_goes_where_it_can_and_a_channel_says_something() {
+        let at = |at: &str| Some(SummaryPlan { at: at.into(), timezone: "UTC".into() });
+        let quiet = Rules { alerts: false, ..Rules::default() };
+        let slack = || hook(Preset::Slack, Some("https://x/"), None);
+        let pager = hook(Preset::PagerDuty, None, Some("key"));
+        for (input, wrong) in [
+            (ChannelInput { summary: at("08:00"), ..slack() }, vec![]),
+            (ChannelInput { summary: at("8"), ..slack() }, vec!["/summary/at"]),
+            (ChannelInput { summary: at("08:00"), rules: quiet.clone(), ..slack() }, vec![]),
+            (ChannelInput { rules: quiet, ..slack() }, vec!["/rules/alerts"]),
+            (ChannelInput { summary: at("08:00"), ..pager }, vec!["/summary"]),
         ] {
             assert_eq!(pointers(&input, None), wrong, "{input:?}");
         }

@@ -7,9 +7,10 @@ use crate::courier::Secrets;
 use crate::domain::channel::{DeliveryState, Rules, Settings, Smtp, Webhook, What};
 use crate::domain::notice::Notice;
 use crate::domain::permission::Actor;
+use crate::domain::summary::SummaryPlan;
 use crate::store::channels::ChannelRecord;
 use crate::store::told::DeliveryRecord;
-use crate::store::{Conn, StoreError, alerts, channels, deliveries, told};
+use crate::store::{Conn, StoreError, alerts, channels, deliveries, summaries, told};
 use restic_manager_shared::id::{AlertId, ChannelId, DeliveryId, MessageId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
@@ -20,6 +21,8 @@ use std::collections::HashMap;
 const MOST: i64 = 100;
 /// What is said of news that waited for a channel when it was paused.
 const PAUSED: &str = "The channel was paused.";
+/// What is said of a summary that waited for a channel when it was to have none any more.
+const NO_SUMMARY: &str = "The channel has no summary any more.";
 
 /// A channel, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -36,6 +39,12 @@ pub struct ChannelView {
     pub webhook: Option<Webhook>,
     /// Of which alerts it tells, and when.
     pub rules: Rules,
+    /// When it is told once a day how all hosts are.
+    pub summary: Option<SummaryPlan>,
+    /// When the next summary is due; none while the channel is paused.
+    pub summary_next_at: Option<Timestamp>,
+    /// When the other side took the last one.
+    pub summary_sent_at: Option<Timestamp>,
     /// How many pieces of news wait for it.
     pub waiting: i64,
     /// What it was last sent.
@@ -55,7 +64,7 @@ pub struct Delivery {
     pub channel_id: ChannelId,
     /// That channel's name.
     pub channel: String,
-    /// Of which alert it tells; none in a test.
+    /// Of which alert it tells; none in a summary or a test.
     pub alert_id: Option<AlertId>,
     /// What it tells.
     pub what: What,
@@ -107,6 +116,7 @@ fn delivery(record: DeliveryRecord, name: &str) -> Delivery {
 
 fn view(conn: &mut Conn, record: ChannelRecord, waiting: i64) -> Result<ChannelView, StoreError> {
     let last = told::newest(conn, record.id)?.map(|last| delivery(last, &record.name));
+    let summary_sent_at = summaries::last_sent(conn, record.id)?;
     let (smtp, webhook) = match record.settings {
         Settings::Smtp(smtp) => (Some(smtp), None),
         Settings::Webhook(webhook) => (None, Some(webhook)),
@@ -118,6 +128,9 @@ fn view(conn: &mut Conn, record: ChannelRecord, waiting: i64) -> Result<ChannelV
         smtp,
         webhook,
         rules: record.rules,
+        summary: record.summary,
+        summary_next_at: record.summary_due,
+        summary_sent_at,
         waiting,
         last,
         created_at: record.created_at,
@@ -194,7 +207,13 @@ fn name_taken(error: StoreError) -> ActError {
 
 /// What the audit log keeps of a channel.
 fn told_of(record: &ChannelRecord) -> serde_json::Value {
-    serde_json::json!({"name": record.name, "settings": record.settings, "enabled": record.enabled, "rules": record.rules})
+    serde_json::json!({"name": record.name, "settings": record.settings, "enabled": record.enabled, "rules": record.rules,
+        "summary": record.summary})
+}
+
+/// When the next summary of a channel is due, from now on.
+fn next_summary(record: &ChannelRecord, now: Timestamp) -> Option<Timestamp> {
+    record.summary.as_ref().filter(|_| record.enabled).and_then(|plan| plan.next_after(now))
 }
 
 /// Makes a channel.
@@ -204,7 +223,7 @@ fn told_of(record: &ChannelRecord) -> serde_json::Value {
 pub async fn add(s: &Services, actor: &Actor, input: ChannelInput) -> Result<ChannelView, ActError> {
     let (settings, secrets) = read(&input, None)?;
     let (id, now, actor) = (ChannelId::new(), Timestamp::now(), actor.clone());
-    let record = ChannelRecord {
+    let mut record = ChannelRecord {
         id,
         name: input.name,
         settings,
@@ -213,7 +232,10 @@ pub async fn add(s: &Services, actor: &Actor, input: ChannelInput) -> Result<Cha
         rules: input.rules,
         created_at: now,
         updated_at: now,
+        summary: input.summary,
+        summary_due: None,
     };
+    record.summary_due = next_summary(&record, now);
     s.db.write(move |conn| {
         if channels::count(conn)? >= MOST {
             return Err(ActError::field("/name", format!("there are {MOST} channels already")));
@@ -225,7 +247,7 @@ pub async fn add(s: &Services, actor: &Actor, input: ChannelInput) -> Result<Cha
     get(s, id).await
 }
 
-async fn load(s: &Services, id: ChannelId) -> Result<ChannelRecord, ActError> {
+pub(super) async fn load(s: &Services, id: ChannelId) -> Result<ChannelRecord, ActError> {
     s.db.read(move |conn| channels::get(conn, id)?.ok_or(ActError::NotFound(Noun::Channel))).await
 }
 
@@ -245,11 +267,20 @@ pub async fn update(s: &Services, actor: &Actor, id: ChannelId, input: ChannelIn
         enabled: input.enabled,
         rules: input.rules,
         updated_at: now,
+        summary: input.summary,
         ..before
     };
     s.db.write(move |conn| {
+        let before = channels::get(conn, id)?.ok_or(ActError::NotFound(Noun::Channel))?;
         if !channels::update(conn, &record).map_err(name_taken)? {
             return Err(ActError::NotFound(Noun::Channel));
+        }
+        // Otherwise who sends it goes on from where it is.
+        if (&before.summary, before.enabled) != (&record.summary, record.enabled) {
+            summaries::set_due(conn, id, next_summary(&record, now))?;
+        }
+        if record.summary.is_none() {
+            summaries::give_up(conn, id, NO_SUMMARY)?;
         }
         if record.enabled {
             deliveries::hurry(conn, id, now, now + HELD)?;
@@ -285,7 +316,8 @@ pub async fn test(s: &Services, actor: &Actor, id: ChannelId) -> Result<Tested, 
     let record = load(s, id).await?;
     let secrets = unseal(s, &record)?;
     let (message, now, actor) = (MessageId::new(), Timestamp::now(), actor.clone());
-    let notice = Notice { message: message.to_string(), items: vec![], more: 0, link: super::notices::link(s) };
+    let notice =
+        Notice { message: message.to_string(), items: vec![], more: 0, summary: None, link: super::notices::link(s) };
     let came_of_it = s.couriers.carry(&record.settings, &secrets, &notice, now).await;
     let (delivered, said) = match &came_of_it {
         Ok(taken) => (true, taken.said.clone()),
@@ -368,24 +400,25 @@ pub struct Told {
     pub trouble: Option<String>,
 }
 
-/// Who was told of these alerts, all of a page at once; and whether there is any channel.
+/// Who was told of these alerts, all of a page at once; and whether there is any channel for alerts.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn told(s: &Services, ids: Vec<AlertId>) -> Result<(Vec<Told>, bool), ActError> {
     s.db.read(move |conn| {
-        let names = names(conn)?;
+        let channels = channels::list(conn)?;
+        let names: HashMap<_, _> = channels.iter().map(|c| (c.id, &c.name)).collect();
         let rows = told::of_alerts(conn, &ids)?.into_iter();
         let told = rows.map(|(alert, channel, state, at, trouble)| Told {
             alert,
-            channel: names.get(&channel).cloned().unwrap_or_default(),
+            channel: names.get(&channel).map(|name| (*name).clone()).unwrap_or_default(),
             state,
             at,
             trouble,
         });
         let mut told: Vec<Told> = told.collect();
         told.sort_by(|a, b| a.channel.cmp(&b.channel).then(a.state.cmp(&b.state)));
-        Ok((told, !names.is_empty()))
+        Ok((told, channels.iter().any(|c| c.rules.alerts)))
     })
     .await
 }

@@ -46,6 +46,7 @@ pub mod search;
 pub mod seed;
 pub mod snapshots;
 pub mod state;
+pub mod summaries;
 pub mod tokens;
 pub mod upkeep;
 pub mod user_admin;

@@ -6,11 +6,13 @@ use crate::courier::Taken as Answered;
 use crate::domain::alert::{About, Alert};
 use crate::domain::channel::What;
 use crate::domain::notice::{Item, NAMED, Notice};
+use crate::domain::summary::Summary;
 use crate::store::channels::ChannelRecord;
 use crate::store::deliveries::Taken;
-use crate::store::{alerts, channels as store_channels, deliveries};
+use crate::store::{alerts, channels as store_channels, deliveries, summaries};
 use crate::words;
 use futures_util::StreamExt as _;
+use restic_manager_shared::id::MessageId;
 use restic_manager_shared::time::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,6 +27,11 @@ const KEPT: Duration = Duration::from_secs(180 * 24 * 3600);
 /// Where people look at alerts, if the server knows how it is reached.
 pub(super) fn link(s: &Services) -> Option<String> {
     s.public_url.as_ref().map(|url| format!("{}/alerts", url.trim_end_matches('/')))
+}
+
+/// Where people see how all hosts are, if the server knows how it is reached.
+pub(super) fn home(s: &Services) -> Option<String> {
+    s.public_url.as_ref().map(|url| format!("{}/", url.trim_end_matches('/')))
 }
 
 /// Ends what was acknowledged until now, queues reminders that are due, and forgets what is long settled. Answers how many reminders.
@@ -92,21 +99,33 @@ async fn settle(
     .await
 }
 
-/// What a message says, by the alerts as they are now. None if its channel or all its alerts are gone.
+/// What a message says: a summary as it was made, or alerts as they are now. None if its channel or all its alerts are gone.
 async fn put_together(s: &Services, taken: &Taken) -> Result<Option<(ChannelRecord, Notice)>, ActError> {
     let (channel, message) = (taken.channel, taken.message);
     let named = i64::try_from(NAMED).unwrap_or(1);
-    let (channel, alerts, all) =
+    let (channel, summary, alerts, all) =
         s.db.read(move |conn| {
             let channel = store_channels::get(conn, channel)?;
+            let summary = summaries::of_message(conn, message)?;
             let (alerts, all) = deliveries::contents(conn, message, named)?;
-            Ok::<_, ActError>((channel, alerts, all))
+            Ok::<_, ActError>((channel, summary, alerts, all))
         })
         .await?;
-    let Some(channel) = channel.filter(|_| all > 0) else { return Ok(None) };
+    let Some(channel) = channel else { return Ok(None) };
+    if let Some(summary) = summary {
+        return Ok(Some((channel, of_summary(s, message, summary))));
+    }
+    if all == 0 {
+        return Ok(None);
+    }
     let more = all - i64::try_from(alerts.len()).unwrap_or(all);
     let items = items(s, alerts).await?;
-    Ok(Some((channel, Notice { message: message.to_string(), items, more, link: link(s) })))
+    Ok(Some((channel, Notice { message: message.to_string(), items, more, summary: None, link: link(s) })))
+}
+
+/// A message that is a summary.
+pub(super) fn of_summary(s: &Services, message: MessageId, summary: Summary) -> Notice {
+    Notice { message: message.to_string(), items: vec![], more: 0, summary: Some(summary), link: home(s) }
 }
 
 async fn items(s: &Services, alerts: Vec<(What, Alert)>) -> Result<Vec<Item>, ActError> {

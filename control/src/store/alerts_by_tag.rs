@@ -1,9 +1,12 @@
-//! Alerts that are about hosts with a tag: by the host or the schedule that they name, or else by the repository that such hosts use.
+//! Alerts that are about hosts with a tag: by the host or the schedule that they name, or else by the repository that such hosts use. And the worst of
+//! them.
 
-use super::schema::{hosts, schedules};
+use super::schema::{alerts as table, hosts, schedules};
 use super::{Conn, StoreResult, alerts, credentials, host_search};
 use crate::domain::alert::{About, Alert, AlertKind};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use restic_manager_shared::id::{AlertId, RepositoryId};
 use std::collections::HashSet;
 
@@ -11,6 +14,7 @@ use std::collections::HashSet;
 const AT_ONCE: i64 = 500;
 
 /// What hosts with a tag have to do with.
+#[derive(Default)]
 struct Concerned {
     hosts: HashSet<String>,
     schedules: HashSet<String>,
@@ -25,6 +29,18 @@ impl Concerned {
         let set = |ids: Vec<String>| ids.into_iter().collect();
         let repositories = credentials::repositories_of_tagged(conn, tag)?;
         Ok(Self { hosts: set(hosts), schedules: set(schedules), repositories })
+    }
+
+    /// The same for any of some tags.
+    fn load_all(conn: &mut Conn, tags: &[String]) -> StoreResult<Self> {
+        let mut all = Self::default();
+        for tag in tags {
+            let theirs = Self::load(conn, tag)?;
+            all.hosts.extend(theirs.hosts);
+            all.schedules.extend(theirs.schedules);
+            all.repositories.extend(theirs.repositories);
+        }
+        Ok(all)
     }
 
     fn is_in(&self, alert: &Alert) -> bool {
@@ -71,4 +87,27 @@ fn chosen(
     }
     found.truncate(most);
     Ok(found)
+}
+
+/// Open alerts, the worst first and those that somebody knows of last, so many at most, and how many there are: those about hosts with one of these
+/// tags, or all if none is named.
+///
+/// # Errors
+/// When the database fails.
+pub fn worst(conn: &mut Conn, tags: &[String], limit: i64) -> StoreResult<(Vec<Alert>, i64)> {
+    // "critical" comes before "warning".
+    let known = || sql::<Bool>("alerts.acknowledged_at IS NOT NULL");
+    let open = || table::table.filter(table::resolved_at.is_null());
+    let worst = || open().order((known(), table::severity, table::opened_at, table::id));
+    if tags.is_empty() {
+        let rows = worst().limit(limit).load::<alerts::Row>(conn)?;
+        let named = rows.into_iter().map(alerts::alert).collect::<StoreResult<_>>()?;
+        return Ok((named, open().count().get_result(conn)?));
+    }
+    let concerned = Concerned::load_all(conn, tags)?;
+    let all = worst().load::<alerts::Row>(conn)?.into_iter().map(alerts::alert).collect::<StoreResult<Vec<Alert>>>()?;
+    let mut named: Vec<Alert> = all.into_iter().filter(|alert| concerned.is_in(alert)).collect();
+    let count = i64::try_from(named.len()).unwrap_or(i64::MAX);
+    named.truncate(usize::try_from(limit).unwrap_or(0));
+    Ok((named, count))
 }

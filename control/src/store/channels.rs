@@ -1,9 +1,10 @@
 //! Channels: where they lead, with their secrets encrypted, and their rules.
 
-use super::bridge::{from_json, parse, to_json};
+use super::bridge::{from_json, parse, time, to_json};
 use super::schema::channels;
 use super::{Conn, StoreResult};
 use crate::domain::channel::{Rules, Settings};
+use crate::domain::summary::SummaryPlan;
 use diesel::prelude::*;
 use restic_manager_shared::id::ChannelId;
 use restic_manager_shared::time::Timestamp;
@@ -27,11 +28,19 @@ pub struct ChannelRecord {
     pub created_at: Timestamp,
     /// When it was changed.
     pub updated_at: Timestamp,
+    /// When it has its daily summary, if it has one.
+    pub summary: Option<SummaryPlan>,
+    /// When the next one is due. Kept by `summaries`: a change of the channel leaves it alone.
+    pub summary_due: Option<Timestamp>,
 }
 
-type Row = (String, String, String, Option<String>, bool, String, i64, i64);
+pub(super) type Row = (String, String, String, Option<String>, bool, String, i64, i64, Option<String>, Option<i64>);
 
-fn channel(row: Row) -> StoreResult<ChannelRecord> {
+fn plan_text(c: &ChannelRecord) -> StoreResult<Option<String>> {
+    c.summary.as_ref().map(|plan| to_json("channels.summary", plan)).transpose()
+}
+
+pub(super) fn channel(row: Row) -> StoreResult<ChannelRecord> {
     Ok(ChannelRecord {
         id: parse("channels.id", &row.0)?,
         name: row.1,
@@ -41,6 +50,8 @@ fn channel(row: Row) -> StoreResult<ChannelRecord> {
         rules: from_json("channels.rules", &row.5)?,
         created_at: Timestamp::from_micros(row.6),
         updated_at: Timestamp::from_micros(row.7),
+        summary: row.8.map(|plan| from_json("channels.summary", &plan)).transpose()?,
+        summary_due: time(row.9),
     })
 }
 
@@ -59,6 +70,8 @@ pub fn insert(conn: &mut Conn, c: &ChannelRecord) -> StoreResult<()> {
             channels::rules.eq(to_json("channels.rules", &c.rules)?),
             channels::created_at.eq(c.created_at.micros()),
             channels::updated_at.eq(c.updated_at.micros()),
+            channels::summary.eq(plan_text(c)?),
+            channels::summary_due.eq(c.summary_due.map(Timestamp::micros)),
         ))
         .execute(conn)?;
     Ok(())
@@ -77,6 +90,7 @@ pub fn update(conn: &mut Conn, c: &ChannelRecord) -> StoreResult<bool> {
             channels::enabled.eq(c.enabled),
             channels::rules.eq(to_json("channels.rules", &c.rules)?),
             channels::updated_at.eq(c.updated_at.micros()),
+            channels::summary.eq(plan_text(c)?),
         ))
         .execute(conn)?;
     Ok(changed > 0)
@@ -106,12 +120,13 @@ pub fn list(conn: &mut Conn) -> StoreResult<Vec<ChannelRecord>> {
     channels::table.order((channels::name, channels::id)).load::<Row>(conn)?.into_iter().map(channel).collect()
 }
 
-/// The channels that something is sent to.
+/// The channels that are told of alerts.
 ///
 /// # Errors
 /// When the database fails.
-pub(super) fn enabled(conn: &mut Conn) -> StoreResult<Vec<ChannelRecord>> {
-    channels::table.filter(channels::enabled.eq(true)).load::<Row>(conn)?.into_iter().map(channel).collect()
+pub(super) fn told_of_alerts(conn: &mut Conn) -> StoreResult<Vec<ChannelRecord>> {
+    let enabled = channels::table.filter(channels::enabled.eq(true)).load::<Row>(conn)?.into_iter().map(channel);
+    enabled.filter(|c| !matches!(c, Ok(c) if !c.rules.alerts)).collect()
 }
 
 /// How many channels there are.

@@ -15,6 +15,8 @@ use restic_manager_shared::id::{AlertId, ChannelId, DeliveryId, MessageId};
 use restic_manager_shared::time::Timestamp;
 use std::time::Duration;
 
+/// The round of what somebody had sent, as against what was due.
+pub(super) const BY_HAND: i64 = 1;
 /// What the partial index asks for, to the letter.
 const WAITING: &str = "deliveries.state = 'pending'";
 
@@ -69,7 +71,7 @@ fn after_grouping(channel: &ChannelRecord, now: Timestamp) -> Timestamp {
 /// # Errors
 /// When the database fails.
 pub(super) fn opened(conn: &mut Conn, news: &News<'_>, now: Timestamp) -> StoreResult<()> {
-    let all = channels::enabled(conn)?;
+    let all = channels::told_of_alerts(conn)?;
     let by_tags = all.iter().any(|c| !c.rules.tags.is_empty());
     let tags = if by_tags { tags_about(conn, news.subject)? } else { vec![] };
     for channel in all {
@@ -90,7 +92,8 @@ pub(super) fn resolved(conn: &mut Conn, alert: AlertId, now: Timestamp) -> Store
     if know.is_empty() {
         return Ok(());
     }
-    for channel in channels::enabled(conn)?.into_iter().filter(|c| c.rules.send_resolved && know.contains(&c.id)) {
+    for channel in channels::told_of_alerts(conn)?.into_iter().filter(|c| c.rules.send_resolved && know.contains(&c.id))
+    {
         let due = after_grouping(&channel, now);
         put(conn, &New { alert, channel: channel.id, what: What::Resolved, round: 0, due, now })?;
     }
@@ -139,7 +142,7 @@ const AT_ONCE: usize = 1000;
 /// # Errors
 /// When the database fails.
 pub fn remind(conn: &mut Conn, now: Timestamp) -> StoreResult<usize> {
-    let reminded: Vec<_> = channels::enabled(conn)?
+    let reminded: Vec<_> = channels::told_of_alerts(conn)?
         .into_iter()
         .filter_map(|c| Some((c.id, now - Duration::from_secs(u64::from(c.rules.remind_hours?) * 3600))))
         .collect();
@@ -187,7 +190,7 @@ pub fn remind_of(conn: &mut Conn, alert: AlertId, now: Timestamp) -> StoreResult
     let know = who_knows(conn, alert)?;
     let told = deliveries::table.filter(deliveries::alert_id.eq(alert.to_string()));
     let round: i64 = told.count().get_result(conn)?;
-    for channel in channels::enabled(conn)?.into_iter().filter(|c| know.contains(&c.id)) {
+    for channel in channels::told_of_alerts(conn)?.into_iter().filter(|c| know.contains(&c.id)) {
         put(conn, &New { alert, channel: channel.id, what: What::Reminder, round, due: now, now })?;
     }
     Ok(())
@@ -377,13 +380,24 @@ pub fn tested(
     came_of_it: Result<&str, &str>,
     now: Timestamp,
 ) -> StoreResult<()> {
+    tried(conn, (channel, message), (What::Test, None), came_of_it, now)
+}
+
+/// Keeps what came of a message that somebody had sent at once and that is not tried again; `says` is a summary, as JSON.
+pub(super) fn tried(
+    conn: &mut Conn,
+    (channel, message): (ChannelId, MessageId),
+    (what, says): (What, Option<&str>),
+    came_of_it: Result<&str, &str>,
+    now: Timestamp,
+) -> StoreResult<()> {
     let state = if came_of_it.is_ok() { DeliveryState::Sent } else { DeliveryState::Failed };
     diesel::insert_into(deliveries::table)
         .values((
             deliveries::id.eq(DeliveryId::new().to_string()),
             deliveries::channel_id.eq(channel.to_string()),
-            deliveries::what.eq(What::Test.as_str()),
-            deliveries::round.eq(0),
+            deliveries::what.eq(what.as_str()),
+            deliveries::round.eq(BY_HAND),
             deliveries::state.eq(state.as_str()),
             deliveries::batch.eq(message.to_string()),
             deliveries::attempts.eq(1),
@@ -392,6 +406,7 @@ pub fn tested(
             deliveries::last_error.eq(came_of_it.err()),
             deliveries::sent_at.eq(came_of_it.ok().map(|_| now.micros())),
             deliveries::digest.eq(came_of_it.ok()),
+            deliveries::summary.eq(says),
         ))
         .execute(conn)?;
     Ok(())

@@ -15,7 +15,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -139,7 +139,12 @@ pub fn list(
     };
     // Which ones, from an index that holds all that is asked and sorted by; only the few are read whole.
     let ids: Vec<String> = query.limit(limit).select(hosts::id).load(conn)?;
-    let rows: Vec<Row> = hosts::table.filter(hosts::id.eq_any(&ids)).select(Row::as_select()).load(conn)?;
+    whole(conn, &ids)
+}
+
+/// The hosts with these ids, in their order.
+fn whole(conn: &mut Conn, ids: &[String]) -> StoreResult<Vec<HostRecord>> {
+    let rows: Vec<Row> = hosts::table.filter(hosts::id.eq_any(ids)).select(Row::as_select()).load(conn)?;
     let mut found = HashMap::new();
     for row in rows {
         let record = HostRecord::try_from(row)?;
@@ -199,6 +204,45 @@ pub fn standings(conn: &mut Conn, tag: Option<&str>, now: Timestamp) -> StoreRes
     let rows = query.load::<(i32, i64)>(conn)?;
     let of = |at: i32| Protection::ALL.iter().copied().find(|state| rank(*state) == at);
     Ok(rows.into_iter().filter_map(|(at, n)| Some((of(at)?, n))).collect())
+}
+
+/// The hosts with one of these tags, or all if none is named; not those that were removed.
+fn with_tags<'a>(tags: &[String]) -> StoreResult<Query<'a>> {
+    let mut query = hosts::table.into_boxed::<Backend>();
+    for tag in tags {
+        query = query.or_filter(has_tag(tag)?);
+    }
+    Ok(query.filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str())))
+}
+
+/// The ids of hosts with one of these tags.
+pub(super) fn ids_with_tags(conn: &mut Conn, tags: &[String]) -> StoreResult<HashSet<String>> {
+    Ok(with_tags(tags)?.select(hosts::id).load::<String>(conn)?.into_iter().collect())
+}
+
+/// How many hosts stand how, of those with one of these tags, or of all if none is named.
+///
+/// # Errors
+/// When the database fails.
+pub fn standings_with_tags(conn: &mut Conn, tags: &[String], now: Timestamp) -> StoreResult<Vec<(Protection, i64)>> {
+    if tags.is_empty() {
+        return standings(conn, None, now);
+    }
+    let ranks = with_tags(tags)?.select(sql::<Integer>(&rank_sql(now))).load::<i32>(conn)?;
+    let count = |state: Protection| ranks.iter().filter(|at| **at == rank(state)).count();
+    Ok(Protection::ALL.iter().map(|state| (*state, i64::try_from(count(*state)).unwrap_or(i64::MAX))).collect())
+}
+
+/// Hosts that are not protected, the worst first, of those with one of these tags, or of all if none is named.
+///
+/// # Errors
+/// When the database fails.
+pub fn worst_with_tags(conn: &mut Conn, tags: &[String], limit: i64, now: Timestamp) -> StoreResult<Vec<HostRecord>> {
+    let at = || sql::<Integer>(&rank_sql(now));
+    let unprotected: Vec<i32> = Protection::ALL.iter().filter(|s| !s.counts()).map(|s| rank(*s)).collect();
+    let worst = with_tags(tags)?.filter(at().eq_any(unprotected)).order((at(), hosts::name.asc()));
+    let ids = worst.limit(limit).select(hosts::id).load::<String>(conn)?;
+    whole(conn, &ids)
 }
 
 /// How a host's backups of one day ended: host, days since 1970, state, how many.

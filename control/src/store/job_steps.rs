@@ -120,6 +120,12 @@ pub fn chunk(
     Ok(event.map(|(_, cancel)| cancel.is_some()))
 }
 
+/// What a backup added to its repository, in bytes.
+pub(super) fn added(result: &JobResult) -> Option<i64> {
+    let summary = result.summary.as_ref()?;
+    Some(i64::try_from(summary.data_added_packed.unwrap_or(summary.data_added)).unwrap_or(i64::MAX))
+}
+
 /// Stores how a job ended, with a log line. False if it has an end already, or this attempt never started.
 ///
 /// # Errors
@@ -141,6 +147,7 @@ pub fn finish(
     .set((
         jobs::state.eq(state.as_str()),
         jobs::result.eq(to_json("jobs.result", result)?),
+        jobs::added_bytes.eq(added(result)),
         jobs::finished_at.eq(at.micros()),
         jobs::lease_until.eq(None::<i64>),
         jobs::secrets_sealed.eq(None::<String>),

@@ -2,6 +2,7 @@
 //! `fires` and `job_steps`.
 
 use super::bridge::to_json;
+use super::job_steps::added;
 use super::jobs::append_log;
 use super::schema::jobs;
 use super::{Conn, StoreResult};
@@ -62,6 +63,7 @@ pub fn insert(conn: &mut Conn, past: &PastFire<'_>) -> StoreResult<JobId> {
                 jobs::started_at.eq(ran.then_some(past.due.micros())),
                 jobs::finished_at.eq(past.ended.micros()),
                 jobs::result.eq(past.result.map(|r| to_json("jobs.result", r)).transpose()?),
+                jobs::added_bytes.eq(past.result.and_then(added)),
             ),
         ))
         .execute(conn)?;
@@ -88,9 +90,9 @@ pub fn repeat(conn: &mut Conn, since: Timestamp, earlier: Duration) -> StoreResu
     let by = i64::try_from(earlier.as_micros()).unwrap_or(i64::MAX);
     let statement = format!(
         "INSERT INTO jobs (id, host_id, schedule_id, repository_id, kind, state, attempt, state_version, task, requested_by, due_at, \
-         queued_at, started_at, finished_at, result, place) \
+         queued_at, started_at, finished_at, result, place, added_bytes) \
          SELECT {id}, host_id, schedule_id, repository_id, kind, state, attempt, state_version, task, requested_by, due_at - {by}, \
-         queued_at - {by}, started_at - {by}, finished_at - {by}, result, place FROM (SELECT jobs.*, {random} AS x FROM jobs \
+         queued_at - {by}, started_at - {by}, finished_at - {by}, result, place, added_bytes FROM (SELECT jobs.*, {random} AS x FROM jobs \
          WHERE queued_at >= {}) AS past",
         since.micros()
     );

@@ -81,6 +81,7 @@ diesel::table! {
         cancel_requested_at -> Nullable<BigInt>, chunk_seq -> BigInt, event_seq -> BigInt,
         progress -> Nullable<Text>, result -> Nullable<Text>, priority -> Integer, chore -> Nullable<Text>,
         secrets_sealed -> Nullable<Text>, outcome -> Nullable<Text>, pids -> Nullable<Text>, place -> Text,
+        added_bytes -> Nullable<BigInt>,
     }
 }
 diesel::table! { job_log (job_id, seq) { job_id -> Text, seq -> BigInt, lines -> Text, } }
@@ -167,14 +168,14 @@ diesel::table! {
 diesel::table! {
     channels (id) {
         id -> Text, name -> Text, settings -> Text, secrets_sealed -> Nullable<Text>, enabled -> Bool, rules -> Text,
-        created_at -> BigInt, updated_at -> BigInt,
+        created_at -> BigInt, updated_at -> BigInt, summary -> Nullable<Text>, summary_due -> Nullable<BigInt>,
     }
 }
 diesel::table! {
     deliveries (id) {
         id -> Text, channel_id -> Text, alert_id -> Nullable<Text>, what -> Text, round -> BigInt, state -> Text,
         batch -> Nullable<Text>, attempts -> Integer, created_at -> BigInt, next_attempt_at -> BigInt,
-        last_error -> Nullable<Text>, sent_at -> Nullable<BigInt>, digest -> Nullable<Text>,
+        last_error -> Nullable<Text>, sent_at -> Nullable<BigInt>, digest -> Nullable<Text>, summary -> Nullable<Text>,
     }
 }
 diesel::table! {

@@ -53,6 +53,7 @@ type Row = (
     Option<String>,
     Option<i64>,
     Option<String>,
+    Option<String>,
 );
 
 fn delivery(row: Row) -> StoreResult<DeliveryRecord> {

@@ -3,6 +3,7 @@
 use super::figures::span;
 use crate::domain::alert::Severity;
 use crate::domain::channel::{Preset, Rules, What};
+use crate::domain::summary::SummaryPlan;
 
 /// The heading of a channel's form that is empty.
 pub const ADD: &str = "Add channel";
@@ -14,6 +15,8 @@ pub const DELIVERED: &str = "Delivered";
 pub const NOT_YET: &str = "Not delivered yet";
 /// A message waits.
 pub const ON_ITS_WAY: &str = "On its way";
+/// A summary that somebody had sent did not arrive.
+pub const NOT_DELIVERED: &str = "Not delivered";
 /// A test did not arrive.
 pub const TEST_FAILED: &str = "Test not delivered";
 /// A message is not tried any more.
@@ -37,6 +40,7 @@ pub const fn news(what: What) -> &'static str {
         What::Worsened => "Got worse",
         What::Reminder => "Still open",
         What::Resolved => "Ended",
+        What::Summary => "Daily summary",
         What::Test => "Test",
     }
 }
@@ -73,9 +77,12 @@ pub fn whither(kind: Preset, origin: &str) -> String {
     format!("{} at {origin}", preset(kind))
 }
 
-/// What a channel is told of.
+/// What a channel is told of; empty if of no alerts.
 #[must_use]
 pub fn sends(rules: &Rules) -> String {
+    if !rules.alerts {
+        return String::new();
+    }
     let level = match rules.min_severity {
         Severity::Warning => "Warnings and critical alerts",
         Severity::Critical => "Critical alerts",
@@ -88,9 +95,12 @@ pub fn sends(rules: &Rules) -> String {
     format!("{level}{kinds}{}", if rules.send_resolved { ", and their end" } else { "" })
 }
 
-/// When it is told.
+/// When it is told; empty if of no alerts.
 #[must_use]
 pub fn timing(rules: &Rules) -> String {
+    if !rules.alerts {
+        return String::new();
+    }
     let together = match rules.group_seconds {
         0 => "each at once".to_owned(),
         n => format!("those within {} together", span(n.into())),
@@ -100,6 +110,12 @@ pub fn timing(rules: &Rules) -> String {
         Some(1) => format!("{together}, again each hour"),
         Some(hours) => format!("{together}, again after {hours} h"),
     }
+}
+
+/// When it has its summary.
+#[must_use]
+pub fn summary(plan: &SummaryPlan) -> String {
+    format!("Daily summary at {} ({})", plan.at, plan.timezone)
 }
 
 /// Of which hosts it is told.
@@ -128,6 +144,10 @@ mod tests {
             group_seconds: 0,
             ..Rules::default()
         };
+        let none = Rules { alerts: false, ..Rules::default() };
+        assert_eq!((sends(&none).as_str(), timing(&none).as_str()), ("", ""));
+        let plan = SummaryPlan { at: "08:00".into(), timezone: "UTC".into() };
+        assert_eq!(summary(&plan), "Daily summary at 08:00 (UTC)");
         assert_eq!(sends(&all), "Warnings and critical alerts, and their end");
         assert_eq!(timing(&all), "those within 1 min together");
         assert_eq!(sends(&few), "Critical alerts of one kind: A lock that nothing known explains");

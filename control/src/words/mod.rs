@@ -26,6 +26,7 @@ pub mod repository;
 pub mod restored;
 pub mod schedule;
 pub mod state;
+pub mod summary;
 pub mod things;
 mod viewer;
 pub mod wrong;

@@ -1,4 +1,4 @@
-//! What a message to a channel says of alerts, as text for people.
+//! What a message to a channel says, as text for people: of alerts here, of a day in `summary`.
 
 use crate::domain::channel::What;
 use crate::domain::notice::{Item, Notice};
@@ -9,6 +9,7 @@ const fn word(event: What) -> &'static str {
         What::Worsened => "Worse",
         What::Reminder => "Still open",
         What::Resolved => "Resolved",
+        What::Summary => "Summary",
         What::Test => "Test",
     }
 }
@@ -33,6 +34,9 @@ pub fn line(item: &Item) -> String {
 /// The subject of a mail, the title elsewhere.
 #[must_use]
 pub fn title(notice: &Notice) -> String {
+    if let Some(summary) = &notice.summary {
+        return format!("[restic-manager] {}", super::summary::title(summary));
+    }
     let text = match (notice.items.as_slice(), notice.more) {
         ([], _) => "Test message".to_owned(),
         ([one], 0) => line(one),
@@ -47,6 +51,9 @@ pub fn title(notice: &Notice) -> String {
 /// All of it as plain text.
 #[must_use]
 pub fn text(notice: &Notice) -> String {
+    if let Some(summary) = &notice.summary {
+        return super::summary::text(summary, notice.link.as_deref());
+    }
     if notice.is_test() {
         return "This is a test. Alerts of restic-manager reach this channel.".to_owned();
     }

@@ -7,9 +7,10 @@ use crate::http::params::{Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::channel_input::ChannelInput;
 use crate::service::channels::{ChannelView, Tested};
-use crate::service::{Services, channels};
+use crate::service::{Services, channels, summaries};
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use restic_manager_shared::id::ChannelId;
+use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
 /// The channels.
@@ -82,7 +83,7 @@ pub async fn delete_channel(
 
 /// List what a channel was told
 ///
-/// The newest first, tests too: what each piece of news was, whether it arrived, and what is in the way if not. Kept for half a year, and
+/// The newest first, summaries and tests too: what each piece of news was, whether it arrived, and what is in the way if not. Kept for half a year, and
 /// as long as its alert is open.
 #[utoipa::path(operation_id = "listChannelDeliveries", tag = "alerts", params(("id" = ChannelId, Path), Paging), responses((status = 200, body = DeliveryList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
 #[get("/channels/{id}/deliveries")]
@@ -108,4 +109,18 @@ pub async fn test_channel(
     id: web::Path<ChannelId>,
 ) -> Result<web::Json<Tested>, ApiError> {
     Ok(web::Json(channels::test(&s, &who.actor, *id).await?))
+}
+
+/// Send the summary now
+///
+/// That of the last 24 hours, for a channel that has a daily summary; the next one comes at its time all the same. Waits for what the other side
+/// says, for half a minute at most.
+#[utoipa::path(operation_id = "sendSummary", tag = "alerts", params(("id" = ChannelId, Path)), responses((status = 200, body = Tested), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[post("/channels/{id}/summary")]
+pub async fn send_summary(
+    who: Guarded<Admin>,
+    s: web::Data<Services>,
+    id: web::Path<ChannelId>,
+) -> Result<web::Json<Tested>, ApiError> {
+    Ok(web::Json(summaries::send_now(&s, &who.actor, *id, Timestamp::now()).await?))
 }

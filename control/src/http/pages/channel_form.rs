@@ -7,12 +7,14 @@ use super::engine::Page;
 use super::form::{FormErrors, commas, lines, number, typed, typed_secret};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::channel::{Preset, Rules, Security};
+use crate::domain::summary::SummaryPlan;
 use crate::http::guard::{Admin, Guarded, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::channel_input::{ChannelInput, SmtpInput, WebhookInput, takes_secret};
 use crate::service::channels::ChannelView;
 use crate::service::{Services, channels};
 use crate::words::channel as words;
+use crate::words::viewer;
 use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ChannelId;
@@ -23,7 +25,7 @@ use std::collections::BTreeMap;
 /// The word of mail among the kinds.
 const MAIL: &str = "mail";
 /// Where errors of services find their fields.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 16] = [
     "name",
     "host",
     "port",
@@ -37,7 +39,12 @@ const FIELDS: [&str; 13] = [
     "remind_hours",
     "group_seconds",
     "kinds",
+    "alerts",
+    "at",
+    "timezone",
 ];
+/// The level of a channel that tells of no alerts.
+const NO_ALERTS: &str = "none";
 /// What a tick of a condition is called before its word.
 const TICK: &str = "on_";
 
@@ -60,6 +67,10 @@ pub struct ChannelFormPage {
     pub secret_name: &'static str,
     /// Whether it cannot do without.
     pub secret_needed: bool,
+    /// Whether it can have a daily summary.
+    pub sums_up: bool,
+    /// The time zones to choose from.
+    pub zones: Vec<&'static str>,
     /// Where it leads so far, if it has an address that is kept.
     pub origin: String,
     /// The conditions to choose from.
@@ -131,7 +142,7 @@ pub struct Typed {
     pub from: String,
     /// Whom it goes to, one in each line.
     pub to: String,
-    /// The mildest severity.
+    /// The mildest severity, or that it tells of no alerts.
     pub min_severity: String,
     /// Tags between commas.
     pub tags: String,
@@ -141,6 +152,10 @@ pub struct Typed {
     pub remind_hours: String,
     /// Seconds to wait for more.
     pub group_seconds: String,
+    /// The time of day of its summary; empty for none.
+    pub at: String,
+    /// The zone of that time.
+    pub timezone: String,
 }
 
 fn preset(kind: &str) -> Option<Preset> {
@@ -184,6 +199,7 @@ impl ChannelForm {
         let remind = number(self.text("remind_hours"), "remind_hours", wrong);
         let group = number(self.text("group_seconds"), "group_seconds", wrong);
         Rules {
+            alerts: self.text("min_severity") != NO_ALERTS,
             min_severity: self.text("min_severity").parse().unwrap_or(Severity::Warning),
             kinds: if kinds.len() == AlertKind::ALL.len() { vec![] } else { kinds },
             tags: commas(self.text("tags")),
@@ -191,6 +207,13 @@ impl ChannelForm {
             remind_hours: narrow(remind, "remind_hours", wrong),
             group_seconds: narrow(group, "group_seconds", wrong).unwrap_or(0),
         }
+    }
+
+    /// A time alone means the zone of who looks, as the form shows it.
+    fn summary(&self) -> Option<SummaryPlan> {
+        let at = typed(self.text("at"))?;
+        let timezone = typed(self.text("timezone")).unwrap_or_else(|| viewer().name().to_owned());
+        Some(SummaryPlan { at, timezone })
     }
 
     fn smtp(&self, wrong: &mut FormErrors) -> SmtpInput {
@@ -222,6 +245,7 @@ impl ChannelForm {
             smtp: if hook.is_none() { Some(self.smtp(wrong)) } else { None },
             webhook: hook,
             rules: self.rules(wrong),
+            summary: self.summary(),
         }
     }
 
@@ -241,6 +265,8 @@ impl ChannelForm {
             send_resolved: self.rest.contains_key("send_resolved"),
             remind_hours: text("remind_hours"),
             group_seconds: text("group_seconds"),
+            at: text("at"),
+            timezone: text("timezone"),
         }
     }
 }
@@ -254,6 +280,7 @@ fn blank() -> Typed {
         min_severity: rules.min_severity.to_string(),
         send_resolved: rules.send_resolved,
         group_seconds: rules.group_seconds.to_string(),
+        timezone: viewer().name().to_owned(),
         ..Typed::default()
     }
 }
@@ -263,13 +290,17 @@ fn kept(channel: &ChannelView) -> Typed {
     let mut typed = Typed {
         name: channel.name.clone(),
         enabled: channel.enabled,
-        min_severity: rules.min_severity.to_string(),
+        min_severity: if rules.alerts { rules.min_severity.to_string() } else { NO_ALERTS.into() },
         tags: rules.tags.join(", "),
         send_resolved: rules.send_resolved,
         remind_hours: rules.remind_hours.map(|n| n.to_string()).unwrap_or_default(),
         group_seconds: rules.group_seconds.to_string(),
         ..blank()
     };
+    if let Some(plan) = &channel.summary {
+        typed.at.clone_from(&plan.at);
+        typed.timezone.clone_from(&plan.timezone);
+    }
     if let Some(smtp) = &channel.smtp {
         typed.host.clone_from(&smtp.host);
         typed.port = smtp.port.to_string();
@@ -306,6 +337,8 @@ fn page(
         kind_name: preset.map_or(words::MAIL, words::preset),
         example: preset.map_or("", example),
         secret_name: preset.filter(|p| takes_secret(*p)).map_or("", words::secret),
+        zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
+        sums_up: preset != Some(Preset::PagerDuty),
         secret_needed: matches!(preset, Some(Preset::Gotify | Preset::PagerDuty)),
         origin: channel.and_then(|c| c.webhook.as_ref()).map(|hook| hook.origin.clone()).unwrap_or_default(),
         conditions: AlertKind::ALL.iter().map(condition).collect(),

@@ -7,10 +7,12 @@ use super::engine::Page;
 use super::hosts::{Cursor, PAGE};
 use super::names::Names;
 use crate::domain::alert::Alert;
+use crate::domain::channel::What;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::channels::{ChannelView, Delivery};
 use crate::service::{Services, alerts, channels};
+use crate::words::Moment;
 use crate::words::channel as words;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{AlertId, ChannelId};
@@ -31,6 +33,10 @@ pub struct ChannelSentPage {
     pub kind: &'static str,
     /// Whether it is paused.
     pub paused: bool,
+    /// When it has its summary.
+    pub summary: Option<String>,
+    /// When the next one is due.
+    pub summary_next: Option<Moment>,
     /// How many pieces of news wait.
     pub waiting: i64,
     /// What went there, the newest first.
@@ -51,7 +57,9 @@ impl Page for ChannelSentPage {
 pub struct SentRow {
     /// What it says of the alert.
     pub what: &'static str,
-    /// The alert's condition; none in a test.
+    /// Whether it sums up the day.
+    pub summary: bool,
+    /// The alert's condition; none in a summary or a test.
     pub title: Option<&'static str>,
     /// What the alert is about.
     pub subject: String,
@@ -86,6 +94,7 @@ async fn rows(s: &Services, sent: &[Delivery], now: Timestamp) -> Result<Vec<Sen
         };
         rows.push(SentRow {
             what: words::news(delivery.what),
+            summary: delivery.what == What::Summary,
             title: alert.as_ref().map(|a| a.title),
             subject: alert.as_ref().map(|a| a.subject.clone()).unwrap_or_default(),
             href: alert.and_then(|a| a.href),
@@ -115,6 +124,8 @@ pub async fn show(
         id: channel.id.to_string(),
         kind: kind(&channel),
         paused: !channel.enabled,
+        summary: channel.summary.as_ref().map(words::summary),
+        summary_next: channel.summary_next_at.map(|at| Moment::new(at, now)),
         waiting: channel.waiting,
         sent: rows(&s, &listed.items, now).await?,
         next: listed.next,

@@ -4,11 +4,11 @@ use super::door::{View, go};
 use super::engine::Page;
 use super::repository::access::Sure;
 use crate::domain::alert::AlertKind;
-use crate::domain::channel::{DeliveryState, Preset};
+use crate::domain::channel::{DeliveryState, Preset, What};
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::channels::{ChannelView, Delivery};
-use crate::service::{Services, channels};
+use crate::service::{Services, channels, summaries};
 use crate::words::Moment;
 use crate::words::{alert::title, channel as words};
 use actix_web::{HttpResponse, get, post, web};
@@ -34,11 +34,13 @@ impl Page for ChannelsPage {
     const NAV: &'static str = "alerts";
 }
 
-/// A test's outcome.
+/// What came of a test, or of a summary that somebody had sent.
 #[derive(Debug, Serialize)]
 pub struct TestLine {
     /// Which channel.
     pub channel: String,
+    /// Whether it was a summary.
+    pub summary: bool,
     /// Whether it arrived.
     pub delivered: bool,
     /// What the other side said, or what is in the way.
@@ -62,6 +64,10 @@ pub struct ChannelRow {
     pub sends: String,
     /// When it says things again, and what goes together.
     pub timing: String,
+    /// When it has its summary.
+    pub summary: Option<String>,
+    /// When the last one arrived.
+    pub summed_up: Option<Moment>,
     /// For which hosts.
     pub hosts: String,
     /// How many pieces of news wait.
@@ -102,6 +108,7 @@ pub(super) fn last(delivery: &Delivery, now: Timestamp) -> LastLine {
         (DeliveryState::Sent, _) => ("ok", "ok", words::DELIVERED),
         (DeliveryState::Pending, Some(_)) => ("warn", "warn", words::NOT_YET),
         (DeliveryState::Pending, None) => ("run", "run", words::ON_ITS_WAY),
+        (DeliveryState::Failed, _) if delivery.what == What::Summary => ("bad", "bad", words::NOT_DELIVERED),
         (DeliveryState::Failed, _) => ("bad", "bad", words::TEST_FAILED),
         (DeliveryState::GivenUp, _) => ("bad", "bad", words::GIVEN_UP),
     };
@@ -128,6 +135,8 @@ fn row(channel: ChannelView, now: Timestamp) -> ChannelRow {
         paused: !channel.enabled,
         sends: words::sends(&channel.rules),
         timing: words::timing(&channel.rules),
+        summary: channel.summary.as_ref().map(words::summary),
+        summed_up: channel.summary_sent_at.map(|at| Moment::new(at, now)),
         hosts: words::hosts(&channel.rules),
         waiting: channel.waiting,
         last: channel.last.as_ref().map(|l| last(l, now)),
@@ -159,7 +168,22 @@ pub async fn test(
 ) -> Result<HttpResponse, ApiError> {
     let channel = channels::get(&s, *id).await?.name;
     let tested = channels::test(&s, &who.actor, *id).await?;
-    let line = TestLine { channel, delivered: tested.delivered, said: tested.said };
+    let line = TestLine { channel, summary: false, delivered: tested.delivered, said: tested.said };
+    view.show(&who, &page(&s, Some(line)).await?).await
+}
+
+/// Sends a summary, and shows what came of it.
+#[post("/alerts/channels/{id}/summary")]
+pub async fn summary(
+    who: Guarded<Admin>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<ChannelId>,
+    _form: SafeForm<Sure>,
+) -> Result<HttpResponse, ApiError> {
+    let channel = channels::get(&s, *id).await?.name;
+    let sent = summaries::send_now(&s, &who.actor, *id, Timestamp::now()).await?;
+    let line = TestLine { channel, summary: true, delivered: sent.delivered, said: sent.said };
     view.show(&who, &page(&s, Some(line)).await?).await
 }
 

@@ -158,6 +158,7 @@ fn notifications(config: &mut web::ServiceConfig) {
     config
         .service(channels::list)
         .service(channels::test)
+        .service(channels::summary)
         .service(channels::ask_delete)
         .service(channels::delete)
         .service(channel_form::new)
