@@ -10,7 +10,8 @@ use crate::http::problem::ApiError;
 use crate::service::channels::{ChannelView, Delivery};
 use crate::service::{Services, channels, summaries};
 use crate::words::Moment;
-use crate::words::{alert::title, channel as words};
+use crate::words::alert::{rule, title};
+use crate::words::channel as words;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ChannelId;
 use restic_manager_shared::time::Timestamp;
@@ -26,7 +27,25 @@ pub struct ChannelsPage {
     /// What came of a test that was just sent.
     pub tested: Option<TestLine>,
     /// What raises an alert.
-    pub conditions: Vec<&'static str>,
+    pub conditions: Vec<ConditionLine>,
+}
+
+/// What raises an alert.
+#[derive(Debug, Serialize)]
+pub struct ConditionLine {
+    /// The condition.
+    pub title: &'static str,
+    /// How bad it is.
+    pub level: &'static str,
+    /// From when on it holds.
+    pub limit: &'static str,
+}
+
+impl ConditionLine {
+    const fn of(kind: AlertKind) -> Self {
+        let (level, limit) = rule(kind);
+        Self { title: title(kind), level, limit }
+    }
 }
 
 impl Page for ChannelsPage {
@@ -147,7 +166,7 @@ fn row(channel: ChannelView, now: Timestamp) -> ChannelRow {
 async fn page(s: &Services, tested: Option<TestLine>) -> Result<ChannelsPage, ApiError> {
     let now = Timestamp::now();
     let channels = channels::list(s).await?.into_iter().map(|c| row(c, now)).collect();
-    let conditions = AlertKind::ALL.iter().map(|kind| title(*kind)).collect();
+    let conditions = AlertKind::ALL.iter().map(|kind| ConditionLine::of(*kind)).collect();
     Ok(ChannelsPage { tab: "channels", channels, tested, conditions })
 }
 
