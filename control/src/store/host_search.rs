@@ -15,6 +15,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 /// Microseconds of a day.
@@ -166,11 +167,29 @@ pub fn ids(conn: &mut Conn, filter: &Filter, limit: i64, now: Timestamp) -> Stor
 /// Of a tag of more hosts there is some among the newest of all before long.
 const FEW: usize = 50;
 
-/// The hosts with a tag if they are few, removed ones too: what they did is still listed.
+/// A list of what the hosts with a tag did, put together from each host's own, if these hosts are few.
 ///
 /// # Errors
 /// When the database fails.
-pub(super) fn few_tagged(conn: &mut Conn, tag: &str) -> StoreResult<Option<Vec<HostId>>> {
+pub(super) fn of_few<T>(
+    conn: &mut Conn,
+    tag: &str,
+    limit: i64,
+    of_one: impl Fn(&mut Conn, HostId) -> StoreResult<Vec<T>>,
+    order: impl Fn(&T, &T) -> Ordering,
+) -> StoreResult<Option<Vec<T>>> {
+    let Some(hosts) = few_tagged(conn, tag)? else { return Ok(None) };
+    let mut all = vec![];
+    for host in hosts {
+        all.extend(of_one(conn, host)?);
+    }
+    all.sort_unstable_by(order);
+    all.truncate(usize::try_from(limit).unwrap_or(0));
+    Ok(Some(all))
+}
+
+/// The hosts with a tag if they are few, removed ones too: what they did is still listed.
+fn few_tagged(conn: &mut Conn, tag: &str) -> StoreResult<Option<Vec<HostId>>> {
     let limit = i64::try_from(FEW + 1).unwrap_or(i64::MAX);
     let rows = hosts::table.filter(has_tag(tag)?).limit(limit).select(hosts::id).load::<String>(conn)?;
     if rows.len() > FEW {

@@ -48,21 +48,16 @@ pub type Before = (Timestamp, JobId);
 /// # Errors
 /// When the database fails.
 pub fn list(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64) -> StoreResult<Vec<Job>> {
-    let few = match (&filter.host_tag, filter.host) {
-        (Some(tag), None) => host_search::few_tagged(conn, tag)?,
-        (Some(_), Some(_)) | (None, _) => None,
-    };
-    let Some(hosts) = few else {
-        return narrowed(conn, filter, before, limit);
-    };
-    let mut all = vec![];
-    for host in hosts {
-        let one = Filter { host: Some(host), host_tag: None, ..filter.clone() };
-        all.extend(narrowed(conn, &one, before, limit)?);
+    if let (Some(tag), None) = (&filter.host_tag, filter.host) {
+        let of_one = |conn: &mut Conn, host| {
+            narrowed(conn, &Filter { host: Some(host), host_tag: None, ..filter.clone() }, before, limit)
+        };
+        let newest_first = |a: &Job, b: &Job| (b.queued_at, b.id).cmp(&(a.queued_at, a.id));
+        if let Some(all) = host_search::of_few(conn, tag, limit, of_one, newest_first)? {
+            return Ok(all);
+        }
     }
-    all.sort_unstable_by_key(|job| std::cmp::Reverse((job.queued_at, job.id)));
-    all.truncate(usize::try_from(limit).unwrap_or(0));
-    Ok(all)
+    narrowed(conn, filter, before, limit)
 }
 
 fn narrowed(conn: &mut Conn, filter: &Filter, before: Option<Before>, limit: i64) -> StoreResult<Vec<Job>> {

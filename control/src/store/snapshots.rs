@@ -2,7 +2,7 @@
 
 use super::bridge::{from_json, parse, parse_opt, place_host, to_json};
 use super::conn::Backend;
-use super::host_search::{few_tagged, has_tag};
+use super::host_search::{has_tag, of_few};
 use super::schema::{hosts, snapshots};
 use super::{Conn, StoreResult};
 use crate::domain::place::Place;
@@ -228,21 +228,16 @@ pub struct Filter {
 /// # Errors
 /// When the database fails.
 pub fn list(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i64) -> StoreResult<Vec<Snapshot>> {
-    let few = match (&filter.host_tag, filter.host) {
-        (Some(tag), None) => few_tagged(conn, tag)?,
-        (Some(_), Some(_)) | (None, _) => None,
-    };
-    let Some(hosts) = few else {
-        return narrowed(conn, filter, before, limit);
-    };
-    let mut all = vec![];
-    for host in hosts {
-        let one = Filter { host: Some(host), host_tag: None, ..filter.clone() };
-        all.extend(narrowed(conn, &one, before, limit)?);
+    if let (Some(tag), None) = (&filter.host_tag, filter.host) {
+        let of_one = |conn: &mut Conn, host| {
+            narrowed(conn, &Filter { host: Some(host), host_tag: None, ..filter.clone() }, before, limit)
+        };
+        let newest_first = |a: &Snapshot, b: &Snapshot| (b.time, &b.id).cmp(&(a.time, &a.id));
+        if let Some(all) = of_few(conn, tag, limit, of_one, newest_first)? {
+            return Ok(all);
+        }
     }
-    all.sort_unstable_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
-    all.truncate(usize::try_from(limit).unwrap_or(0));
-    Ok(all)
+    narrowed(conn, filter, before, limit)
 }
 
 fn narrowed(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i64) -> StoreResult<Vec<Snapshot>> {
