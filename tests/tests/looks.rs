@@ -79,6 +79,7 @@ fn of_the_host(it: &Seeded) -> Vec<Visit> {
     let (host, schedule, jobs) = (it.host, &it.schedule, &it.jobs);
     vec![
         visit("/hosts/{id}", format!("/hosts/{host}")),
+        visit("/hosts/{id}/added", format!("/hosts/{host}/added")),
         visit("/hosts/{id}/freeze", format!("/hosts/{host}/freeze")),
         visit("/hosts/{id}/jobs", format!("/hosts/{host}/jobs")),
         visit("/hosts/{id}/pause", format!("/hosts/{host}/pause")),

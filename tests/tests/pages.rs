@@ -30,6 +30,7 @@ async fn add_host(fleet: &Fleet, browser: &Browser, name: &str, source: &Path) -
     browser.sees("Initial schedule · manual").await;
     browser.fill("name", name).await;
     browser.fill("paths", source.to_str().unwrap()).await;
+    browser.wait("details.fold > summary").await.click().await.unwrap();
     browser.wait("select[name=repository]").await.select_by_label("main").await.unwrap();
     browser.fill("rest_username", name).await;
     browser.fill("rest_password", &format!("pw-{name}")).await;

@@ -17,6 +17,7 @@ pub mod form;
 pub mod freeze;
 pub mod host_actions;
 pub mod host_add;
+pub mod host_added;
 pub mod host_choice;
 pub mod host_settings;
 pub mod hosts;
@@ -124,7 +125,10 @@ fn fleet(config: &mut web::ServiceConfig) {
         .service(hosts::list)
         .service(host_add::blank)
         .service(host_add::add)
-        .service(host_add::live)
+        .service(host_added::show)
+        .service(host_added::live)
+        .service(host_added::ask)
+        .service(host_added::renew)
         .service(host_actions::ask)
         .service(host_actions::carry_out)
         .service(hosts::live)
