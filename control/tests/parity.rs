@@ -65,6 +65,9 @@ const ACTS: &[(&str, &[&str])] = &[
     ("/settings/tokens/{id}/revoke", &["revokeApiToken"]),
     ("/settings/users", &["createUser"]),
     ("/settings/users/{id}", &["updateUser", "signOutUser", "deleteUser"]),
+    ("/welcome/host", &["createEnrollmentToken"]),
+    ("/welcome/repository", &["createRepository"]),
+    ("/welcome/run", &["runHost"]),
 ];
 
 /// What only a page needs, and why.
@@ -75,6 +78,7 @@ const OWN: &[(&str, &str)] = &[
     ("/setup", "the first administrator also comes from the command line, which makes the first token"),
     ("/theme", "how it looks"),
     ("/zone", "how it looks"),
+    ("/welcome/leave", "how it looks"),
     ("/repositories/{id}/snapshots", "goes on to another page"),
     ("/restore", "begins a draft of the wizard; a script sends the whole request"),
     ("/restore/{id}/files", "the draft of the wizard"),

@@ -79,7 +79,6 @@ fn of_the_host(it: &Seeded) -> Vec<Visit> {
     let (host, schedule, jobs) = (it.host, &it.schedule, &it.jobs);
     vec![
         visit("/hosts/{id}", format!("/hosts/{host}")),
-        visit("/hosts/{id}/added", format!("/hosts/{host}/added")),
         visit("/hosts/{id}/freeze", format!("/hosts/{host}/freeze")),
         visit("/hosts/{id}/jobs", format!("/hosts/{host}/jobs")),
         visit("/hosts/{id}/pause", format!("/hosts/{host}/pause")),
@@ -99,6 +98,23 @@ fn of_the_host(it: &Seeded) -> Vec<Visit> {
         visit("/jobs/{id}", format!("/jobs/{}", jobs.warned)),
         visit("/jobs/{id}", format!("/jobs/{}", jobs.queued)),
         visit("/jobs/{id}/cancel", format!("/jobs/{}/cancel", jobs.running)),
+    ]
+}
+
+/// A host that waits for its agent, with its command and without.
+async fn of_waiting(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
+    let body = json!({"host_name": "waits-for-its-agent", "initial_paths": [format!("/srv/{}", endless()), "/etc"],
+        "repository_id": it.odd_repository, "tags": [endless()]});
+    let (status, made) = it.control.post(&it.admin, "/api/v1/enrollment-tokens", body).await;
+    assert_eq!(status, 201, "{made}");
+    let host = made["host_id"].as_str().unwrap();
+    let form = [("name", "waits-with-a-command"), ("paths", "/srv"), ("valid", "24")];
+    let shown = visitor.submit("/hosts/add", &form).await.location;
+    vec![
+        visit("/hosts/{id}/added", shown),
+        visit("/hosts/{id}/added", format!("/hosts/{host}/added")),
+        visit("/hosts/{id}/added", format!("/hosts/{}/added", it.host)),
+        visit("/hosts/{id}/install", format!("/hosts/{host}/install")),
     ]
 }
 
@@ -196,6 +212,7 @@ async fn visits(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
     let mut visits = lists();
     visits.push(visit("/settings/users/{id}", format!("/settings/users/{user}")));
     visits.extend(of_the_host(it));
+    visits.extend(of_waiting(it, visitor).await);
     visits.extend(of_repositories(it));
     visits.extend(of_restores(it, visitor).await);
     visits.extend(of_channels(it).await);

@@ -44,6 +44,7 @@ pub mod states;
 pub mod strip;
 pub mod view;
 pub mod waits;
+pub mod welcome;
 pub mod when;
 pub mod zone;
 
@@ -76,6 +77,7 @@ fn pages(for_tests: bool) -> impl HttpServiceFactory + 'static {
         .service(zone::choose)
         .service(dashboard::show)
         .service(dashboard::live)
+        .configure(first_steps)
         .configure(fleet)
         .service(schedules::list)
         .service(schedules::new)
@@ -117,6 +119,16 @@ fn pages(for_tests: bool) -> impl HttpServiceFactory + 'static {
                 config.service(states::show);
             }
         })
+}
+
+/// What takes the dashboard's place before there is something on it.
+fn first_steps(config: &mut web::ServiceConfig) {
+    config
+        .service(welcome::live)
+        .service(welcome::connect)
+        .service(welcome::add_host)
+        .service(welcome::run)
+        .service(welcome::leave);
 }
 
 /// Hosts, and what is done with one.

@@ -203,7 +203,7 @@ pub async fn logout(
 }
 
 /// Keeps a choice of how pages are in the browser, or forgets it.
-fn keep(req: &HttpRequest, name: &'static str, value: Option<String>, back: &str) -> HttpResponse {
+pub(super) fn keep(req: &HttpRequest, name: &'static str, value: Option<String>, back: &str) -> HttpResponse {
     let mut cookie = Cookie::build(name, value.clone().unwrap_or_default())
         .path("/")
         .secure(secure(req))
