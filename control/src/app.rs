@@ -11,7 +11,8 @@ use crate::presence::Presence;
 use crate::service::exports::{self, Counted, ExportError};
 use crate::service::vault::{Vault, VaultError};
 use crate::service::{
-    ActError, Services, agents, doctor, fires, identity, ingest, protection, queries, releases, rollouts, users,
+    ActError, Services, agents, doctor, fires, identity, ingest, installs, protection, queries, releases, rollouts,
+    users,
 };
 use crate::store::{Db, OpenError, Target, relay};
 use actix_web::dev::Server;
@@ -177,6 +178,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         judged: fires::Judged::default(),
         agent_tokens: agents::TokenCache::default(),
         questions: queries::Questions::default(),
+        shown: installs::Shown::default(),
         gate: users::Gate::default(),
         releases: releases::Releases::new(args.releases_dir.clone().unwrap_or_else(|| args.data_dir.join("releases"))),
         lease: LEASE,

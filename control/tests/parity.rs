@@ -20,6 +20,7 @@ const ACTS: &[(&str, &[&str])] = &[
     ("/alerts/{id}/reopen", &["reopenAlert"]),
     ("/hosts/add", &["createEnrollmentToken"]),
     ("/hosts/{id}/freeze", &["freezeHost"]),
+    ("/hosts/{id}/install", &["createEnrollmentToken"]),
     ("/hosts/{id}/remove", &["deleteHost"]),
     ("/hosts/{id}/pause", &["pauseHost"]),
     ("/hosts/{id}/remove", &["deleteHost"]),
@@ -65,6 +66,9 @@ const ACTS: &[(&str, &[&str])] = &[
     ("/settings/tokens/{id}/revoke", &["revokeApiToken"]),
     ("/settings/users", &["createUser"]),
     ("/settings/users/{id}", &["updateUser", "signOutUser", "deleteUser"]),
+    ("/welcome/host", &["createEnrollmentToken"]),
+    ("/welcome/repository", &["createRepository"]),
+    ("/welcome/run", &["runHost"]),
 ];
 
 /// What only a page needs, and why.
@@ -75,6 +79,7 @@ const OWN: &[(&str, &str)] = &[
     ("/setup", "the first administrator also comes from the command line, which makes the first token"),
     ("/theme", "how it looks"),
     ("/zone", "how it looks"),
+    ("/welcome/leave", "how it looks"),
     ("/repositories/{id}/snapshots", "goes on to another page"),
     ("/restore", "begins a draft of the wizard; a script sends the whole request"),
     ("/restore/{id}/files", "the draft of the wizard"),
@@ -92,6 +97,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("/hosts", &["listHosts"]),
     ("/hosts/actions", &["actOnHosts"]),
     ("/hosts/{id}", &["getHost"]),
+    ("/hosts/{id}/added", &["getHost"]),
     ("/hosts/{id}/jobs", &["listHostJobs"]),
     ("/hosts/{id}/schedules", &["listSchedules"]),
     ("/hosts/{id}/settings", &["getHost", "listSchedules", "getSettings"]),
@@ -132,6 +138,7 @@ const WAYS: &[&str] = &[
     "/alerts/{id}/acknowledge",
     "/hosts/add",
     "/hosts/{id}/freeze",
+    "/hosts/{id}/install",
     "/hosts/{id}/remove",
     "/hosts/{id}/pause",
     "/hosts/{id}/schedules/new",

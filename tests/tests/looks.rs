@@ -101,6 +101,23 @@ fn of_the_host(it: &Seeded) -> Vec<Visit> {
     ]
 }
 
+/// A host that waits for its agent, with its command and without.
+async fn of_waiting(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
+    let body = json!({"host_name": "waits-for-its-agent", "initial_paths": [format!("/srv/{}", endless()), "/etc"],
+        "repository_id": it.odd_repository, "tags": [endless()]});
+    let (status, made) = it.control.post(&it.admin, "/api/v1/enrollment-tokens", body).await;
+    assert_eq!(status, 201, "{made}");
+    let host = made["host_id"].as_str().unwrap();
+    let form = [("name", "waits-with-a-command"), ("paths", "/srv"), ("valid", "24")];
+    let shown = visitor.submit("/hosts/add", &form).await.location;
+    vec![
+        visit("/hosts/{id}/added", shown),
+        visit("/hosts/{id}/added", format!("/hosts/{host}/added")),
+        visit("/hosts/{id}/added", format!("/hosts/{}/added", it.host)),
+        visit("/hosts/{id}/install", format!("/hosts/{host}/install")),
+    ]
+}
+
 fn of_repositories(it: &Seeded) -> Vec<Visit> {
     let (odd, [newer, older]) = (&it.odd_repository, &it.snapshots);
     let mut visits = vec![
@@ -196,6 +213,7 @@ async fn visits(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
     let mut visits = lists();
     visits.push(visit("/settings/users/{id}", format!("/settings/users/{user}")));
     visits.extend(of_the_host(it));
+    visits.extend(of_waiting(it, visitor).await);
     visits.extend(of_repositories(it));
     visits.extend(of_restores(it, visitor).await);
     visits.extend(of_channels(it).await);

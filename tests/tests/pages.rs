@@ -28,15 +28,28 @@ async fn sign_in(fleet: &Fleet, browser: &Browser) {
 async fn add_host(fleet: &Fleet, browser: &Browser, name: &str, source: &Path) -> Agent {
     browser.page.goto(&format!("{}/hosts/add", fleet.control.url)).await.unwrap();
     browser.sees("Initial schedule · manual").await;
+    tell_of_host(browser, name, source).await;
+    let command = browser.wait("#cmd-l").await.text().await.unwrap();
+    browser.sees("manual schedule").await;
+    browser.page.refresh().await.unwrap();
+    assert_eq!(browser.wait("#cmd-l").await.text().await.unwrap(), command, "loading it again changes nothing");
+    enroll(fleet, &command).await
+}
+
+/// Fills in the form of a host and sends it.
+async fn tell_of_host(browser: &Browser, name: &str, source: &Path) {
     browser.fill("name", name).await;
     browser.fill("paths", source.to_str().unwrap()).await;
+    browser.wait("details.fold > summary").await.click().await.unwrap();
     browser.wait("select[name=repository]").await.select_by_label("main").await.unwrap();
     browser.fill("rest_username", name).await;
     browser.fill("rest_password", &format!("pw-{name}")).await;
     browser.press("Make install command").await;
-    let command = browser.wait("#cmd-l").await.text().await.unwrap();
-    let token = command.split_whitespace().find(|word| word.starts_with("rme_")).expect(&command);
-    browser.sees("manual schedule").await;
+}
+
+/// Runs a command on the "machine".
+async fn enroll(fleet: &Fleet, command: &str) -> Agent {
+    let token = command.split_whitespace().find(|word| word.starts_with("rme_")).expect(command);
     let hosts = fleet.control.get(&fleet.admin, "/api/v1/hosts").await;
     Agent::enroll(&fleet.control, &json!({"token": token, "host_id": hosts["items"][0]["id"]})).unwrap()
 }
@@ -78,6 +91,29 @@ async fn from_add_host_to_the_snapshot() {
     browser.page.goto(&format!("{}/hosts/{}/snapshots", fleet.control.url, agent.host)).await.unwrap();
     browser.sees(&id[..8]).await;
     fleet.storage.assert_equals_source("web-01", PASSWORD, &id, &source);
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn the_first_steps_lead_to_the_dashboard() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    browser.page.goto(&format!("{}/", fleet.control.url)).await.unwrap();
+    browser.sees("Add your first host").await;
+    tell_of_host(&browser, "web-01", &source).await;
+    browser.sees("Waiting for the agent").await;
+    let mut agent = enroll(&fleet, &browser.wait("#cmd-l").await.text().await.unwrap()).await;
+    agent.start();
+    browser.sees("web-01 is connected").await;
+    fleet.until_online(&agent).await;
+    browser.press("Run now").await;
+    browser.sees("The first backup has succeeded").await;
+    browser.press("Give the schedule a time").await;
+    browser.sees("— run-now only —").await;
+    browser.page.goto(&format!("{}/", fleet.control.url)).await.unwrap();
+    browser.sees("hosts protected").await;
     browser.end().await;
 }
 

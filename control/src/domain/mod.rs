@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod doctor;
 pub mod drill;
 pub mod fires;
+pub mod first_steps;
 pub mod fleet;
 pub mod forget;
 pub mod health;

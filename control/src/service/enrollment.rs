@@ -2,6 +2,7 @@
 //! editable manual schedule in the same transaction.
 
 use super::hosts::load as load_host;
+use super::installs::{Install, install};
 use super::random::{PlainToken, TokenHash};
 use super::repositories::{CredentialInput, check_credential, seal_credential};
 use super::{ActError, Refusal, Services, audit, drills, state};
@@ -41,7 +42,8 @@ pub struct TokenInput {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 63)]
     pub host_name: Option<String>,
-    /// A known host that gets a new agent (new disk, lost key). Then name and paths are left out.
+    /// A known host that gets a new agent (new disk, lost key). Then name and paths are left out. One that still waits for its first agent
+    /// keeps what its last token brought: paths, and the repository with its credential if none is named here.
     #[serde(default)]
     pub host_id: Option<HostId>,
     /// Paths that become a manual schedule when the host enrols.
@@ -88,28 +90,6 @@ pub struct NewToken {
     pub expires_at: Timestamp,
     /// What to run on the machine.
     pub install: Install,
-}
-
-/// What to run on the machine, as root or administrator.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Install {
-    /// In a shell.
-    pub linux: String,
-    /// In PowerShell.
-    pub windows: String,
-}
-
-fn install(base_url: &str, token: &str) -> Install {
-    Install {
-        linux: format!(
-            "sudo restic-manager-agent enroll --server {base_url} --token {token} --state-dir /var/lib/restic-manager-agent \
-             && sudo restic-manager-agent run --state-dir /var/lib/restic-manager-agent"
-        ),
-        windows: format!(
-            "restic-manager-agent.exe enroll --server {base_url} --token {token} --state-dir C:\\ProgramData\\restic-manager-agent; \
-             if ($?) {{ restic-manager-agent.exe run --state-dir C:\\ProgramData\\restic-manager-agent }}"
-        ),
-    }
 }
 
 fn check(input: &TokenInput) -> Result<CredentialInput, ActError> {
@@ -189,25 +169,8 @@ pub async fn create_token(
     };
     let (record, host_name) =
         s.db.write(move |conn| {
-            if let Some(id) = input.repository_id
-                && repositories::get(conn, id)?.is_none()
-            {
-                return Err(ActError::field("/repository_id", "there is no such repository"));
-            }
-            let (host, name) = host_for(conn, &input, record.host_id, now)?;
-            record.host_id = host;
-            enrollment::revoke_of_host(conn, host, now)?;
-            enrollment::insert(conn, &record)?;
-            let detail = serde_json::json!({"host": host, "name": name, "initial_paths": record.initial_paths});
-            audit::record(
-                conn,
-                &actor,
-                now,
-                "enrollment_token.add",
-                &format!("enrollment_token:{}", record.id),
-                &detail,
-            )?;
-            Ok((record, name))
+            let name = store_token(conn, &input, &mut record, &actor)?;
+            Ok::<_, ActError>((record, name))
         })
         .await?;
     Ok(NewToken {
@@ -218,6 +181,44 @@ pub async fn create_token(
         expires_at: record.expires_at,
         install: install(base_url, token.reveal()),
     })
+}
+
+/// Puts a token in, in place of the host's last one; answers the host's name.
+fn store_token(
+    conn: &mut Conn,
+    input: &TokenInput,
+    record: &mut TokenRecord,
+    actor: &Actor,
+) -> Result<String, ActError> {
+    if let Some(id) = input.repository_id
+        && repositories::get(conn, id)?.is_none()
+    {
+        return Err(ActError::field("/repository_id", "there is no such repository"));
+    }
+    let now = record.created_at;
+    let (host, name) = host_for(conn, input, record.host_id, now)?;
+    record.host_id = host;
+    if input.host_id.is_some() && load_host(conn, host)?.lifecycle == Lifecycle::Pending {
+        inherit(conn, record)?;
+    }
+    enrollment::revoke_of_host(conn, host, now)?;
+    enrollment::insert(conn, record)?;
+    let detail = serde_json::json!({"host": host, "name": name, "initial_paths": record.initial_paths});
+    let subject = format!("enrollment_token:{}", record.id);
+    audit::record(conn, actor, now, "enrollment_token.add", &subject, &detail)?;
+    Ok(name)
+}
+
+/// A host that still waits gets with its new token what the last one would have brought.
+fn inherit(conn: &mut Conn, record: &mut TokenRecord) -> Result<(), ActError> {
+    let Some(last) = enrollment::newest_of_host(conn, record.host_id)? else { return Ok(()) };
+    record.named = last.named;
+    record.initial_paths = last.initial_paths;
+    if record.repository_id.is_none() {
+        record.repository_id = last.repository_id;
+        record.credential_sealed = last.credential_sealed.filter(|_| last.repository_id.is_some());
+    }
+    Ok(())
 }
 
 /// The host that a token is for: a known one, one that still waits under that name, or a new one.

@@ -20,6 +20,7 @@ pub mod host_actions;
 pub mod hosts;
 pub mod identity;
 pub mod ingest;
+pub mod installs;
 pub mod jobs;
 mod listing;
 pub mod locks;
@@ -88,6 +89,8 @@ pub struct Services {
     pub questions: queries::Questions,
     /// Files of releases, and what offers are made from.
     pub releases: releases::Releases,
+    /// Install commands that may be shown again.
+    pub shown: installs::Shown,
     /// Limits on signing in.
     pub gate: users::Gate,
     /// How long a running job may be silent, in seconds; agents are told, and give signs of life in time.

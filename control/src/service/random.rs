@@ -20,6 +20,12 @@ impl PlainToken {
         Self(Secret::new(format!("{prefix}{random}")))
     }
 
+    /// A token that was made already.
+    #[must_use]
+    pub fn known(token: impl Into<String>) -> Self {
+        Self(Secret::new(token))
+    }
+
     /// The token, for the one time it is shown.
     #[must_use]
     pub fn reveal(&self) -> &str {

@@ -8,6 +8,7 @@ use super::hosts::{HostLine, lines};
 use super::names::Names;
 use super::strip::{axis, strips};
 use super::view::{JobRow, Link};
+use super::welcome;
 use crate::domain::fleet::Host;
 use crate::domain::job::{Job, JobState};
 use crate::domain::permission::Role;
@@ -16,12 +17,12 @@ use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::health::{self, Capacity};
 use crate::service::protection::{self, Figures};
-use crate::service::{Services, hosts, jobs, recovery, repositories};
+use crate::service::{Services, hosts, jobs, recovery};
 use crate::store::host_search::{self, Order};
 use crate::store::jobs::Filter;
 use crate::store::next_runs;
 use crate::words::{Moment, fleet as words};
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -60,18 +61,6 @@ pub struct DashboardLive {
 
 impl Page for DashboardLive {
     const TEMPLATE: &'static str = "fragments/dashboard.html";
-}
-
-/// The first steps.
-#[derive(Debug, Serialize)]
-pub struct WelcomePage {
-    /// The repository that is there, if any.
-    pub repository: Option<super::repositories::RepositoryRow>,
-}
-
-impl Page for WelcomePage {
-    const TEMPLATE: &'static str = "pages/welcome.html";
-    const NAV: &'static str = "dashboard";
 }
 
 /// The fleet in figures, what needs a person, and its worst hosts: all of it, or the hosts with a tag.
@@ -321,6 +310,12 @@ pub struct Asked {
 const NEED: [Protection; 4] = [Protection::Failing, Protection::TooOld, Protection::Never, Protection::Unplanned];
 
 impl Asked {
+    /// Whether it is narrowed at all.
+    #[must_use]
+    pub fn narrowed(&self) -> bool {
+        self.tag().is_some()
+    }
+
     fn tag(&self) -> Option<String> {
         Some(self.tag.trim().to_owned()).filter(|tag| !tag.is_empty())
     }
@@ -353,15 +348,12 @@ impl Asked {
 pub async fn show(
     who: Guarded<Viewer>,
     view: View,
+    req: HttpRequest,
     s: web::Data<Services>,
     asked: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
-    let first = hosts::list(&s, None, 1).await?.items;
-    let repository = repositories::list(&s, None, 1).await?.items.pop();
-    if first.is_empty() || repository.is_none() {
-        let now = Timestamp::now();
-        let repository = repository.map(|r| super::repositories::RepositoryRow::new(&r, now));
-        return view.show(&who, &WelcomePage { repository }).await;
+    if let Some(first_steps) = welcome::instead(&s, &who, &req, &asked).await? {
+        return view.show(&who, &first_steps).await;
     }
     let kits_due = match who.actor.role {
         Role::Admin => recovery::states(&s).await?.iter().filter(|kit| kit.due).count(),

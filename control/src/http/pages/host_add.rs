@@ -1,23 +1,20 @@
-//! Add host: a form, then the install lines with a token that is shown once, and the wait for the agent. Paths given here travel with
-//! the token and become a manual schedule when the host enrols.
+//! Add host: the form. Paths given here travel with the token and become a manual schedule when the host enrols. The page that shows what to
+//! run is `host_added`.
 
-use super::door::{LiveQuery, View};
+use super::door::{View, go};
 use super::engine::Page;
 use super::form::{FormErrors, chosen, commas, lines, typed, typed_secret};
-use super::view::HostRow;
 use crate::domain::fleet::HostState;
-use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
-use crate::http::params::Site;
+use crate::domain::permission::Actor;
+use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
-use crate::service::enrollment::{self, NewToken, TokenInput};
-use crate::service::{Services, hosts, jobs, repositories};
-use crate::store::jobs::Filter;
-use crate::words::Moment;
+use crate::service::enrollment::TokenInput;
+use crate::service::random::{bytes, hex};
+use crate::service::{Services, hosts, installs, repositories};
 use crate::words::wrong;
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::secret::Secret;
-use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A repository to choose from.
@@ -72,49 +69,20 @@ pub struct Typed {
     pub tags: String,
     /// Hours.
     pub valid: String,
+    /// Tells one form from another: sent twice it is one host.
+    pub key: String,
+    /// Whether what is folded away has to be looked at.
+    pub open: bool,
 }
 
-/// The install lines.
-#[derive(Debug, Serialize)]
-pub struct HostAddedPage {
-    /// The host to be.
-    pub host_id: String,
-    /// Its name.
-    pub name: String,
-    /// Whether the agent will name itself.
-    pub unnamed: bool,
-    /// What to run on Linux.
-    pub linux: String,
-    /// What to run on Windows.
-    pub windows: String,
-    /// Until when the token works.
-    pub expires: Moment,
-    /// The paths that become a schedule.
-    pub paths: Vec<String>,
-    /// Whether a repository was chosen.
-    pub has_repository: bool,
-    /// The wait for the agent.
-    pub wait: EnrollLive,
-}
-
-impl Page for HostAddedPage {
-    const TEMPLATE: &'static str = "pages/host-added.html";
-    const NAV: &'static str = "hosts";
-}
-
-/// How far a new host is.
-#[derive(Debug, Serialize)]
-pub struct EnrollLive {
-    /// The host.
-    pub host: HostRow,
-    /// Whether its agent has come.
-    pub connected: bool,
-    /// Whether it has run anything.
-    pub ran: bool,
-}
-
-impl Page for EnrollLive {
-    const TEMPLATE: &'static str = "fragments/enroll.html";
+impl Typed {
+    /// An empty form. The only repository that there is is chosen already.
+    #[must_use]
+    pub fn blank(repositories: &[Choice]) -> Self {
+        let only = if let [only] = repositories { only.id.clone() } else { String::new() };
+        let open = repositories.len() > 1;
+        Self { repository: only, valid: "24".into(), key: hex(&bytes::<8>()), open, ..Self::default() }
+    }
 }
 
 /// The add-host form.
@@ -133,9 +101,41 @@ pub struct HostForm {
     tags: String,
     #[serde(default)]
     valid: String,
+    #[serde(default)]
+    key: String,
 }
 
+/// Fields that are folded away.
+const FOLDED: [&str; 5] = ["repository", "rest_username", "rest_password", "tags", "valid"];
+
 impl HostForm {
+    /// All that was sent, to know the same form again; none if it says nothing that tells it from others.
+    fn whole(&self) -> String {
+        let password = self.rest_password.reveal();
+        let key = if self.key.is_empty() { hex(&bytes::<8>()) } else { self.key.clone() };
+        [&key, &self.name, &self.paths, &self.repository, &self.rest_username, password, &self.tags, &self.valid]
+            .join("\0")
+    }
+
+    /// Makes the host to be; else what is wrong with the form.
+    ///
+    /// # Errors
+    /// What is not about the form.
+    pub async fn make(&self, s: &Services, actor: &Actor) -> Result<Result<HostId, FormErrors>, ApiError> {
+        let mut errors = FormErrors::default();
+        let input = self.input(&mut errors);
+        if input.initial_paths.is_empty() {
+            errors.add("paths", wrong::PATHS);
+        }
+        if !errors.is_empty() {
+            return Ok(Err(errors));
+        }
+        match installs::make(s, actor, input, &self.whole()).await {
+            Ok(host) => Ok(Ok(host)),
+            Err(error) => Ok(Err(named(FormErrors::of(error, &FIELDS)?))),
+        }
+    }
+
     fn input(&self, wrong: &mut FormErrors) -> TokenInput {
         TokenInput {
             host_name: typed(&self.name),
@@ -149,8 +149,12 @@ impl HostForm {
         }
     }
 
-    fn typed(self) -> Typed {
+    /// What is shown again of it.
+    #[must_use]
+    pub fn typed(self, errors: &FormErrors) -> Typed {
         Typed {
+            open: self.repository.is_empty() || FOLDED.iter().any(|field| errors.fields.contains_key(*field)),
+            key: self.key,
             name: self.name,
             paths: self.paths,
             repository: self.repository,
@@ -184,14 +188,14 @@ fn named(wrong: FormErrors) -> FormErrors {
 const FIELDS: [&str; 8] =
     ["host_name", "name", "initial_paths", "repository_id", "rest_username", "rest_password", "tags", "valid_seconds"];
 
-/// A name from the address, for a new command for a host that still waits.
+/// A name from the address.
 #[derive(Debug, Deserialize)]
 pub struct Prefill {
     #[serde(default)]
     name: String,
 }
 
-/// The form.
+/// The form; for a host that waits already, what makes it a new command.
 #[get("/hosts/add")]
 pub async fn blank(
     who: Guarded<Operator>,
@@ -199,68 +203,31 @@ pub async fn blank(
     s: web::Data<Services>,
     prefill: web::Query<Prefill>,
 ) -> Result<HttpResponse, ApiError> {
+    let name = prefill.into_inner().name;
+    if !name.is_empty()
+        && let Some(host) = hosts::by_name(&s, &name).await?.filter(|host| host.state == HostState::Pending)
+    {
+        return Ok(go(&format!("/hosts/{}/install", host.id)));
+    }
     let repositories = choices(&s).await?;
-    let only = if let [only] = repositories.as_slice() { only.id.clone() } else { String::new() };
-    let form = Typed { name: prefill.into_inner().name, repository: only, valid: "24".into(), ..Typed::default() };
+    let form = Typed { name, ..Typed::blank(&repositories) };
     view.show(&who, &HostAddPage { form, repositories, errors: FormErrors::default() }).await
 }
 
-/// Makes the token and shows it, once.
+/// Makes a host to be, and goes to the page that shows its command.
 #[post("/hosts/add")]
 pub async fn add(
     who: Guarded<Operator>,
     view: View,
-    req: HttpRequest,
     s: web::Data<Services>,
-    site: web::Data<Site>,
     form: SafeForm<HostForm>,
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
-    let mut errors = FormErrors::default();
-    let input = form.input(&mut errors);
-    if input.initial_paths.is_empty() {
-        errors.add("paths", wrong::PATHS);
-    }
-    if errors.is_empty() {
-        match enrollment::create_token(&s, &who.actor, input.clone(), &site.base_url(&req)).await {
-            Ok(token) => return view.show(&who, &added(&s, &input, token).await?).await,
-            Err(error) => errors = named(FormErrors::of(error, &FIELDS)?),
+    match form.make(&s, &who.actor).await? {
+        Ok(host) => Ok(go(&format!("/hosts/{host}/added"))),
+        Err(errors) => {
+            let page = HostAddPage { form: form.typed(&errors), repositories: choices(&s).await?, errors };
+            view.again(&who, &page).await
         }
     }
-    let page = HostAddPage { form: form.typed(), repositories: choices(&s).await?, errors };
-    view.again(&who, &page).await
-}
-
-async fn added(s: &Services, input: &TokenInput, token: NewToken) -> Result<HostAddedPage, ApiError> {
-    Ok(HostAddedPage {
-        host_id: token.host_id.to_string(),
-        name: token.host_name,
-        unnamed: input.host_name.is_none(),
-        linux: token.install.linux,
-        windows: token.install.windows,
-        expires: Moment::new(token.expires_at, Timestamp::now()),
-        paths: input.initial_paths.clone(),
-        has_repository: input.repository_id.is_some(),
-        wait: wait(s, token.host_id).await?,
-    })
-}
-
-async fn wait(s: &Services, id: HostId) -> Result<EnrollLive, ApiError> {
-    let host = hosts::get(s, id).await?;
-    let filter = Filter { host: Some(id), ..Filter::default() };
-    let ran = !jobs::list(s, filter, None, 1).await?.items.is_empty();
-    let connected = host.state != HostState::Pending;
-    Ok(EnrollLive { host: HostRow::new(&host, Timestamp::now()), connected, ran })
-}
-
-/// How far a new host is.
-#[get("/ui/hosts/{id}/enroll")]
-pub async fn live(
-    who: Guarded<Viewer>,
-    view: View,
-    s: web::Data<Services>,
-    id: web::Path<HostId>,
-    query: web::Query<LiveQuery>,
-) -> Result<HttpResponse, ApiError> {
-    view.fragment(&who, &query.cursor, &format!("/hosts/{id}"), &wait(&s, *id).await?).await
 }

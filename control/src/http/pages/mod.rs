@@ -17,6 +17,7 @@ pub mod form;
 pub mod freeze;
 pub mod host_actions;
 pub mod host_add;
+pub mod host_added;
 pub mod host_choice;
 pub mod host_settings;
 pub mod hosts;
@@ -43,6 +44,7 @@ pub mod states;
 pub mod strip;
 pub mod view;
 pub mod waits;
+pub mod welcome;
 pub mod when;
 pub mod zone;
 
@@ -75,6 +77,7 @@ fn pages(for_tests: bool) -> impl HttpServiceFactory + 'static {
         .service(zone::choose)
         .service(dashboard::show)
         .service(dashboard::live)
+        .configure(first_steps)
         .configure(fleet)
         .service(schedules::list)
         .service(schedules::new)
@@ -118,13 +121,26 @@ fn pages(for_tests: bool) -> impl HttpServiceFactory + 'static {
         })
 }
 
+/// What takes the dashboard's place before there is something on it.
+fn first_steps(config: &mut web::ServiceConfig) {
+    config
+        .service(welcome::live)
+        .service(welcome::connect)
+        .service(welcome::add_host)
+        .service(welcome::run)
+        .service(welcome::leave);
+}
+
 /// Hosts, and what is done with one.
 fn fleet(config: &mut web::ServiceConfig) {
     config
         .service(hosts::list)
         .service(host_add::blank)
         .service(host_add::add)
-        .service(host_add::live)
+        .service(host_added::show)
+        .service(host_added::live)
+        .service(host_added::ask)
+        .service(host_added::renew)
         .service(host_actions::ask)
         .service(host_actions::carry_out)
         .service(hosts::live)

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 /// Makes the first administrator.
 #[derive(Debug, Default, Serialize)]
 pub struct SetupPage {
+    /// The setup token as it was typed: it is long, and is void with the first administrator.
+    pub token: String,
     /// What was typed as the name.
     pub name: String,
     /// What is wrong.
@@ -142,7 +144,7 @@ pub async fn setup(
         wrong
     };
     if !errors.is_empty() {
-        let page = SetupPage { name: form.name, errors };
+        let page = SetupPage { token: form.token, name: form.name, errors };
         return view.answer(StatusCode::UNPROCESSABLE_ENTITY, &view.stranger(), &page);
     }
     let signed = users::login(&s, form.name, form.password, false, origin).await?;
@@ -201,7 +203,7 @@ pub async fn logout(
 }
 
 /// Keeps a choice of how pages are in the browser, or forgets it.
-fn keep(req: &HttpRequest, name: &'static str, value: Option<String>, back: &str) -> HttpResponse {
+pub(super) fn keep(req: &HttpRequest, name: &'static str, value: Option<String>, back: &str) -> HttpResponse {
     let mut cookie = Cookie::build(name, value.clone().unwrap_or_default())
         .path("/")
         .secure(secure(req))
