@@ -125,7 +125,7 @@ async fn what_is_typed_survives_a_page_that_looks_again_by_itself() {
 }
 
 #[tokio::test]
-async fn what_may_change_files_that_are_there_asks_for_the_hosts_name() {
+async fn what_may_change_files_that_are_there_asks_for_a_tick_that_names_host_and_count() {
     let fleet = Fleet::start(&["web-01"]).await;
     let (_agent, source) = lost(&fleet, "web-01").await;
     std::fs::write(source.join("kept"), "changed since").unwrap();
@@ -136,12 +136,13 @@ async fn what_may_change_files_that_are_there_asks_for_the_hosts_name() {
     browser.press("Preview").await;
     browser.reload_until("This would happen").await;
     browser.sees("Would be overwritten").await;
-    browser.fill("typed", "web-02").await;
-    browser.press("Restore").await;
-    browser.sees("Type web-01 to go on").await;
+    browser.sees("Replace 1 file on web-01").await;
+    browser.value("document.getElementById('sure').required = false").await;
+    browser.press("Restore 1 file").await;
+    browser.sees("Tick below that files on the host may change").await;
     assert_eq!(std::fs::read_to_string(source.join("kept")).unwrap(), "changed since");
-    browser.fill("typed", "web-01").await;
-    browser.press("Restore").await;
+    browser.wait("#sure").await.click().await.unwrap();
+    browser.press("Restore 1 file").await;
     browser.reload_until("Succeeded").await;
     assert_eq!(std::fs::read_to_string(source.join("kept")).unwrap(), "kept");
     browser.end().await;
