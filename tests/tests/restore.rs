@@ -87,6 +87,48 @@ async fn and_without_javascript() {
     wizard(false).await;
 }
 
+#[tokio::test]
+async fn the_tree_opens_in_place_and_what_is_ticked_is_counted_at_once() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
+    std::fs::create_dir_all(source.join("sub/deep")).unwrap();
+    for name in ["sub/one", "sub/deep/two"] {
+        std::fs::write(source.join(name), name).unwrap();
+    }
+    let mut agent = fleet.host("web-01", &[&source]).await;
+    agent.start();
+    assert_eq!(fleet.ended(&fleet.run_now(&agent).await).await["state"], "succeeded");
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    browser.press("Browse its files").await;
+    let (source, sub) = (source.display().to_string(), source.join("sub").display().to_string());
+    let tick = |path: &str| format!("input[name=tick][value='{path}']");
+    // It begins at what was backed up, and a folder opens without a new page.
+    browser.wait(&tick(&sub)).await;
+    browser.value("(window.here = true)").await;
+    assert_eq!(browser.value("document.querySelector('[name=go] .if-none').checkVisibility()").await, true);
+    browser.wait(&format!(".twist[value='{sub}']")).await.click().await.unwrap();
+    browser.wait(&tick(&format!("{sub}/one"))).await.click().await.unwrap();
+    let is = |path: &str, what: &str| format!("document.querySelector(\"{}\").{what}", tick(path));
+    browser.until(&is(&sub, "indeterminate")).await;
+    browser.until("/^1, 7 B/.test(document.querySelector('#ticked-n').textContent)").await;
+    assert_eq!(browser.value("document.querySelector('[name=go] .if-some').checkVisibility()").await, true);
+    // A folder takes in what is below it, and gives it back as it was not: unticked.
+    browser.wait(&tick(&sub)).await.click().await.unwrap();
+    browser.until(&is(&format!("{sub}/one"), "disabled")).await;
+    browser.wait(&format!(".twist[value='{sub}/deep']")).await.click().await.unwrap();
+    browser.wait(&format!("{}:checked", tick(&format!("{sub}/deep/two")))).await;
+    browser.wait(&format!("#ticked-list [name=untick][value='{sub}']")).await.click().await.unwrap();
+    browser.until("document.querySelector('#ticked-n').textContent === 'nothing: all of it'").await;
+    browser.wait(&tick(&format!("{sub}/deep"))).await.click().await.unwrap();
+    assert_eq!(browser.value("window.here").await, true, "all of it on one page");
+    browser.press("Choose target").await;
+    browser.sees("Which place?").await;
+    browser.sees(&format!("{sub}/deep")).await;
+    assert!(!browser.text().await.contains(&format!("{sub}/one")), "{source}");
+    browser.end().await;
+}
+
 /// The real restic, that lists a snapshot once a file is there: its path, and the file's.
 fn listing_waits(fleet: &Fleet) -> (PathBuf, PathBuf) {
     let (script, gate) = (fleet.sources.path().join("restic"), fleet.sources.path().join("go on"));
