@@ -151,9 +151,11 @@ fn shorten(outcome: &mut Outcome) -> bool {
         Outcome::Cache { said } => cut(said),
         Outcome::Probe(report) => cut(&mut report.evidence),
         Outcome::Restore(report) => {
-            let gone = cut(&mut report.examples);
+            // What is new does not matter as much as what would go, and its number is told beside it.
+            let new = cut(&mut report.new_examples);
+            let gone = if new == 0 { cut(&mut report.examples) } else { 0 };
             report.examples_omitted += gone;
-            gone
+            new + gone
         }
         Outcome::Drill(report) => cut(&mut report.files),
         Outcome::Snapshots { .. }

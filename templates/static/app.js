@@ -188,3 +188,150 @@
     }
   });
 })();
+
+/* Restore, and what is seen in snapshots: answers that are waited for, the tree of files, what is ticked. The rules of ticks are those of the server:
+   what is below a ticked folder comes along and is not named on its own. */
+(() => {
+  "use strict";
+  const $ = (s, r = document) => r.querySelector(s);
+  const $$ = (s, r = document) => [...r.querySelectorAll(s)];
+  const below = (path, folder) => path.startsWith(folder.replace(/\/+$/, "") + "/") && path.length > folder.length;
+  const size = (n) => {
+    const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let u = 0;
+    while (n >= 1023.95 && u + 1 < units.length) { n /= 1024; u++; }
+    return `${n.toFixed(u === 0 || n >= 99.95 ? 0 : 1)} ${units[u]}`;
+  };
+  const ticked = new Set(), sizes = new Map();
+  let made = 0;
+
+  const panel = () => {
+    const box = $("#ticked"), all = [...ticked].sort(), more = +box.dataset.more || 0, count = all.length + more, head = $("#ticked-n");
+    const known = !more && all.every((p) => sizes.has(p));
+    head.textContent = count === 0 ? head.dataset.none : count.toLocaleString("en") + (known ? `, ${size(all.reduce((sum, p) => sum + sizes.get(p), 0))}` : "");
+    $("#ticked-none").hidden = count > 0;
+    $("#ticked-list").hidden = count === 0;
+    $("#ticked-list").replaceChildren(...all.slice(0, 50).map((path) => {
+      const row = document.importNode($("#ticked-row").content, true), b = $("button", row);
+      $("code", row).textContent = path;
+      if (sizes.has(path)) $("small", row).textContent = size(sizes.get(path));
+      b.value = path; b.setAttribute("aria-label", `Untick ${path}`);
+      return row;
+    }));
+    $("#ticked-more").hidden = count <= 50;
+    $("#ticked-more span").textContent = (count - 50).toLocaleString("en");
+    $("#files").classList.toggle("some", count > 0);
+  };
+  const show = () => {
+    const all = [...ticked];
+    for (const b of $$("#files input[name=tick]")) {
+      if (b.dataset.size) sizes.set(b.value, +b.dataset.size);
+      const along = all.some((t) => below(b.value, t));
+      b.disabled = along;
+      b.checked = along || ticked.has(b.value);
+      b.indeterminate = !b.checked && all.some((t) => below(t, b.value));
+    }
+    panel();
+  };
+  const begin = () => {
+    if (!$("#files") || !$("#ticked-row")) return;
+    ticked.clear();
+    for (const row of $$("#ticked-list [data-path]")) ticked.add(row.dataset.path);
+    for (const b of $$("#files input[name=tick]")) {
+      // What the browser kept over a way back counts, not what the page came with.
+      if (b.disabled) continue;
+      if (b.checked) ticked.add(b.value); else ticked.delete(b.value);
+    }
+    show();
+  };
+
+  const note = (ul, text) => {
+    const li = document.createElement("li"), r = document.createElement("div"), nm = document.createElement("span"), none = document.createElement("span");
+    li.dataset.note = ""; r.className = "r"; nm.className = "nm faint"; none.className = "none";
+    nm.append(none, text); r.append(nm); li.append(r); ul.append(li);
+    for (const width of ["sk1", "sk2"]) {
+      const bar = document.createElement("span");
+      bar.className = `skel ${width}`; bar.setAttribute("aria-hidden", "true");
+      const line = r.cloneNode(); line.append(bar); li.append(line);
+    }
+  };
+  const fill = async (ul, cursor) => {
+    const notes = () => $$(":scope > [data-note]", ul).forEach((n) => n.remove());
+    const soon = setTimeout(() => { notes(); note(ul, "Opening…"); }, 150);
+    ul.setAttribute("aria-busy", "true");
+    const u = new URL($("#files").dataset.folder, location.href), box = document.createElement("template");
+    u.searchParams.set("path", ul.dataset.path);
+    if (cursor) u.searchParams.set("cursor", cursor);
+    try {
+      const r = await fetch(u, { headers: { "X-Fragment": "1" }, credentials: "same-origin", signal: AbortSignal.timeout(20000) });
+      if (r.status === 401) return location.reload();
+      if (!r.ok) throw 0;
+      box.innerHTML = await r.text();
+    } catch {
+      box.innerHTML = `<ul><li data-note><div class="r"><span class="nm"><span class="none"></span>The server did not answer. <button class="btn btn-s" type="button" data-more="">Try again</button></span></div></li></ul>`;
+    }
+    clearTimeout(soon); notes(); ul.removeAttribute("aria-busy");
+    const again = $("button[data-more='']", box.content);
+    if (again) again.dataset.more = cursor;
+    ul.append(...$("ul", box.content).children);
+    show();
+    const later = $(":scope > [data-soon]", ul);
+    if (later) setTimeout(() => ul.isConnected && fill(ul, cursor), +later.dataset.soon);
+  };
+  const twist = (b) => {
+    const li = b.closest("li");
+    let ul = $(":scope > ul", li);
+    const open = !ul || ul.hidden;
+    if (!ul) {
+      ul = document.createElement("ul");
+      ul.id = `t-${++made}`; ul.dataset.path = b.value;
+      li.append(ul); b.setAttribute("aria-controls", ul.id);
+      fill(ul, "");
+    }
+    ul.hidden = !open; b.setAttribute("aria-expanded", String(open));
+  };
+  document.addEventListener("click", (e) => {
+    const b = e.target.closest(".tree .twist, .tree [data-more], #ticked-list [name=untick]");
+    if (!b || !$("#ticked-row")) return;
+    e.preventDefault();
+    if (b.matches(".twist")) return twist(b);
+    if (b.matches("[data-more]")) return void fill(b.closest("ul"), b.dataset.more);
+    ticked.delete(b.value);
+    if (!$$("#files [name=shown]").some((s) => s.value === b.value)) {
+      const shown = document.createElement("input");
+      shown.type = "hidden"; shown.name = "shown"; shown.value = b.value; $("#files").append(shown);
+    }
+    show();
+    ($("#ticked-list button") || $("#files [name=go]")).focus();
+  });
+  document.addEventListener("change", (e) => {
+    const b = e.target;
+    if (b.matches("#files input[name=tick]")) {
+      if (b.checked) { for (const t of [...ticked]) if (below(t, b.value)) ticked.delete(t); ticked.add(b.value); } else ticked.delete(b.value);
+      show();
+    } else if (b.id === "host" && $("#folder[data-linux]")) {
+      const { linux, windows } = $("#folder").dataset, is = "windows" in (b.selectedOptions?.[0]?.dataset ?? {});
+      if ([linux, windows].includes($("#folder").value)) $("#folder").value = is ? windows : linux;
+    }
+  });
+  addEventListener("pageshow", begin);
+
+  /* A page that came without its host's answer asks once more and waits for it; while the snapshot is read for the first time it looks again, but
+     not over the head of somebody who is typing. */
+  const touched = () => $$("main input").some((i) => i.value !== i.defaultValue);
+  const wait = async () => {
+    const first = $("[data-wait]"), again = $("[data-again]");
+    if (!first && !again) return;
+    if (!first && (document.hidden || touched())) return void setTimeout(wait, 2000);
+    const r = await fetch(location.href, { headers: { "X-Wait": "1" }, credentials: "same-origin", signal: AbortSignal.timeout(20000) }).catch(() => null);
+    if (r?.status === 401) return location.reload();
+    const came = r?.ok ? new DOMParser().parseFromString(await r.text(), "text/html") : null;
+    if (!came || !$("#main", came) || (!first && (touched() || $("#main").contains(document.activeElement)))) return void setTimeout(wait, 2000);
+    const typed = $("#find")?.value, focused = document.activeElement?.id === "find";
+    $("#main").replaceWith($("#main", came));
+    if (first && $("#find")) { if (typed) $("#find").value = typed; if (focused) $("#find").focus(); }
+    begin();
+    if ($("[data-again]")) setTimeout(wait, 2000);
+  };
+  if ($("[data-wait]")) wait();
+})();

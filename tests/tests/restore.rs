@@ -87,6 +87,48 @@ async fn and_without_javascript() {
     wizard(false).await;
 }
 
+#[tokio::test]
+async fn the_tree_opens_in_place_and_what_is_ticked_is_counted_at_once() {
+    let fleet = Fleet::start(&["web-01"]).await;
+    let source = fleet.source("web-01");
+    std::fs::create_dir_all(source.join("sub/deep")).unwrap();
+    for name in ["sub/one", "sub/deep/two"] {
+        std::fs::write(source.join(name), name).unwrap();
+    }
+    let mut agent = fleet.host("web-01", &[&source]).await;
+    agent.start();
+    assert_eq!(fleet.ended(&fleet.run_now(&agent).await).await["state"], "succeeded");
+    let browser = Browser::start(true).await;
+    sign_in(&fleet, &browser).await;
+    browser.press("Browse its files").await;
+    let (source, sub) = (source.display().to_string(), source.join("sub").display().to_string());
+    let tick = |path: &str| format!("input[name=tick][value='{path}']");
+    // It begins at what was backed up, and a folder opens without a new page.
+    browser.wait(&tick(&sub)).await;
+    browser.value("(window.here = true)").await;
+    assert_eq!(browser.value("document.querySelector('[name=go] .if-none').checkVisibility()").await, true);
+    browser.wait(&format!(".twist[value='{sub}']")).await.click().await.unwrap();
+    browser.wait(&tick(&format!("{sub}/one"))).await.click().await.unwrap();
+    let is = |path: &str, what: &str| format!("document.querySelector(\"{}\").{what}", tick(path));
+    browser.until(&is(&sub, "indeterminate")).await;
+    browser.until("/^1, 7 B/.test(document.querySelector('#ticked-n').textContent)").await;
+    assert_eq!(browser.value("document.querySelector('[name=go] .if-some').checkVisibility()").await, true);
+    // A folder takes in what is below it, and gives it back as it was not: unticked.
+    browser.wait(&tick(&sub)).await.click().await.unwrap();
+    browser.until(&is(&format!("{sub}/one"), "disabled")).await;
+    browser.wait(&format!(".twist[value='{sub}/deep']")).await.click().await.unwrap();
+    browser.wait(&format!("{}:checked", tick(&format!("{sub}/deep/two")))).await;
+    browser.wait(&format!("#ticked-list [name=untick][value='{sub}']")).await.click().await.unwrap();
+    browser.until("document.querySelector('#ticked-n').textContent === 'nothing: all of it'").await;
+    browser.wait(&tick(&format!("{sub}/deep"))).await.click().await.unwrap();
+    assert_eq!(browser.value("window.here").await, true, "all of it on one page");
+    browser.press("Choose target").await;
+    browser.sees("Which place?").await;
+    browser.sees(&format!("{sub}/deep")).await;
+    assert!(!browser.text().await.contains(&format!("{sub}/one")), "{source}");
+    browser.end().await;
+}
+
 /// The real restic, that lists a snapshot once a file is there: its path, and the file's.
 fn listing_waits(fleet: &Fleet) -> (PathBuf, PathBuf) {
     let (script, gate) = (fleet.sources.path().join("restic"), fleet.sources.path().join("go on"));
@@ -125,7 +167,7 @@ async fn what_is_typed_survives_a_page_that_looks_again_by_itself() {
 }
 
 #[tokio::test]
-async fn what_may_change_files_that_are_there_asks_for_the_hosts_name() {
+async fn what_may_change_files_that_are_there_asks_for_a_tick_that_names_host_and_count() {
     let fleet = Fleet::start(&["web-01"]).await;
     let (_agent, source) = lost(&fleet, "web-01").await;
     std::fs::write(source.join("kept"), "changed since").unwrap();
@@ -136,12 +178,13 @@ async fn what_may_change_files_that_are_there_asks_for_the_hosts_name() {
     browser.press("Preview").await;
     browser.reload_until("This would happen").await;
     browser.sees("Would be overwritten").await;
-    browser.fill("typed", "web-02").await;
-    browser.press("Restore").await;
-    browser.sees("Type web-01 to go on").await;
+    browser.sees("Replace 1 file on web-01").await;
+    browser.value("document.getElementById('sure').required = false").await;
+    browser.press("Restore 1 file").await;
+    browser.sees("Tick below that files on the host may change").await;
     assert_eq!(std::fs::read_to_string(source.join("kept")).unwrap(), "changed since");
-    browser.fill("typed", "web-01").await;
-    browser.press("Restore").await;
+    browser.wait("#sure").await.click().await.unwrap();
+    browser.press("Restore 1 file").await;
     browser.reload_until("Succeeded").await;
     assert_eq!(std::fs::read_to_string(source.join("kept")).unwrap(), "kept");
     browser.end().await;

@@ -337,8 +337,11 @@ fn account(
     let ended_well = matches!(done.verdict.end, End::Succeeded | End::Warning);
     let counted = |n: u64| plans.then_some(n);
     let read_back = wanted.verify && !wanted.dry_run && ended_well;
-    let (examples, examples_omitted) =
-        if wanted.dry_run { (heard.examples, heard.examples_omitted) } else { (Vec::new(), 0) };
+    let (examples, examples_omitted, new_examples) = if wanted.dry_run {
+        (heard.examples, heard.examples_omitted, heard.new_examples)
+    } else {
+        (Vec::new(), 0, Vec::new())
+    };
     RestoreReport {
         dry_run: wanted.dry_run,
         target: landing.target.display().to_string(),
@@ -352,6 +355,7 @@ fn account(
         free_bytes,
         examples,
         examples_omitted,
+        new_examples,
         partial: !wanted.dry_run && !ended_well,
     }
 }

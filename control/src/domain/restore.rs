@@ -2,6 +2,7 @@
 //! little of it, and it becomes a job in the end.
 
 use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::wire::enroll::Os;
 use restic_manager_shared::wire::job::Task;
 use restic_manager_shared::wire::restore::{Overwrite, RestoreTarget};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,41 @@ pub enum Ticked {
     Above,
     /// Something below it.
     Below,
+}
+
+/// Whether a folder is written as this system writes one: from `/` on, or from a drive on.
+#[must_use]
+pub fn is_folder_of(os: Os, path: &str) -> bool {
+    let drive = matches!(path.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    match os {
+        Os::Windows => drive,
+        Os::Linux => path.starts_with('/'),
+    }
+}
+
+/// The folder that is proposed to restore to, on a day such as `2026-11-28`.
+#[must_use]
+pub fn proposed(os: Os, day: &str) -> String {
+    match os {
+        Os::Windows => format!("C:\\Restore\\{day}"),
+        Os::Linux => format!("/var/tmp/restore-{day}"),
+    }
+}
+
+/// The deepest folder of a snapshot that holds all that was backed up, as restic lists it: there a person begins to look. `paths` are as the
+/// host names them.
+#[must_use]
+pub fn first_folder(paths: &[String]) -> String {
+    let listed = |path: &String| {
+        let slashes = path.replace('\\', "/");
+        let parts = if is_folder_of(Os::Windows, path) { slashes.replacen(':', "", 1) } else { path.clone() };
+        parts.split('/').filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let mut all = paths.iter().map(listed);
+    let first = all.next().unwrap_or_default();
+    let common = all
+        .fold(first, |so_far, path| so_far.into_iter().zip(path).take_while(|(a, b)| a == b).map(|(a, _)| a).collect());
+    format!("/{}", common.join("/"))
 }
 
 fn is_below(path: &str, folder: &str) -> bool {
@@ -99,7 +135,7 @@ impl Draft {
         })
     }
 
-    /// Whether it could change files that are there already. Then a person types the host's name.
+    /// Whether it could change files that are there already. Then a person ticks that it is meant.
     #[must_use]
     pub fn in_place(&self) -> bool {
         matches!(self.target, Some(RestoreTarget::Original)) && (self.overwrite != Overwrite::Never || self.delete)
@@ -112,6 +148,42 @@ mod tests {
 
     fn draft(paths: &[&str]) -> Draft {
         Draft { paths: paths.iter().map(|p| (*p).to_owned()).collect(), ..Draft::default() }
+    }
+
+    #[test]
+    fn a_folder_is_of_the_kind_that_its_host_has() {
+        for (os, path, want) in [
+            (Os::Linux, "/srv", true),
+            (Os::Linux, "C:\\Restore", false),
+            (Os::Linux, "srv", false),
+            (Os::Windows, "C:\\Restore", true),
+            (Os::Windows, "d:/x", true),
+            (Os::Windows, "C:", false),
+            (Os::Windows, "/var/tmp", false),
+        ] {
+            assert_eq!(is_folder_of(os, path), want, "{os:?} {path}");
+        }
+        for os in [Os::Linux, Os::Windows] {
+            assert!(is_folder_of(os, &proposed(os, "2026-11-28")), "{os:?}");
+        }
+    }
+
+    #[test]
+    fn looking_begins_where_the_paths_part() {
+        for (paths, want) in [
+            (vec![], "/"),
+            (vec!["/etc"], "/etc"),
+            (vec!["/srv/a/x", "/srv/a/y"], "/srv/a"),
+            (vec!["/srv/a", "/srv/ab"], "/srv"),
+            (vec!["/srv", "/srv/a"], "/srv"),
+            (vec!["/etc", "/srv"], "/"),
+            (vec!["C:\\Users\\anna", "C:\\Users\\eve"], "/C/Users"),
+            (vec!["C:\\Users", "D:\\Data"], "/"),
+            (vec!["/with\\back"], "/with\\back"),
+        ] {
+            let paths: Vec<String> = paths.into_iter().map(ToOwned::to_owned).collect();
+            assert_eq!(first_folder(&paths), want, "{paths:?}");
+        }
     }
 
     #[test]

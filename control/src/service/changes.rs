@@ -1,6 +1,6 @@
 //! What differs between two snapshots: asked of a host that can read both, a page at a time. Not the job that compares, whose outcome is kept.
 
-use super::queries::{self, Looked};
+use super::queries::{self, Looked, Patience};
 use super::{ActError, Refusal, Services};
 use crate::domain::snapshot::Snapshot;
 use crate::store::snapshots::{self, Filter};
@@ -76,7 +76,13 @@ pub enum Told {
 ///
 /// # Errors
 /// No host can look, none answers, or the one that does says why not.
-pub async fn ask(s: &Services, pair: &Pair, by: Option<HostId>, asked: Asked) -> Result<(HostId, Told), ActError> {
+pub async fn ask(
+    s: &Services,
+    pair: &Pair,
+    by: Option<HostId>,
+    asked: Asked,
+    patience: Patience,
+) -> Result<(HostId, Told), ActError> {
     let Asked { under, flat, pattern, kind, after, limit } = asked;
     let ask = ChangesAsk {
         from: pair.older.id.clone(),
@@ -90,7 +96,7 @@ pub async fn ask(s: &Services, pair: &Pair, by: Option<HostId>, asked: Asked) ->
     };
     let of = pair.newer.of_host_id.or(pair.newer.host_id);
     let looked = Looked { repository: pair.newer.repository_id, of, by };
-    let told = queries::ask(s, looked, ask.into()).await?;
+    let told = queries::ask(s, looked, ask.into(), patience).await?;
     match told.answer {
         QueryAnswer::Changes(page) => Ok((told.host, Told::Page(page))),
         QueryAnswer::Indexing(far) => Ok((told.host, Told::Indexing(far))),

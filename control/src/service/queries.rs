@@ -19,6 +19,8 @@ use tokio::sync::oneshot;
 
 /// How long an answer is waited for. A snapshot that has to be read first is answered at once with how far that is.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a page waits before it comes without the answer and says that it is awaited.
+const GLANCE: Duration = Duration::from_millis(400);
 /// The first version of the agent protocol with queries.
 const SINCE: u16 = 3;
 /// Questions that may wait for one host.
@@ -121,11 +123,29 @@ pub struct Told {
     pub answer: QueryAnswer,
 }
 
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// A moment: what is not there by then is asked for once more by who shows that it is awaited.
+    Glance,
+    /// As long as a person waits.
+    Full,
+}
+
+impl Patience {
+    const fn span(self) -> Duration {
+        match self {
+            Self::Glance => GLANCE,
+            Self::Full => PATIENCE,
+        }
+    }
+}
+
 /// Asks and waits for the answer.
 ///
 /// # Errors
 /// No host can look, or none answers in time.
-pub async fn ask(s: &Services, looked: Looked, ask: QueryAsk) -> Result<Told, ActError> {
+pub async fn ask(s: &Services, looked: Looked, ask: QueryAsk, patience: Patience) -> Result<Told, ActError> {
     let online = online_now(s);
     let (host, url) =
         s.db.read(move |conn| reader(conn, &looked, &online).map(|r| (r, looked)))
@@ -136,12 +156,13 @@ pub async fn ask(s: &Services, looked: Looked, ask: QueryAsk) -> Result<Told, Ac
         id: QueryId::new(),
         repository_id: looked.repository,
         repository_url: url,
+        // Who looks again asks the same: what is found out for the one serves the other.
         deadline: Timestamp::now() + PATIENCE,
         ask,
     };
     let (waiting, answered) = s.questions.put(host, query)?;
     s.hub.hosts.wake(host);
-    let answered = tokio::time::timeout(PATIENCE, answered).await;
+    let answered = tokio::time::timeout(patience.span(), answered).await;
     drop(waiting);
     match answered {
         Ok(Ok(answer)) => Ok(Told { host, answer: answer? }),
@@ -162,8 +183,13 @@ pub enum Files {
 ///
 /// # Errors
 /// No host can look, none answers in time, or the one that does says why not.
-pub async fn files(s: &Services, looked: Looked, asked: QueryAsk) -> Result<(HostId, Files), ActError> {
-    let told = ask(s, looked, asked).await?;
+pub async fn files(
+    s: &Services,
+    looked: Looked,
+    asked: QueryAsk,
+    patience: Patience,
+) -> Result<(HostId, Files), ActError> {
+    let told = ask(s, looked, asked, patience).await?;
     match told.answer {
         QueryAnswer::Ready(page) => Ok((told.host, Files::Page(page))),
         QueryAnswer::Indexing(far) => Ok((told.host, Files::Indexing(far))),

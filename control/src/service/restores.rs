@@ -79,6 +79,19 @@ pub async fn get(s: &Services, actor: &Actor, id: RestoreId) -> Result<Opened, A
     .await
 }
 
+/// The one whose job this is, whoever put it together: a job and what it does are seen by all.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_job(s: &Services, job: JobId) -> Result<Option<Opened>, ActError> {
+    s.db.read(move |conn| {
+        let Some(restore) = restores::of_job(conn, job)? else { return Ok(None) };
+        let snapshot = snapshots::get(conn, restore.repository_id, &restore.snapshot_id)?;
+        Ok(Some(Opened { restore, snapshot }))
+    })
+    .await
+}
+
 fn load(conn: &mut Conn, by: &str, id: RestoreId) -> Result<RestoreRecord, ActError> {
     restores::get(conn, id)?.filter(|r| r.created_by == by).ok_or(ActError::NotFound(Noun::Restore))
 }

@@ -99,6 +99,15 @@ pub fn get(conn: &mut Conn, id: RestoreId) -> StoreResult<Option<RestoreRecord>>
     restores::table.find(id.to_string()).select(Row::as_select()).first(conn).optional()?.map(record).transpose()
 }
 
+/// The one that a job does.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_job(conn: &mut Conn, job: JobId) -> StoreResult<Option<RestoreRecord>> {
+    let rows = restores::table.filter(restores::job_id.eq(job.to_string()));
+    rows.select(Row::as_select()).first(conn).optional()?.map(record).transpose()
+}
+
 /// Those of a person that have not been started, the last changed first.
 ///
 /// # Errors

@@ -41,13 +41,90 @@ pub mod figure {
 }
 
 /// What a preview lists, and its columns.
-pub const WOULD_CHANGE: (&str, [&str; 2]) = ("Would change", ["Path", "What"]);
+pub const WOULD_HAPPEN: (&str, [&str; 3]) = ("File by file", ["Path", "What", "Size"]);
 /// What a drill lists, and its columns.
 pub const FILES: (&str, [&str; 4]) = ("Files", ["Path", "Size", "Proof", "Note"]);
 /// What it means that a restore ended early.
 pub const PARTIAL: &str = "It ended in the middle. What is there stays, and the same restore again goes on from it.";
 
-/// What was restored, or would be.
+/// How many files were restored, or would be.
+#[must_use]
+pub fn files(n: u64, dry_run: bool) -> String {
+    match (dry_run, n) {
+        (true, 0) => "A restore would bring back nothing: all of it is there".to_owned(),
+        (true, _) => {
+            plural(n, "A restore would bring back 1 file", |n| format!("A restore would bring back {n} files"))
+        }
+        (false, 0) => "Nothing was restored: all of it is there".to_owned(),
+        (false, _) => plural(n, "1 file restored", |n| format!("{n} files restored")),
+    }
+}
+
+/// Questions of a preview.
+pub mod question {
+    /// Whether it fits.
+    pub const ROOM: &str = "Room";
+    /// Whether the agent may.
+    pub const RIGHTS: &str = "Rights";
+    /// What is there already.
+    pub const THERE: &str = "Files that are there";
+}
+
+/// What is known of the agent's rights after a preview.
+pub const MAY: &str = "The host’s policy allows the place, and the agent can write there.";
+
+/// Whether there is room; sizes such as `1.2 GiB`.
+#[must_use]
+pub fn room(needs: &str, free: Option<&str>, fits: bool) -> String {
+    match free {
+        None => format!("Needs {needs}; the host does not say what is free"),
+        Some(free) if fits => format!("Fits: needs {needs}, {free} free"),
+        Some(free) => format!("Does not fit: needs {needs}, {free} free"),
+    }
+}
+
+fn some_files(n: u64) -> String {
+    plural(n, "1 file", |n| format!("{n} files"))
+}
+
+/// What becomes of files that are there: how many are replaced (if that is known) and removed.
+#[must_use]
+pub fn there(replaced: Option<u64>, removed: u64) -> String {
+    match (replaced, removed) {
+        (None, 0) => "This version of restic does not tell which files it replaces".to_owned(),
+        (None, n) => {
+            format!("{} would be removed; which files it replaces, this version of restic does not tell", some_files(n))
+        }
+        (Some(0), 0) => "None is replaced or removed".to_owned(),
+        (Some(n), 0) => format!("{} would be replaced", some_files(n)),
+        (Some(0), n) => format!("{} would be removed", some_files(n)),
+        (Some(n), gone) => format!("{} would be replaced, {} removed", some_files(n), some_files(gone)),
+    }
+}
+
+/// What is ticked before files that are there change.
+#[must_use]
+pub fn agree(replaced: Option<u64>, removed: u64, host: &str) -> String {
+    match (replaced, removed) {
+        (Some(0), 0) => format!("Restore to where the files were on {host}"),
+        (None, 0) => format!("Replace files on {host}"),
+        (Some(n), 0) => format!("Replace {} on {host}", some_files(n)),
+        (Some(0), gone) => format!("Remove {} from {host}", some_files(gone)),
+        (Some(n), gone) => format!("Replace {} and remove {} on {host}", some_files(n), some_files(gone)),
+        (None, gone) => format!("Replace files and remove {} on {host}", some_files(gone)),
+    }
+}
+
+/// What the button of a preview does.
+#[must_use]
+pub fn press(files: Option<u64>, host: &str) -> String {
+    match files {
+        None | Some(0) => format!("Restore to {host}"),
+        Some(n) => plural(n, "Restore 1 file", |n| format!("Restore {n} files")),
+    }
+}
+
+/// What was restored, or would be, where files and folders are not told apart.
 #[must_use]
 pub fn restored(n: u64, dry_run: bool) -> String {
     if dry_run {
@@ -65,6 +142,7 @@ pub const fn action(action: RestoreAction) -> &'static str {
     match action {
         RestoreAction::Overwrite => "overwritten",
         RestoreAction::Delete => "removed",
+        RestoreAction::Create => "new",
         RestoreAction::Unknown => "changed",
     }
 }
@@ -91,5 +169,27 @@ pub const fn proof(proof: Proof) -> &'static str {
         Proof::NotRestored => "could not be restored",
         Proof::NotThere => "not in the snapshot",
         Proof::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_change_is_counted_by_name() {
+        for (replaced, removed, want) in [
+            (Some(2), 0, "Replace 2 files on web-01"),
+            (Some(1), 1, "Replace 1 file and remove 1 file on web-01"),
+            (Some(0), 3, "Remove 3 files from web-01"),
+            (None, 0, "Replace files on web-01"),
+            (Some(0), 0, "Restore to where the files were on web-01"),
+        ] {
+            assert_eq!(agree(replaced, removed, "web-01"), want);
+        }
+        assert_eq!(press(Some(716), "web-01"), "Restore 716 files");
+        assert_eq!(press(None, "web-01"), "Restore to web-01");
+        assert_eq!(room("1.2 GiB", Some("37.6 GiB"), true), "Fits: needs 1.2 GiB, 37.6 GiB free");
+        assert_eq!(files(716, true), "A restore would bring back 716 files");
     }
 }

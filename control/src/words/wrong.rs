@@ -19,10 +19,16 @@ pub fn no_host(text: &str) -> String {
     format!("there is no host {text}")
 }
 
-/// What must be typed before a restore starts.
+/// A folder of the other system.
 #[must_use]
-pub fn type_to_go_on(name: &str) -> String {
-    format!("Type {name} to go on")
+pub fn folder_of_windows(host: &str, proposed: &str) -> String {
+    format!("{host} runs Windows: a folder there begins with a drive, such as {proposed}")
+}
+
+/// A folder of the other system.
+#[must_use]
+pub fn folder_of_linux(host: &str, proposed: &str) -> String {
+    format!("{host} runs Linux: a folder there begins with /, such as {proposed}")
 }
 
 /// A form that is not one.
@@ -45,6 +51,10 @@ pub const REPOSITORY: &str = "Choose a repository";
 pub const HOST: &str = "Choose a host";
 /// No place to restore to is named.
 pub const PLACE: &str = "Choose a place";
+/// In place, on Windows.
+pub const NOT_IN_PLACE: &str = "On Windows, files come back below another folder, not in their original place";
+/// A restore over files that are there.
+pub const TICK_REPLACE: &str = "Tick below that files on the host may change. Nothing was done.";
 /// No policy is named.
 pub const OVERWRITE: &str = "Choose what becomes of files that are there";
 /// A preview needs one.
@@ -78,9 +88,10 @@ pub const DAY: &str = "a day such as 2026-11-19";
 /// A day that may be left out.
 pub const DAY_OR_EMPTY: &str = "A day such as 2027-01-31, or empty";
 /// What is to be compared.
-pub const TWO_REPOSITORIES: &str = "both snapshots have to be in the same repository; restic compares within one";
+pub const TWO_REPOSITORIES: &str =
+    "The two are in different repositories; restic compares within one. Tick two of one repository.";
 /// What is to be compared.
-pub const TICK_TWO: &str = "tick two to compare, or one to see what it changed";
+pub const TICK_TWO: &str = "Nothing was compared: tick two to compare, or one to see what it changed.";
 /// A setting of a credential.
 pub const NEEDED_BY_STORAGE: &str = "The storage does not work without it";
 /// Nothing is ticked.

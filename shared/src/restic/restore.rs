@@ -50,6 +50,8 @@ pub struct Restored {
     pub examples: Vec<RestoreExample>,
     /// How much more.
     pub examples_omitted: u64,
+    /// Files that were not there before, the first of them.
+    pub new_examples: Vec<RestoreExample>,
     /// Files that restic says it read back; old versions say it.
     pub verified: Option<u64>,
     hasher: RandomState,
@@ -85,6 +87,10 @@ impl Restored {
                 let is_folder = self.is_folder(&raw.item, raw.size);
                 self.created += u64::from(!is_folder);
                 self.written_files += u64::from(raw.size > 0);
+                if !is_folder && self.new_examples.len() < MAX_EXAMPLES {
+                    let action = RestoreAction::Create;
+                    self.new_examples.push(RestoreExample { path: raw.item, action, size: raw.size });
+                }
             }
             "updated" => {
                 self.overwritten += 1;
@@ -153,6 +159,7 @@ mod tests {
         assert!(r.summary);
         assert_eq!((r.created, r.overwritten, r.kept, r.deleted, r.written_files), (1, 1, 1, 1, 2));
         assert_eq!((r.restored, r.bytes, r.examples.len()), (4, 13, 2));
+        assert_eq!(r.new_examples.iter().map(|e| e.path.as_str()).collect::<Vec<_>>(), ["/srv/etc/new"]);
         assert!(!r.line(r#"{"message_type":"status","percent_done":0.1}"#));
     }
 

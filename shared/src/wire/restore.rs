@@ -82,6 +82,8 @@ pub struct RestoreReport {
     pub examples: Vec<RestoreExample>,
     /// How many more there were.
     pub examples_omitted: u64,
+    /// Files that would be new, at most [`MAX_EXAMPLES`]; with a dry run only. Older agents name none. How many there are says `created`.
+    pub new_examples: Vec<RestoreExample>,
     /// It ended in the middle: what was restored so far is at the target, and the same restore again goes on from there.
     pub partial: bool,
 }
@@ -108,6 +110,8 @@ pub enum RestoreAction {
     Overwrite,
     /// It is removed.
     Delete,
+    /// It was not there before.
+    Create,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,

@@ -5,6 +5,7 @@ use crate::http::csv::{Csv, KIND, attachment};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::changes::{self, Asked, Pair, Told};
+use crate::service::queries::Patience;
 use crate::service::{ActError, Refusal, Services};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, get, web};
@@ -84,7 +85,7 @@ pub async fn list_changes(
         after: query.cursor,
         limit,
     };
-    let (host_id, told) = changes::ask(&s, &pair, query.host_id, asked).await?;
+    let (host_id, told) = changes::ask(&s, &pair, query.host_id, asked, Patience::Full).await?;
     let (page, indexing) = match told {
         Told::Page(page) => (page, None),
         Told::Indexing(far) => (ChangesPage::default(), Some(far)),
@@ -169,7 +170,7 @@ pub async fn download(
         after: None,
         limit: MAX_PAGE,
     };
-    let (host, told) = changes::ask(&s, &pair, query.host_id, asked.clone()).await?;
+    let (host, told) = changes::ask(&s, &pair, query.host_id, asked.clone(), Patience::Full).await?;
     let Told::Page(first) = told else { return Err(Refusal::StillReading.into()) };
     let short = |id: &str| id.chars().take(8).collect::<String>();
     let (kind, end) = match query.format {
@@ -211,7 +212,7 @@ impl Download {
             return Ok((text, None));
         }
         self.asked.after = page.next;
-        match changes::ask(&self.s, &self.pair, Some(self.host), self.asked.clone()).await? {
+        match changes::ask(&self.s, &self.pair, Some(self.host), self.asked.clone(), Patience::Full).await? {
             (_, Told::Page(next)) => Ok((text, Some(next))),
             (_, Told::Indexing(_)) => Err(Refusal::StillReading.into()),
         }

@@ -4,7 +4,7 @@ use super::Errors;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::queries::{Among, Files, Looked};
+use crate::service::queries::{Among, Files, Looked, Patience};
 use crate::service::{ActError, Services, queries};
 use actix_web::{get, web};
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
@@ -86,7 +86,7 @@ pub async fn list_folder(
     }
     let looked = in_snapshot(&found, query.host_id);
     let ask = QueryAsk::Folder { snapshot: found.id, path, after: query.cursor, limit };
-    Ok(web::Json(FileList::of(queries::files(&s, looked, ask).await?)))
+    Ok(web::Json(FileList::of(queries::files(&s, looked, ask, Patience::Full).await?)))
 }
 
 /// What is looked for.
@@ -146,7 +146,7 @@ pub async fn search_files(
         after: query.cursor,
         limit,
     };
-    Ok(web::Json(FileList::of(queries::files(&s, looked, ask).await?)))
+    Ok(web::Json(FileList::of(queries::files(&s, looked, ask, Patience::Full).await?)))
 }
 
 async fn snapshots(
@@ -197,5 +197,5 @@ pub async fn list_versions(
     let Some(first) = found.first() else { return Err(ActError::NotFound(crate::service::Noun::Snapshot).into()) };
     let looked = in_snapshot(first, query.host_id);
     let ask = QueryAsk::Versions { snapshots: found.into_iter().map(|f| f.id).collect(), path: query.path };
-    Ok(web::Json(FileList::of(queries::files(&s, looked, ask).await?)))
+    Ok(web::Json(FileList::of(queries::files(&s, looked, ask, Patience::Full).await?)))
 }

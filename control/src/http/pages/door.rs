@@ -6,6 +6,7 @@ use super::view::{Link, Shell, TroubleWords, User};
 use crate::http::guard::{Guarded, Needed, Viewer};
 use crate::http::params::Site;
 use crate::http::problem::{ApiError, problem};
+use crate::service::queries::Patience;
 use crate::service::{ActError, Services, alerts, jobs, users};
 use crate::words::{Moment, done::done, refusal};
 use actix_web::body::{self, BoxBody, MessageBody};
@@ -76,6 +77,21 @@ impl View {
             why: Some(t.why).filter(|_| user.admin),
         });
         Ok(Shell { user: Some(user), csrf: who.csrf.clone(), running, alerts, trouble, ..self.stranger() })
+    }
+
+    /// How long this answer may take: a page comes at once, without what has not arrived; the one that shows so asks again and waits.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        let waits = self.req.headers().contains_key("x-wait")
+            || self.req.query_string().split('&').any(|pair| pair == "wait=1");
+        if waits { Patience::Full } else { Patience::Glance }
+    }
+
+    /// The address of this page for who waits without script.
+    #[must_use]
+    pub fn awaited(&self) -> String {
+        let query = self.req.query_string();
+        format!("{}?{query}{}wait=1", self.req.path(), if query.is_empty() { "" } else { "&" })
     }
 
     /// A page in its shell.

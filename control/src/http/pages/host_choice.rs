@@ -5,6 +5,7 @@ use crate::http::problem::ApiError;
 use crate::service::{ActError, Services, hosts};
 use crate::words::wrong;
 use restic_manager_shared::id::HostId;
+use restic_manager_shared::wire::enroll::Os;
 use serde::Serialize;
 
 /// A list of more hosts than this is no help.
@@ -45,6 +46,18 @@ impl HostChoice {
         };
         Ok(Self { hosts: vec![], typed: true, value: name })
     }
+}
+
+/// Which hosts of the list run Windows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn windows(s: &Services, choice: &HostChoice) -> Result<Vec<String>, ApiError> {
+    if choice.typed {
+        return Ok(vec![]);
+    }
+    let listed = hosts::list(s, None, FEW).await?.items;
+    Ok(listed.into_iter().filter(|h| h.os == Some(Os::Windows)).map(|h| h.id.to_string()).collect())
 }
 
 /// The host that was chosen or typed; none if the field was left empty.

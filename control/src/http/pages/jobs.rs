@@ -8,6 +8,7 @@ use super::names::Names;
 use super::outcome::{self, Told as Outcome};
 use super::progress::{self, Live};
 use super::remedy::{Places, Remedy, remedy};
+use super::restore::Ran;
 use super::view::{Badge, asked_by, job_badge, kind_word, took};
 use super::waits::{self, Waits};
 use crate::domain::fleet::HostState;
@@ -63,6 +64,8 @@ pub struct JobPage {
     pub summary: Option<Summary>,
     /// What came of another operation.
     pub outcome: Option<Outcome>,
+    /// What somebody put together in the restore wizard, if the job does that.
+    pub restore: Option<Ran>,
     /// The newest snapshot of its host, if the job failed.
     pub newest: Option<SnapshotRow>,
 }
@@ -298,6 +301,7 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         Some(cause) => Some(cause::explain(cause.code, call)),
         None => cause::nothing_came(job.state, call),
     };
+    let restore = Ran::of(s, job, &mut names).await?;
     let places =
         Places { host: &shown.host_id, repository: repository_id.as_deref(), schedule: shown.schedule_id.as_deref() };
     let remedy = result.cause.as_ref().and_then(|cause| remedy(cause.code, places));
@@ -321,6 +325,7 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         exit_code: result.exit_code,
         summary: summary(&result),
         outcome,
+        restore,
         command: result.command,
         restic: result.restic_version,
         items: result.item_errors.into_iter().map(|e| Item { path: e.item, message: e.message }).collect(),

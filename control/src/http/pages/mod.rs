@@ -194,6 +194,7 @@ fn restores(config: &mut web::ServiceConfig) {
         .service(find::versions)
         .service(start::leave)
         .service(files::show)
+        .service(files::lines)
         .service(files::tick)
         .service(target::show)
         .service(target::aim)

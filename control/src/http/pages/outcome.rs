@@ -1,7 +1,7 @@
 //! What came of an operation, for people: a sentence, figures, a table, and what to do. What restic reported is decided on the agent, and how it
 //! is said in `words::outcome`; here it is only put together.
 
-mod restored;
+pub mod restored;
 
 use crate::domain::job::Job;
 use crate::words::outcome::{self as words, advice, figure, heading};

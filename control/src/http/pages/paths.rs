@@ -6,6 +6,12 @@ pub fn last(path: &str) -> &str {
     path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
 }
 
+/// The folder that holds a path.
+#[must_use]
+pub fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map(|(folder, _)| folder).filter(|folder| !folder.is_empty()).unwrap_or("/")
+}
+
 /// A name without what would hide or turn around what stands beside it.
 #[must_use]
 pub fn visible(name: &str) -> String {
@@ -50,5 +56,6 @@ mod tests {
             [("/".into(), "/".into()), ("/srv".into(), "srv".into()), ("/srv/a".into(), "a".into())]
         );
         assert_eq!((last("/srv/a/"), last("/")), ("a", ""));
+        assert_eq!((folder_of("/srv/a"), folder_of("/srv")), ("/srv", "/"));
     }
 }

@@ -48,6 +48,8 @@ pub struct SnapshotsPage {
     pub empty: Narrowed,
     /// Why nothing can be shown.
     pub trouble: String,
+    /// Why the two that were ticked cannot be compared.
+    pub uncompared: &'static str,
 }
 
 impl Page for SnapshotsPage {
@@ -91,6 +93,9 @@ pub struct Asked {
     pub snapshot_tag: String,
     /// A day: that day and older.
     pub until: String,
+    /// What was wrong with what was ticked to compare: `ticks` or `repositories`.
+    #[serde(skip_serializing)]
+    pub wrong: String,
     /// `next` of the page before.
     #[serde(skip_serializing)]
     pub cursor: Option<String>,
@@ -203,28 +208,36 @@ pub async fn list(
         next,
         later: asked.cursor.is_some(),
         trouble: crate::words::capital(&trouble),
+        uncompared: match asked.wrong.as_str() {
+            "ticks" => wrong::TICK_TWO,
+            "repositories" => wrong::TWO_REPOSITORIES,
+            _ => "",
+        },
         asked,
     };
     view.show(&who, &page).await
 }
 
-/// Goes to the comparison of the two snapshots that were ticked. One alone is compared with the one before it.
+/// Goes to the comparison of the two snapshots that were ticked. One alone is compared with the one before it. What cannot be compared leads
+/// back to the list, with the filter that it had.
 #[get("/snapshots/compare")]
-pub async fn compare(_: Guarded<Viewer>, ticked: web::Query<Vec<(String, String)>>) -> Result<HttpResponse, ApiError> {
+pub async fn compare(_: Guarded<Viewer>, ticked: web::Query<Vec<(String, String)>>) -> HttpResponse {
     let picked: Vec<(RepositoryId, &str)> = ticked
         .iter()
         .filter(|(name, _)| name == "s")
         .filter_map(|(_, value)| value.split_once(' ').and_then(|(r, id)| Some((r.parse().ok()?, id))))
         .collect();
+    let back = |wrong: &str| {
+        let asked = ticked.iter().filter(|(name, _)| name != "s" && name != "wrong");
+        let asked: Vec<(&str, &str)> = asked.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        go(&address("/snapshots", &[asked.as_slice(), &[("wrong", wrong)]].concat()))
+    };
     // The list is newest first: the older is what is compared with.
     let (repository, older, newer) = match picked.as_slice() {
         [(repository, newer)] => (repository, "", *newer),
         [(repository, newer), (other, older)] if repository == other => (repository, *older, *newer),
-        [_, _] => {
-            let why = wrong::TWO_REPOSITORIES;
-            return Err(ActError::field("/snapshots", why).into());
-        }
-        _ => return Err(ActError::field("/snapshots", wrong::TICK_TWO).into()),
+        [_, _] => return back("repositories"),
+        _ => return back("ticks"),
     };
-    Ok(go(&address(&format!("/repositories/{repository}/changes"), &[("from", older), ("to", newer)])))
+    go(&address(&format!("/repositories/{repository}/changes"), &[("from", older), ("to", newer)]))
 }

@@ -1,23 +1,25 @@
-//! What changed between two snapshots: a folder at a time with sums of what is below, or what a filter finds. What is gone or was different
-//! can be had back from its row.
+//! What changed between two snapshots: all of it under its folders where it fits one page, else a folder at a time with sums of what is below, or
+//! what a filter finds. What is gone or was different can be had back from its row.
 
 use super::super::door::View;
 use super::super::engine::Page;
 use super::super::form::one_line;
 use super::super::hosts::SnapshotRow;
 use super::super::names::Names;
-use super::super::paths::{above, last, visible};
+use super::super::paths::{above, folder_of, last, visible};
 use crate::http::api::changes::{DownloadQuery, download};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::changes::{self, Asked, Pair, Told};
-use crate::service::{ActError, Services, repositories};
+use crate::service::queries::Patience;
+use crate::service::{ActError, Refusal, Services, repositories};
 use crate::words::job::change;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::changes::{ChangeItem, ChangeKind, ChangeSums, ChangesPage};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Changes of a page.
 const LIMIT: u32 = 200;
@@ -39,6 +41,8 @@ pub struct RepositoryChangesPage {
     pub newer: SnapshotRow,
     /// The other way round.
     pub swapped: String,
+    /// This very page again.
+    pub again: String,
     /// Where the folder and the filter are, to be given along by the forms.
     pub here: Here,
     /// The folders above, each with its address.
@@ -47,6 +51,10 @@ pub struct RepositoryChangesPage {
     pub kinds: Vec<KindChoice>,
     /// The changes.
     pub rows: Vec<Row>,
+    /// All of them are here, under their folders.
+    pub whole: bool,
+    /// The answer is awaited: where it is waited for without script.
+    pub awaited: Option<String>,
     /// All that changed here and below; on a later page it is not known again.
     pub sums: Option<Sums>,
     /// Where most changed: name, bytes, and of a thousand how much.
@@ -97,6 +105,8 @@ pub struct Row {
     pub path: String,
     /// What to call it.
     pub name: String,
+    /// The folder that stands above this row and those that follow.
+    pub group: Option<String>,
     /// It is a folder.
     pub folder: bool,
     /// The sign before it, its colour's class and its word; empty for a folder that only holds changes.
@@ -128,6 +138,7 @@ impl Row {
         let open = item.below.map(|_| Here { under: item.path.clone(), ..here.clone() }.url());
         Self {
             name,
+            group: None,
             folder: item.folder,
             sign: item.change.map_or(("", "", ""), sign),
             before: item.before,
@@ -204,7 +215,7 @@ pub async fn show(
     let from = Some(here.from.as_str()).filter(|from| !from.is_empty());
     let pair = changes::pair(&s, *id, from, &here.to).await?;
     let here = Here { repository: id.to_string(), from: pair.older.id.clone(), to: pair.newer.id.clone(), ..here };
-    let page = page(&s, *id, &pair, here).await?;
+    let page = page(&s, &view, &pair, here).await?;
     view.show(&who, &page).await
 }
 
@@ -219,21 +230,24 @@ pub async fn file(
     download(s, *id, query.into_inner()).await
 }
 
-async fn page(s: &Services, id: RepositoryId, pair: &Pair, here: Here) -> Result<RepositoryChangesPage, ApiError> {
-    let flat = !here.find.trim().is_empty();
-    let after = Some(here.cursor.clone()).filter(|cursor| !cursor.is_empty());
-    let asked = Asked {
-        under: here.under.clone(),
-        flat,
-        pattern: here.find.clone(),
-        kind: here.kind(),
-        after: after.clone(),
-        limit: LIMIT,
-    };
-    let page = blank(s, id, pair, here).await?;
-    Ok(match changes::ask(s, pair, None, asked).await {
-        Ok((_, Told::Page(told))) => filled(page, told, flat, after.is_some()),
+async fn page(s: &Services, view: &View, pair: &Pair, here: Here) -> Result<RepositoryChangesPage, ApiError> {
+    let page = blank(s, pair, here).await?;
+    let (here, patience) = (&page.here, view.patience());
+    let (first, searched) = (here.cursor.is_empty(), !here.find.trim().is_empty());
+    let flat = Asked { flat: true, ..asked(here) };
+    let mut told = changes::ask(s, pair, None, if first { flat } else { asked(here) }, patience).await;
+    let fits = matches!(&told, Ok((_, Told::Page(page))) if first && page.next.is_none());
+    if first && !fits && !searched && matches!(told, Ok((_, Told::Page(_)))) {
+        // Too much for one list: folder by folder.
+        told = changes::ask(s, pair, None, asked(here), patience).await;
+    }
+    Ok(match told {
+        Ok((_, Told::Page(told))) if fits => whole(page, told),
+        Ok((_, Told::Page(told))) => filled(page, told, searched, !first),
         Ok((_, Told::Indexing(far))) => RepositoryChangesPage { indexing: Some(far.entries), ..page },
+        Err(ActError::Refused(Refusal::NoAnswer)) if patience == Patience::Glance => {
+            RepositoryChangesPage { awaited: Some(view.awaited()), ..page }
+        }
         Err(ActError::Refused(refusal)) if refusal.is_of_looking() => {
             RepositoryChangesPage { trouble: one_line(&ActError::Refused(refusal)), ..page }
         }
@@ -241,8 +255,49 @@ async fn page(s: &Services, id: RepositoryId, pair: &Pair, here: Here) -> Result
     })
 }
 
-async fn blank(s: &Services, id: RepositoryId, pair: &Pair, here: Here) -> Result<RepositoryChangesPage, ApiError> {
-    let now = Timestamp::now();
+fn asked(here: &Here) -> Asked {
+    Asked {
+        under: here.under.clone(),
+        flat: !here.find.trim().is_empty(),
+        pattern: here.find.clone(),
+        kind: here.kind(),
+        after: Some(here.cursor.clone()).filter(|cursor| !cursor.is_empty()),
+        limit: LIMIT,
+    }
+}
+
+/// All changes, under their folders.
+fn whole(page: RepositoryChangesPage, told: ChangesPage) -> RepositoryChangesPage {
+    let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+    for item in &told.items {
+        let bytes = sizes.entry(visible(folder_of(&item.path))).or_default();
+        *bytes = bytes.saturating_add(own_bytes(item));
+    }
+    let (sums, here) = (told.sums, &page.here);
+    RepositoryChangesPage {
+        kinds: kinds(here, Some(sums)),
+        sums: Some(Sums { of: sums, bars: bars(sums) }),
+        most: most(sizes.into_iter().collect()),
+        rows: grouped(told.items, here),
+        whole: true,
+        ..page
+    }
+}
+
+fn grouped(mut items: Vec<ChangeItem>, here: &Here) -> Vec<Row> {
+    items.sort_by(|a, b| (folder_of(&a.path), &a.path).cmp(&(folder_of(&b.path), &b.path)));
+    let mut above: Option<String> = None;
+    let row = |item: ChangeItem| {
+        let folder = folder_of(&item.path).to_owned();
+        let group = (above.as_deref() != Some(folder.as_str())).then(|| visible(&folder));
+        above = Some(folder);
+        Row { group, ..Row::new(item, here, false) }
+    };
+    items.into_iter().map(row).collect()
+}
+
+async fn blank(s: &Services, pair: &Pair, here: Here) -> Result<RepositoryChangesPage, ApiError> {
+    let (now, id) = (Timestamp::now(), pair.newer.repository_id);
     let host = match pair.newer.host_id {
         Some(host) => Names::default().host(s, host).await?,
         None => pair.newer.hostname.clone(),
@@ -255,9 +310,12 @@ async fn blank(s: &Services, id: RepositoryId, pair: &Pair, here: Here) -> Resul
         older: SnapshotRow::new(&pair.older, now),
         newer: SnapshotRow::new(&pair.newer, now),
         swapped: Here { from: here.to.clone(), to: here.from.clone(), ..here.clone() }.url(),
+        again: here.url(),
         above: above(&here.under).into_iter().map(folder).collect(),
         kinds: vec![],
         rows: vec![],
+        whole: false,
+        awaited: None,
         sums: None,
         most: vec![],
         next: None,
@@ -272,7 +330,7 @@ async fn blank(s: &Services, id: RepositoryId, pair: &Pair, here: Here) -> Resul
 fn filled(page: RepositoryChangesPage, told: ChangesPage, flat: bool, later: bool) -> RepositoryChangesPage {
     let here = &page.here;
     let sums = (!later).then_some(told.sums);
-    let most = if flat || later { vec![] } else { most(&told.items) };
+    let most = if flat || later { vec![] } else { most(told.items.iter().map(sized).collect()) };
     RepositoryChangesPage {
         kinds: kinds(here, sums),
         next: told.next.map(|next| format!("{}&cursor={next}", here.url())),
@@ -310,20 +368,27 @@ fn kinds(here: &Here, sums: Option<ChangeSums>) -> Vec<KindChoice> {
     ]
 }
 
-/// Where most bytes changed, of what stands in the folder.
-fn most(items: &[ChangeItem]) -> Vec<(String, u64, u64)> {
-    let bytes = |item: &ChangeItem| {
-        let mut own = ChangeSums::default();
-        item.change.iter().for_each(|kind| own.count(*kind, item.before, item.after));
-        own.bytes().saturating_add(item.below.map_or(0, |below| below.bytes()))
-    };
-    let mut found: Vec<(u64, &str)> =
-        items.iter().map(|item| (bytes(item), item.path.as_str())).filter(|(bytes, _)| *bytes > 0).collect();
-    found.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+/// The bytes of what happened to an entry itself.
+fn own_bytes(item: &ChangeItem) -> u64 {
+    let mut own = ChangeSums::default();
+    item.change.iter().for_each(|kind| own.count(*kind, item.before, item.after));
+    own.bytes()
+}
+
+/// An entry of a folder, and the bytes of all that happened to it and below it.
+fn sized(item: &ChangeItem) -> (String, u64) {
+    let below = item.below.map_or(0, |below| below.bytes());
+    (visible(last(&item.path)), own_bytes(item).saturating_add(below))
+}
+
+/// Where most bytes changed, each with how much of a thousand it is of the most.
+fn most(sizes: Vec<(String, u64)>) -> Vec<(String, u64, u64)> {
+    let mut found: Vec<(String, u64)> = sizes.into_iter().filter(|(_, bytes)| *bytes > 0).collect();
+    found.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     found.truncate(MOST);
-    let largest = found.first().map_or(1, |(bytes, _)| (*bytes).max(1));
+    let largest = found.first().map_or(1, |(_, bytes)| (*bytes).max(1));
     let share = |bytes: u64| u64::try_from(u128::from(bytes) * 1000 / u128::from(largest)).unwrap_or(1000);
-    found.into_iter().map(|(bytes, path)| (visible(last(path)), bytes, share(bytes))).collect()
+    found.into_iter().map(|(name, bytes)| (name, bytes, share(bytes))).collect()
 }
 
 #[cfg(test)]
@@ -342,8 +407,21 @@ mod tests {
             below,
         };
         let items = [item("/a/small", Some(250), None), item("/a/dir", None, Some(sums)), item("/a/none", None, None)];
-        assert_eq!(most(&items), [("dir".into(), 500, 1000), ("small".into(), 250, 500)]);
+        assert_eq!(most(items.iter().map(sized).collect()), [("dir".into(), 500, 1000), ("small".into(), 250, 500)]);
     }
+
+    #[test]
+    fn all_of_it_stands_under_its_folders() {
+        let item = |path: &str| ChangeItem { path: path.into(), change: Some(ChangeKind::Removed), ..ITEM };
+        let told =
+            ChangesPage { items: vec![item("/a/b/x"), item("/a/c"), item("/a/b.txt")], ..ChangesPage::default() };
+        let rows = grouped(told.items, &Here::default());
+        let shown: Vec<_> = rows.iter().map(|r| (r.group.as_deref(), r.name.as_str(), r.back)).collect();
+        assert_eq!(shown, [(Some("/a"), "b.txt", true), (None, "c", true), (Some("/a/b"), "x", true)]);
+    }
+
+    const ITEM: ChangeItem =
+        ChangeItem { path: String::new(), change: None, folder: false, before: None, after: None, below: None };
 
     #[test]
     fn addresses_keep_what_was_chosen() {

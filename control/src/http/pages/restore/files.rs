@@ -1,24 +1,24 @@
-//! The second step: which files. A folder at a time, or what a search finds; what is ticked is kept with each press of a button, so moving about
-//! loses nothing.
+//! The second step: which files. A tree that opens in place, or a folder at a time without script, or what a search finds; what is ticked is kept
+//! with each press of a button, so moving about loses nothing. A page comes at once: what its host has not answered yet is asked for once more.
 
 use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::one_line;
 use super::super::names::Names;
-use super::super::paths::{above, last, visible};
+use super::super::paths::{above, folder_of, last, visible};
 use super::{Head, there};
-use crate::domain::restore::{Draft, Ticked};
+use crate::domain::restore::{Draft, Ticked, first_folder};
 use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
-use crate::service::queries::{self, Files, Looked};
+use crate::service::queries::{self, Files, Looked, Patience};
 use crate::service::restores::Opened;
-use crate::service::{ActError, Services, restores};
+use crate::service::{ActError, Refusal, Services, restores};
 use crate::words::Moment;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::RestoreId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::Entry;
-use restic_manager_shared::wire::query::QueryAsk;
+use restic_manager_shared::wire::query::{QueryAsk, QueryPage};
 use serde::{Deserialize, Serialize};
 
 /// Entries of a page.
@@ -47,11 +47,32 @@ pub struct RestoreFilesPage {
     pub indexing: Option<u64>,
     /// Why nothing can be shown.
     pub trouble: String,
+    /// The answer is awaited: where it is waited for without script.
+    pub awaited: Option<String>,
 }
 
 impl Page for RestoreFilesPage {
     const TEMPLATE: &'static str = "pages/restore-files.html";
     const NAV: &'static str = "restore";
+}
+
+/// The lines of a folder that is opened in place.
+#[derive(Debug, Serialize)]
+pub struct RestoreFolder {
+    /// What is there.
+    pub entries: Vec<Row>,
+    /// Nothing was searched for: names stand without their folders.
+    pub find: String,
+    /// Where it goes on.
+    pub next: Option<String>,
+    /// The snapshot is being read for the first time: so many entries so far.
+    pub indexing: Option<u64>,
+    /// Why nothing can be shown.
+    pub trouble: String,
+}
+
+impl Page for RestoreFolder {
+    const TEMPLATE: &'static str = "fragments/restore-folder.html";
 }
 
 /// An entry.
@@ -120,16 +141,67 @@ pub async fn show(
     query: web::Query<Where>,
 ) -> Result<HttpResponse, ApiError> {
     let opened = restores::get(&s, &who.actor, *id).await?;
-    let page = page(&s, &opened, query.into_inner()).await?;
+    let page = page(&s, &view, &opened, query.into_inner()).await?;
     view.show(&who, &page).await
 }
 
-async fn page(s: &Services, opened: &Opened, at: Where) -> Result<RestoreFilesPage, ApiError> {
+/// A folder's lines, for the tree that opens in place.
+#[get("/ui/restore/{id}/folder")]
+pub async fn lines(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<RestoreId>,
+    query: web::Query<Where>,
+) -> Result<HttpResponse, ApiError> {
+    let opened = restores::get(&s, &who.actor, *id).await?;
+    let looked = look(&s, &opened, (&query.path, "", &query.cursor), Patience::Full).await?;
+    let mut piece =
+        RestoreFolder { entries: vec![], find: String::new(), next: None, indexing: None, trouble: String::new() };
+    match looked {
+        Seen::Page(page) => {
+            let now = Timestamp::now();
+            let row = |entry| Row::new(entry, &opened.restore.draft, false, now);
+            (piece.entries, piece.next) = (page.entries.into_iter().map(row).collect(), page.next);
+        }
+        Seen::Indexing(entries) => piece.indexing = Some(entries),
+        Seen::Awaited => piece.trouble = one_line(&Refusal::NoAnswer.into()),
+        Seen::Trouble(refusal) => piece.trouble = one_line(&ActError::Refused(refusal)),
+    }
+    view.piece(&who, &piece).await
+}
+
+/// What came of looking.
+enum Seen {
+    Page(QueryPage),
+    Indexing(u64),
+    Awaited,
+    Trouble(Refusal),
+}
+
+async fn look(s: &Services, opened: &Opened, at: (&str, &str, &str), patience: Patience) -> Result<Seen, ApiError> {
+    let (path, find, cursor) = at;
+    let (looked, ask) = asked(opened, path, find, cursor)?;
+    Ok(match queries::files(s, looked, ask, patience).await {
+        Ok((_, Files::Page(page))) => Seen::Page(page),
+        Ok((_, Files::Indexing(far))) => Seen::Indexing(far.entries),
+        Err(ActError::Refused(Refusal::NoAnswer)) if patience == Patience::Glance => Seen::Awaited,
+        Err(ActError::Refused(refusal)) if refusal.is_of_looking() => Seen::Trouble(refusal),
+        Err(error) => return Err(error.into()),
+    })
+}
+
+async fn page(s: &Services, view: &View, opened: &Opened, at: Where) -> Result<RestoreFilesPage, ApiError> {
     let head = Head::of(s, opened, 2, &mut Names::default()).await?;
-    let path = if at.path.starts_with('/') { at.path.clone() } else { "/".to_owned() };
-    let find = at.find.trim().to_owned();
-    let (looked, ask) = asked(opened, &path, &find, &at.cursor)?;
-    let (draft, now) = (&opened.restore.draft, Timestamp::now());
+    let (find, patience, now) = (at.find.trim().to_owned(), view.patience(), Timestamp::now());
+    let named = at.path.starts_with('/');
+    let mut path = if named { at.path } else { first_folder(&there(opened)?.paths) };
+    let mut seen = look(s, opened, (&path, &find, &at.cursor), patience).await?;
+    if !named && matches!(seen, Seen::Trouble(Refusal::LookFailed(_))) {
+        // A file was backed up by itself: it is seen in its folder.
+        path = folder_of(&path).to_owned();
+        seen = look(s, opened, (&path, &find, &at.cursor), patience).await?;
+    }
     let page = RestoreFilesPage {
         head,
         above: above(&path),
@@ -140,19 +212,18 @@ async fn page(s: &Services, opened: &Opened, at: Where) -> Result<RestoreFilesPa
         total: None,
         indexing: None,
         trouble: String::new(),
+        awaited: None,
         find,
     };
-    Ok(match queries::files(s, looked, ask).await {
-        Ok((_, Files::Page(found))) => {
-            let is_search = !page.find.is_empty();
-            let entries = found.entries.into_iter().map(|e| Row::new(e, draft, is_search, now)).collect();
+    Ok(match seen {
+        Seen::Page(found) => {
+            let row = |entry| Row::new(entry, &opened.restore.draft, !page.find.is_empty(), now);
+            let entries = found.entries.into_iter().map(row).collect();
             RestoreFilesPage { entries, next: found.next, total: found.total, ..page }
         }
-        Ok((_, Files::Indexing(far))) => RestoreFilesPage { indexing: Some(far.entries), ..page },
-        Err(ActError::Refused(refusal)) if refusal.is_of_looking() => {
-            RestoreFilesPage { trouble: one_line(&ActError::Refused(refusal)), ..page }
-        }
-        Err(error) => return Err(error.into()),
+        Seen::Indexing(entries) => RestoreFilesPage { indexing: Some(entries), ..page },
+        Seen::Awaited => RestoreFilesPage { awaited: Some(view.awaited()), ..page },
+        Seen::Trouble(refusal) => RestoreFilesPage { trouble: one_line(&ActError::Refused(refusal)), ..page },
     })
 }
 

@@ -10,9 +10,9 @@ use super::super::paths::visible;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::queries::{self, Among, Files, Looked};
+use crate::service::queries::{self, Among, Files, Looked, Patience};
 use crate::service::snapshots::{self};
-use crate::service::{ActError, Noun, Services};
+use crate::service::{ActError, Noun, Refusal, Services};
 use crate::words::Moment;
 use crate::words::{things, wrong};
 use actix_web::{HttpResponse, get, web};
@@ -55,6 +55,8 @@ pub struct RestoreFindPage {
     pub indexing: Option<(u64, u32)>,
     /// Why nothing can be shown.
     pub trouble: String,
+    /// The answer is awaited: where it is waited for without script.
+    pub awaited: Option<String>,
 }
 
 impl Page for RestoreFindPage {
@@ -132,8 +134,9 @@ pub async fn search(
         after: Some(wanted.cursor.clone()).filter(|cursor| !cursor.is_empty()),
         limit: LIMIT,
     };
-    let page = look(&s, page, &snapshots, ask, |next| Wanted { cursor: next, ..wanted.clone() }.url("/restore/find"));
-    view.show(&who, &page.await?).await
+    let next = |next| Wanted { cursor: next, ..wanted.clone() }.url("/restore/find");
+    let page = look(&s, &view, page, &snapshots, ask, next).await?;
+    view.show(&who, &page).await
 }
 
 /// All versions of a file.
@@ -154,7 +157,7 @@ pub async fn versions(
     }
     let ids = snapshots.iter().map(|f| f.id.clone()).collect();
     let ask = QueryAsk::Versions { snapshots: ids, path: wanted.path.clone() };
-    let page = look(&s, page, &snapshots, ask, |_| String::new()).await?;
+    let page = look(&s, &view, page, &snapshots, ask, |_| String::new()).await?;
     view.show(&who, &RestoreFindPage { entries: marked(page.entries), next: None, ..page }).await
 }
 
@@ -193,6 +196,7 @@ async fn begin(s: &Services, wanted: &Wanted, all: bool) -> Result<(RestoreFindP
         searched: snapshots.len(),
         indexing: None,
         trouble,
+        awaited: None,
     };
     Ok((page, snapshots))
 }
@@ -216,6 +220,7 @@ fn newest_of_each(snapshots: Vec<Snapshot>) -> Vec<Snapshot> {
 
 async fn look(
     s: &Services,
+    view: &View,
     page: RestoreFindPage,
     snapshots: &[Snapshot],
     ask: QueryAsk,
@@ -239,13 +244,16 @@ async fn look(
             snapshot,
         }
     };
-    Ok(match queries::files(s, looked, ask).await {
+    Ok(match queries::files(s, looked, ask, view.patience()).await {
         Ok((_, Files::Page(found))) => RestoreFindPage {
             entries: found.entries.into_iter().map(row).collect(),
             next: found.next.map(next),
             ..page
         },
         Ok((_, Files::Indexing(far))) => RestoreFindPage { indexing: Some((far.entries, far.snapshots_left)), ..page },
+        Err(ActError::Refused(Refusal::NoAnswer)) if view.patience() == Patience::Glance => {
+            RestoreFindPage { awaited: Some(view.awaited()), ..page }
+        }
         Err(ActError::Refused(refusal)) if refusal.is_of_looking() => {
             RestoreFindPage { trouble: one_line(&ActError::Refused(refusal)), ..page }
         }

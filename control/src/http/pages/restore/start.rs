@@ -1,17 +1,18 @@
 //! The first step: which snapshot. Beside it what somebody has left half-way.
 
-use super::super::door::{View, go};
+use super::super::door::{View, address, go};
 use super::super::engine::Page;
 use super::super::form::one_line;
 use super::super::host_choice::{self, HostChoice};
 use super::super::hosts::{PAGE, SnapshotRow};
 use super::super::names::Names;
+use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
 use crate::service::{ActError, Listed, Services, restores};
-use crate::words::Moment;
 use crate::words::wrong;
+use crate::words::{Moment, day};
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{RepositoryId, RestoreId};
 use restic_manager_shared::time::Timestamp;
@@ -26,8 +27,12 @@ pub struct RestoreStartPage {
     pub host: String,
     /// Why nothing can be shown.
     pub trouble: String,
-    /// Its snapshots, or those of all, newest first.
-    pub snapshots: Vec<Pick>,
+    /// The snapshot's tag that is asked for.
+    pub tag: String,
+    /// Its snapshots, or those of all, newest first, by day.
+    pub days: Vec<Day>,
+    /// The address of this list without its cursor.
+    pub here: String,
     /// The next page.
     pub next: Option<String>,
     /// Whether this is not the first page.
@@ -41,11 +46,22 @@ impl Page for RestoreStartPage {
     const NAV: &'static str = "restore";
 }
 
+/// The snapshots of one day.
+#[derive(Debug, Serialize)]
+pub struct Day {
+    /// Which day, in the viewer's zone.
+    pub name: String,
+    /// Those of it.
+    pub picks: Vec<Pick>,
+}
+
 /// A snapshot to choose.
 #[derive(Debug, Serialize)]
 pub struct Pick {
     /// The snapshot.
     pub snapshot: SnapshotRow,
+    /// The time of the day, to the minute.
+    pub time: String,
     /// The repository that holds it.
     pub repository: String,
     /// That repository's name.
@@ -72,6 +88,8 @@ pub struct Left {
 pub struct Wanted {
     #[serde(default)]
     host: String,
+    #[serde(default)]
+    tag: String,
     cursor: Option<String>,
 }
 
@@ -83,7 +101,8 @@ pub async fn show(
     s: web::Data<Services>,
     query: web::Query<Wanted>,
 ) -> Result<HttpResponse, ApiError> {
-    let Wanted { host, cursor } = query.into_inner();
+    let Wanted { host, tag, cursor } = query.into_inner();
+    let tag = tag.trim().to_owned();
     let (now, later) = (Timestamp::now(), cursor.is_some());
     let choice = HostChoice::of(&s, &host).await?;
     let (chosen, trouble) = match host_choice::read(&s, &host).await {
@@ -92,24 +111,11 @@ pub async fn show(
         Err(error) => return Err(error.into()),
     };
     let listed = if trouble.is_empty() {
-        snapshots::list(&s, Filter { host: chosen, ..Filter::default() }, cursor, PAGE).await?
+        let tag = Some(tag.clone()).filter(|tag| !tag.is_empty());
+        snapshots::list(&s, Filter { host: chosen, tag, ..Filter::default() }, cursor, PAGE).await?
     } else {
         Listed { items: vec![], next: None }
     };
-    let mut names = Names::default();
-    let mut picks = vec![];
-    for snapshot in &listed.items {
-        let from = match snapshot.host_id {
-            Some(host) => names.host(&s, host).await?,
-            None => snapshot.hostname.clone(),
-        };
-        picks.push(Pick {
-            snapshot: SnapshotRow::new(snapshot, now),
-            repository: snapshot.repository_id.to_string(),
-            repository_name: names.repository(&s, snapshot.repository_id).await?.unwrap_or_default(),
-            host: from,
-        });
-    }
     let left = restores::unfinished(&s, &who.actor).await?;
     let unfinished = left
         .iter()
@@ -121,8 +127,36 @@ pub async fn show(
         })
         .collect();
     let host = chosen.map(|id| id.to_string()).unwrap_or_default();
-    let page = RestoreStartPage { choice, host, trouble, snapshots: picks, next: listed.next, later, unfinished };
+    let here = address("/restore", &[("host", &host), ("tag", &tag)]);
+    let days = days(&s, &listed.items, now).await?;
+    let page = RestoreStartPage { choice, host, trouble, tag, days, here, next: listed.next, later, unfinished };
     view.show(&who, &page).await
+}
+
+/// Snapshots to choose from, by day.
+async fn days(s: &Services, listed: &[Snapshot], now: Timestamp) -> Result<Vec<Day>, ApiError> {
+    let (mut names, mut days) = (Names::default(), Vec::<Day>::new());
+    names.learn_of_snapshots(s, listed).await?;
+    for snapshot in listed {
+        let host = match snapshot.host_id {
+            Some(host) => names.host(s, host).await?,
+            None => snapshot.hostname.clone(),
+        };
+        let row = SnapshotRow::new(snapshot, now);
+        let pick = Pick {
+            time: row.at.clock.chars().take(5).collect(),
+            snapshot: row,
+            repository: snapshot.repository_id.to_string(),
+            repository_name: names.repository(s, snapshot.repository_id).await?.unwrap_or_default(),
+            host,
+        };
+        let name = day(snapshot.time, now);
+        match days.last_mut().filter(|day| day.name == name) {
+            Some(day) => day.picks.push(pick),
+            None => days.push(Day { name, picks: vec![pick] }),
+        }
+    }
+    Ok(days)
 }
 
 /// Begins with a snapshot (`pick`: repository and id), and with the paths in it (`tick`) that are known to be wanted: then the next

@@ -5,20 +5,26 @@ use super::super::engine::Page;
 use super::super::form::FormErrors;
 use super::super::host_choice::{self, HostChoice};
 use super::super::names::Names;
+use super::super::outcome::restored::brought;
 use super::super::outcome::{self, Told};
 use super::super::view::JobRow;
+use super::super::zone::viewer;
 use super::{Head, there};
+use crate::domain::fleet::Host;
 use crate::domain::job::JobState;
-use crate::domain::restore::Draft;
+use crate::domain::restore::{Draft, is_folder_of, proposed};
 use crate::http::guard::{Guarded, Operator, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::restores::{Aim, Opened};
-use crate::service::{ActError, Services, jobs, restores};
-use crate::words::wrong;
+use crate::service::{ActError, Services, hosts, jobs, restores};
+use crate::words::restored::{self, question};
+use crate::words::{size, wrong};
 use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::{HostId, RestoreId};
+use restic_manager_shared::id::RestoreId;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::restore::{Overwrite, RestoreTarget};
+use restic_manager_shared::wire::enroll::Os;
+use restic_manager_shared::wire::operation::Outcome;
+use restic_manager_shared::wire::restore::{Overwrite, RestoreReport, RestoreTarget};
 use serde::{Deserialize, Serialize};
 
 /// The fields of the form.
@@ -31,6 +37,10 @@ pub struct RestoreTargetPage {
     pub head: Head,
     /// Which host.
     pub choice: HostChoice,
+    /// Those of the list that run Windows.
+    pub windows: Vec<String>,
+    /// The folders that are proposed: on Linux, on Windows.
+    pub proposed: (String, String),
     /// What is chosen.
     pub form: TargetForm,
     /// What is wrong.
@@ -72,51 +82,88 @@ const POLICIES: [(&str, Overwrite); 4] = [
     ("always", Overwrite::Always),
 ];
 
+/// Today, as it stands in the name of a folder.
+fn today(now: Timestamp) -> String {
+    now.to_utc().with_timezone(&viewer()).format("%Y-%m-%d").to_string()
+}
+
+/// A place that this host can have: what was proposed for the other system and left as it was becomes what is proposed for its own.
+fn folder_on(host: &Host, typed: &str, day: &str) -> Result<String, String> {
+    let typed = typed.trim();
+    let (Some(os), other) = (host.os, [Os::Linux, Os::Windows]) else { return Ok(typed.to_owned()) };
+    let untouched = other.into_iter().any(|other| other != os && typed == proposed(other, day));
+    match os {
+        _ if untouched => Ok(proposed(os, day)),
+        _ if is_folder_of(os, typed) => Ok(typed.to_owned()),
+        Os::Windows => Err(wrong::folder_of_windows(&host.name, &proposed(os, day))),
+        Os::Linux => Err(wrong::folder_of_linux(&host.name, &proposed(os, day))),
+    }
+}
+
 impl TargetForm {
-    fn of(draft: &Draft, now: Timestamp) -> Self {
+    fn of(draft: &Draft, os: Os, day: &str) -> Self {
         let word = POLICIES.iter().find(|(_, policy)| *policy == draft.overwrite).map_or("", |(word, _)| word);
         let (place, folder) = match &draft.target {
             Some(RestoreTarget::Original) => ("original", String::new()),
             Some(RestoreTarget::Folder { path }) => ("folder", path.clone()),
             None => ("folder", String::new()),
         };
-        let proposed = format!("/var/tmp/restore-{}", now.to_utc().format("%Y-%m-%d"));
         let on = |flag: bool| flag.then(|| "1".to_owned());
         Self {
             host: draft.host.map(|id| id.to_string()).unwrap_or_default(),
             place: place.into(),
-            folder: if folder.is_empty() { proposed } else { folder },
+            folder: if folder.is_empty() { proposed(os, day) } else { folder },
             overwrite: word.into(),
             delete: on(draft.delete),
             verify: on(draft.verify),
         }
     }
 
+    fn target(&self, host: Option<&Host>, day: &str, wrong: &mut FormErrors) -> Option<RestoreTarget> {
+        let windows = host.is_some_and(|host| host.os == Some(Os::Windows));
+        match self.place.as_str() {
+            "original" if windows => wrong.add("place", wrong::NOT_IN_PLACE),
+            "original" => return Some(RestoreTarget::Original),
+            "folder" => match host.map_or_else(|| Ok(self.folder.clone()), |host| folder_on(host, &self.folder, day)) {
+                Ok(path) => return Some(RestoreTarget::Folder { path }),
+                Err(why) => wrong.add("folder", why),
+            },
+            _ => wrong.add("place", wrong::PLACE),
+        }
+        None
+    }
+
     /// `host` is the one that the field names.
-    fn read(&self, host: Option<HostId>) -> Result<Aim, FormErrors> {
+    fn read(&self, host: Option<&Host>, day: &str) -> Result<Aim, FormErrors> {
         let mut wrong = FormErrors::default();
         if host.is_none() {
             wrong.add("host", wrong::HOST);
         }
-        let target = match self.place.as_str() {
-            "original" => Some(RestoreTarget::Original),
-            "folder" => Some(RestoreTarget::Folder { path: self.folder.trim().to_owned() }),
-            _ => {
-                wrong.add("place", wrong::PLACE);
-                None
-            }
-        };
+        let target = self.target(host, day, &mut wrong);
         let overwrite = POLICIES.iter().find(|(word, _)| *word == self.overwrite).map(|(_, policy)| *policy);
         if overwrite.is_none() {
             wrong.add("overwrite", wrong::OVERWRITE);
         }
         match (host, target, overwrite) {
-            (Some(host), Some(target), Some(overwrite)) if wrong.is_empty() => {
-                Ok(Aim { host, target, overwrite, delete: self.delete.is_some(), verify: self.verify.is_some() })
-            }
+            (Some(host), Some(target), Some(overwrite)) if wrong.is_empty() => Ok(Aim {
+                host: host.id,
+                target,
+                overwrite,
+                delete: self.delete.is_some(),
+                verify: self.verify.is_some(),
+            }),
             _ => Err(wrong),
         }
     }
+}
+
+/// What a task's own check finds wrong with the folder stands beside the field of the folder.
+fn of_task(error: ActError) -> Result<FormErrors, ApiError> {
+    let mut errors = FormErrors::of(error, &[FIELDS.as_slice(), &["path"]].concat())?;
+    if let Some(wrong) = errors.fields.remove("path") {
+        errors.add("folder", wrong);
+    }
+    Ok(errors)
 }
 
 async fn target_page(
@@ -127,7 +174,10 @@ async fn target_page(
 ) -> Result<RestoreTargetPage, ApiError> {
     let head = Head::of(s, opened, 3, &mut Names::default()).await?;
     let choice = HostChoice::of(s, &form.host).await?;
-    Ok(RestoreTargetPage { head, choice, form, errors })
+    let windows = host_choice::windows(s, &choice).await?;
+    let day = today(Timestamp::now());
+    let proposed = (proposed(Os::Linux, &day), proposed(Os::Windows, &day));
+    Ok(RestoreTargetPage { head, choice, windows, proposed, form, errors })
 }
 
 /// Shows where it goes.
@@ -139,7 +189,12 @@ pub async fn show(
     id: web::Path<RestoreId>,
 ) -> Result<HttpResponse, ApiError> {
     let opened = restores::get(&s, &who.actor, *id).await?;
-    let form = TargetForm::of(&opened.restore.draft, Timestamp::now());
+    let draft = &opened.restore.draft;
+    let os = match draft.host {
+        Some(host) => hosts::get(&s, host).await.ok().and_then(|host| host.os),
+        None => None,
+    };
+    let form = TargetForm::of(draft, os.unwrap_or(Os::Linux), &today(Timestamp::now()));
     view.show(&who, &target_page(&s, &opened, form, FormErrors::default()).await?).await
 }
 
@@ -154,7 +209,7 @@ pub async fn aim(
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
     let read = match host_choice::read(&s, &form.host).await {
-        Ok(host) => form.read(host.map(|host| host.id)),
+        Ok(host) => form.read(host.as_ref(), &today(Timestamp::now())),
         Err(error) => Err(FormErrors::of(error, &FIELDS)?),
     };
     let errors = match read {
@@ -163,7 +218,7 @@ pub async fn aim(
             restores::aim(&s, &who.actor, *id, aim).await?;
             match restores::preview(&s, &who.actor, *id).await {
                 Ok(_) => return Ok(go(&format!("/restore/{id}/preview"))),
-                Err(error) => FormErrors::of(error, &FIELDS)?,
+                Err(error) => of_task(error)?,
             }
         }
     };
@@ -190,10 +245,52 @@ pub struct RestorePreviewPage {
     pub host: String,
     /// The place there.
     pub place: String,
-    /// The host's name is to be typed: files that are there may change.
-    pub typed: bool,
+    /// What was asked about it: icon, colour's class, question, answer.
+    pub verdicts: Vec<Verdict>,
+    /// What is to be ticked, if files that are there may change.
+    pub agree: Option<String>,
+    /// What the button does.
+    pub press: String,
     /// What is wrong.
     pub errors: FormErrors,
+}
+
+/// A question of a preview with its answer.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// The icon's name, and the colour's class.
+    pub state: &'static str,
+    /// What was asked.
+    pub question: &'static str,
+    /// What was found.
+    pub answer: String,
+}
+
+fn verdicts(report: &RestoreReport) -> Vec<Verdict> {
+    let (needs, free) = (size(report.bytes), report.free_bytes.map(size));
+    let fits = report.free_bytes.is_none_or(|free| free >= report.bytes);
+    let changes = report.overwritten != Some(0) || report.deleted > 0;
+    let room = match report.free_bytes {
+        None => "never",
+        Some(_) if fits => "ok",
+        Some(_) => "bad",
+    };
+    vec![
+        Verdict { state: room, question: question::ROOM, answer: restored::room(&needs, free.as_deref(), fits) },
+        Verdict { state: "ok", question: question::RIGHTS, answer: restored::MAY.into() },
+        Verdict {
+            state: if changes { "warn" } else { "ok" },
+            question: question::THERE,
+            answer: restored::there(report.overwritten, report.deleted),
+        },
+    ]
+}
+
+/// What is to be ticked before: nothing, where nothing that is there changes.
+fn agree(draft: &Draft, report: Option<&RestoreReport>, host: &str) -> Option<String> {
+    let (replaced, removed) = report.map_or((None, 0), |r| (r.overwritten, r.deleted));
+    let changes = replaced.is_some_and(|n| n > 0) || removed > 0;
+    (changes || draft.in_place()).then(|| restored::agree(replaced, removed, host))
 }
 
 impl Page for RestorePreviewPage {
@@ -214,6 +311,10 @@ async fn preview_page(s: &Services, opened: &Opened, errors: FormErrors) -> Resu
         Some(RestoreTarget::Original) | None => crate::words::job::IN_PLACE.into(),
     };
     let cause = job.result.as_ref().and_then(|r| r.cause.as_ref());
+    let report = match &job.outcome {
+        Some(Outcome::Restore(report)) => Some(report),
+        _ => None,
+    };
     let row = names.rows(s, std::slice::from_ref(&job), now).await?.remove(0);
     Ok(RestorePreviewPage {
         head,
@@ -222,9 +323,11 @@ async fn preview_page(s: &Services, opened: &Opened, errors: FormErrors) -> Resu
         trouble: cause.map(|c| c.message.clone()).unwrap_or_default(),
         outcome: outcome::tell(&job, now),
         job: row,
+        verdicts: report.filter(|r| r.dry_run).map(verdicts).unwrap_or_default(),
+        agree: agree(draft, report, &host),
+        press: restored::press(report.and_then(brought), &host),
         host,
         place,
-        typed: draft.in_place(),
         errors,
     })
 }
@@ -247,11 +350,11 @@ pub async fn preview(
     view.show(&who, &preview_page(&s, &opened, FormErrors::default()).await?).await
 }
 
-/// The host's name, as it was typed.
+/// That it is meant.
 #[derive(Debug, Deserialize)]
 pub struct RunForm {
     #[serde(default)]
-    typed: String,
+    sure: Option<String>,
 }
 
 /// Starts it.
@@ -268,8 +371,8 @@ pub async fn run(
     let mut errors = FormErrors::default();
     if !page.fine {
         errors.general = wrong::PREVIEW_SAYS_NO.into();
-    } else if page.typed && form.0.typed.trim() != page.host {
-        errors.add("typed", wrong::type_to_go_on(&page.host));
+    } else if page.agree.is_some() && form.0.sure.is_none() {
+        errors.general = wrong::TICK_REPLACE.into();
     }
     if errors.is_empty() {
         let job = restores::run(&s, &who.actor, *id).await?;
