@@ -30,6 +30,7 @@ pub mod repository;
 pub mod restore;
 pub mod retention;
 pub mod rotation;
+pub mod run_now;
 pub mod schedule;
 pub mod snapshot;
 pub mod strict;

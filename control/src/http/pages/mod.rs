@@ -19,6 +19,7 @@ pub mod host_actions;
 pub mod host_add;
 pub mod host_choice;
 pub mod host_settings;
+pub mod host_tabs;
 pub mod hosts;
 pub mod job_list;
 pub mod jobs;
@@ -33,6 +34,7 @@ pub mod remedy;
 pub mod repositories;
 pub mod repository;
 pub mod restore;
+pub mod run_now;
 pub mod schedule_form;
 pub mod schedules;
 pub mod search;
@@ -84,7 +86,6 @@ fn pages(for_tests: bool) -> impl HttpServiceFactory + 'static {
         .service(schedules::runs)
         .service(schedules::ask_delete)
         .service(schedules::delete)
-        .service(schedules::run)
         .service(job_list::list)
         .service(job_list::live)
         .service(jobs::live)
@@ -129,9 +130,11 @@ fn fleet(config: &mut web::ServiceConfig) {
         .service(host_actions::carry_out)
         .service(hosts::live)
         .service(hosts::show)
-        .service(hosts::host_jobs)
-        .service(hosts::host_snapshots)
-        .service(hosts::run)
+        .service(host_tabs::host_jobs)
+        .service(host_tabs::host_snapshots)
+        .service(run_now::ask)
+        .service(run_now::run)
+        .service(run_now::run_schedule)
         .service(host_settings::show)
         .service(host_settings::save)
         .service(host_settings::ask_remove)
