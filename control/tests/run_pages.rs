@@ -96,7 +96,10 @@ async fn several_schedules_are_a_question() {
     assert!(one.status == 303 && one.location.starts_with("/jobs/"), "{}", one.location);
     let job = runs(&mut agent, 0.1).await;
     assert_eq!(one.location, format!("/jobs/{job}"));
-    assert!(anna.open(&format!("{host}/run")).await.text.contains("Runs already"), "the one that runs cannot be chosen");
+    assert!(
+        anna.open(&format!("{host}/run")).await.text.contains("Runs already"),
+        "the one that runs cannot be chosen"
+    );
     let rest = anna.submit(&format!("{host}/run"), &[("schedule", "all"), ("key", "b")]).await;
     assert_eq!((rest.status, rest.location), (303, format!("/jobs?state=open&host={}", agent.host)));
     let token = server.token("viewer");
@@ -131,8 +134,10 @@ async fn lists_know_every_state_and_no_other() {
     let anna = Visitor::sign_in(&server, "operator").await;
     anna.submit(&format!("/hosts/{}/run", agent.host), &[]).await;
     let job = runs(&mut agent, 0.5).await;
-    let repository =
-        server.get(&server.token("viewer"), "/api/v1/repositories").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let repository = server.get(&server.token("viewer"), "/api/v1/repositories").await["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let row = format!("href=\"/jobs/{job}\"");
     for (query, shown) in [
         ("state=running", true),

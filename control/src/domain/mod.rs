@@ -33,6 +33,7 @@ pub mod rotation;
 pub mod run_now;
 pub mod schedule;
 pub mod snapshot;
+pub mod speed;
 pub mod strict;
 pub mod task_input;
 mod text_enum;

@@ -81,6 +81,7 @@ diesel::table! {
         cancel_requested_at -> Nullable<BigInt>, chunk_seq -> BigInt, event_seq -> BigInt,
         progress -> Nullable<Text>, result -> Nullable<Text>, priority -> Integer, chore -> Nullable<Text>,
         secrets_sealed -> Nullable<Text>, outcome -> Nullable<Text>, pids -> Nullable<Text>, place -> Text,
+        cancel_requested_by -> Nullable<Text>,
     }
 }
 diesel::table! { job_log (job_id, seq) { job_id -> Text, seq -> BigInt, lines -> Text, } }

@@ -1,5 +1,6 @@
 //! Hosts: the list, one host with its tabs, and Run now on a host.
 
+use super::destination::{self, Destination};
 use super::door::{View, address};
 use super::engine::Page;
 use super::host_actions::{AgentAct, agent_act};
@@ -138,6 +139,10 @@ pub struct HostPage {
     pub open: Vec<JobRow>,
     /// Its newest snapshot.
     pub newest: Option<SnapshotRow>,
+    /// Where its backups go.
+    pub destinations: Vec<Destination>,
+    /// Whether any of its schedules starts by itself.
+    pub by_itself: bool,
     /// When backups of it were last proven restorable.
     pub proven: Option<Moment>,
     /// When it runs next by itself.
@@ -286,8 +291,11 @@ async fn overview(s: &Services, id: HostId, tab: &'static str, agent: Option<Age
     let host = hosts::get(s, id).await?;
     let month = if head.host.pending { None } else { Some(strip::month(s, &host, now).await?) };
     let mut names = Names::default();
+    let schedules = schedule_rows(s, id, &head.host, now).await?;
     Ok(HostPage {
-        schedules: schedule_rows(s, id, &head.host, now).await?,
+        destinations: destination::of_host(s, id, now).await?,
+        by_itself: schedules.iter().any(|schedule| schedule.by_itself),
+        schedules,
         open: names.rows(s, &going.items, now).await?,
         jobs: names.rows(s, &recent.items, now).await?,
         next: protection::next_of_hosts(s, vec![id], now).await?.get(&id).map(|at| Moment::new(*at, now)),

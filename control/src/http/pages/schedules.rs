@@ -3,12 +3,12 @@
 use super::door::{View, go};
 use super::engine::Page;
 use super::form::FormErrors;
-use super::host_add::{Choice, choices};
 use super::hosts::{HostHead, Pressed, head, press_key};
 use super::names::Names;
 use super::pause::PausedWords;
 use super::run_now::RunButton;
 use super::schedule_form::{FIELDS, ScheduleForm, named, ticked};
+use super::schedule_preview::{Preview, RepositoryChoice, choices, preview};
 use super::view::{HostRow, JobRow};
 use super::when::{self, NextRun, Runs};
 use crate::domain::fleet::Host;
@@ -152,7 +152,7 @@ pub struct SchedulePage {
     /// The host runs Windows.
     pub is_windows: bool,
     /// Repositories to choose from.
-    pub repositories: Vec<Choice>,
+    pub repositories: Vec<RepositoryChoice>,
     /// All IANA zones.
     pub zones: Vec<&'static str>,
     /// What the cron line does.
@@ -161,8 +161,8 @@ pub struct SchedulePage {
     pub drill: Runs,
     /// What is wrong.
     pub errors: FormErrors,
-    /// What is kept in the long run.
-    pub kept: String,
+    /// What it comes to.
+    pub preview: Preview,
 }
 
 impl Page for SchedulePage {
@@ -202,11 +202,11 @@ async fn page(
         host_id: host.id.to_string(),
         host: host.name.clone(),
         host_zone: host.timezone.clone().unwrap_or_default(),
-        repositories: choices(s).await?,
+        repositories: choices(s, host).await?,
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
         runs: Runs::typed(&form.cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
         drill: Runs::typed(&form.drill_cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
-        kept: form.kept(host.timezone.as_deref(), Timestamp::now()),
+        preview: preview(s, host, &form, Timestamp::now()).await?,
         hooks: host.hooks.clone(),
         is_windows: host.os == Some(Os::Windows),
         form,
@@ -320,8 +320,8 @@ pub struct RunsFragment {
     pub runs: Runs,
     /// What the line of its drills does.
     pub drill: Runs,
-    /// What is kept in the long run.
-    pub kept: String,
+    /// What it comes to.
+    pub preview: Preview,
 }
 
 impl Page for RunsFragment {
@@ -340,8 +340,8 @@ pub async fn runs(
     let host = hosts::get(&s, *id).await?;
     let (form, now, host_zone) = (form.into_inner(), Timestamp::now(), host.timezone.as_deref());
     let read = |cron: &str| Runs::typed(cron, &form.timezone, host_zone, now);
-    let kept = form.kept(host_zone, now);
-    view.piece(&who, &RunsFragment { runs: read(&form.cron), drill: read(&form.drill_cron), kept }).await
+    let preview = preview(&s, &host, &form, now).await?;
+    view.piece(&who, &RunsFragment { runs: read(&form.cron), drill: read(&form.drill_cron), preview }).await
 }
 
 /// Asks before deleting.
