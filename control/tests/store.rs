@@ -37,8 +37,8 @@ async fn a_job_moves_only_along_its_life() {
             assert_eq!(chunk(conn, 2)?, None, "{name}: a gap");
             assert_eq!(chunk(conn, 1)?, Some(false), "{name}");
             assert_eq!(chunk(conn, 1)?, None, "{name}: a duplicate");
-            assert!(jobs::request_cancel(conn, job, at(6), &line("stop"))?, "{name}");
-            assert!(!jobs::request_cancel(conn, job, at(6), &line("stop"))?, "{name}: asked before");
+            assert!(jobs::request_cancel(conn, job, ("user:anna", at(6)), &line("stop"))?, "{name}");
+            assert!(!jobs::request_cancel(conn, job, ("user:anna", at(6)), &line("stop"))?, "{name}: asked before");
             assert_eq!(chunk(conn, 2)?, Some(true), "{name}: and hears of the cancel");
             assert!(jobs::lease_ended(conn, at(20), 10)?.is_empty(), "{name}");
             assert_eq!(jobs::lease_ended(conn, at(21), 10)?, [(job, 2)], "{name}");
@@ -223,7 +223,9 @@ async fn one_open_job_does_a_chore_however_often_it_was_due() {
         let elsewhere = db.write(move |conn| jobs::insert(conn, &chore(Some(host), t3), &line("queued"))).await;
         assert!(elsewhere.is_ok(), "{name}: another place is another chore: {elsewhere:?}");
         let result = JobResult::default();
-        db.write(move |conn| jobs::cancel_waiting(conn, id, &result, at(4), &line("cancelled"))).await.unwrap();
+        db.write(move |conn| jobs::cancel_waiting(conn, id, &result, ("user:anna", at(4)), &line("cancelled")))
+            .await
+            .unwrap();
         let again = db.write(move |conn| jobs::insert(conn, &chore(None, t4), &line("queued"))).await;
         assert!(again.is_ok(), "{name}: the next may come when the last is over: {again:?}");
     }

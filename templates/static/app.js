@@ -134,17 +134,17 @@
      the card stays as it is, and saving checks again. */
   const sched = $("form[data-runs]");
   if (sched) {
-    const typed = [sched.elements.cron, sched.elements.timezone, sched.elements.drill_cron, ...$$("[name^=keep_]", sched)];
+    const typed = ["cron", "timezone", "drill_cron", "repository", "manual", "paths", "excludes"].map((n) => sched.elements[n]).concat($$("[name^=keep_]", sched));
     let timer, asked = 0;
     const look = async () => {
       const mine = ++asked, u = new URL(sched.dataset.runs, location.href);
-      for (const i of typed) u.searchParams.set(i.name, i.value);
+      for (const i of typed) if (i.type !== "checkbox" || i.checked) u.searchParams.set(i.name, i.value.slice(0, 1000));
       try {
         const r = await fetch(u, { headers: { "X-Fragment": "1" }, credentials: "same-origin" });
         const box = document.createElement("template");
         box.innerHTML = r.ok ? await r.text() : "";
         const card = box.content.firstElementChild;
-        if (card && mine === asked) $("#runs").replaceWith(document.importNode(card, true));
+        if (card && mine === asked) { $("#runs").replaceWith(document.importNode(card, true)); $("#applied").textContent = card.dataset.applied; }
       } catch { /* no connection: the next key asks again */ }
     };
     for (const i of typed) i.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 250); });

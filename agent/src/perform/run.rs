@@ -82,6 +82,7 @@ impl Work<'_> {
         let launch = Launch { program, args: line.args, vars, dir, feeder: pipes.feeder, output: pipes.output };
         let mut transcript = Transcript::new(Gathered::of(&operation));
         transcript.set_phase(Phase::Starting);
+        transcript.set_command(self.redactor.clean(&line.shown));
         self.feed.report(transcript.progress());
         let ended = self.listen(launch, &mut transcript).await;
         let ended =

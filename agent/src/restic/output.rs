@@ -278,6 +278,11 @@ impl Transcript {
         self.progress.phase = phase;
     }
 
+    /// The command line that it is the transcript of, secrets out.
+    pub fn set_command(&mut self, shown: String) {
+        self.progress.command = Some(shown);
+    }
+
     /// How far it is.
     #[must_use]
     pub const fn progress(&self) -> &Progress {

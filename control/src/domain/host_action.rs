@@ -3,9 +3,9 @@
 
 use super::asked_update::{Agent, NoUpdate, Offered, Update, ask};
 use super::fleet::{Lifecycle, check_host_tags};
-use super::job::{PickRefused, pick_schedule};
 use super::pause::PauseInput;
 use super::permission::Role;
+use super::run_now::Runner;
 use super::schedule::Schedule;
 use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId};
 use restic_manager_shared::wire::problem::FieldError;
@@ -24,6 +24,9 @@ pub enum HostAct {
         /// Leave out hosts that are offline now.
         #[serde(default)]
         online_only: bool,
+        /// All enabled schedules of each host that can start now, not the one that is meant.
+        #[serde(default)]
+        all_schedules: bool,
     },
     /// Adds a tag.
     AddTag {
@@ -95,8 +98,8 @@ pub struct Facts<'a> {
 /// What a host is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step<'a> {
-    /// Run this schedule.
-    Run(&'a Schedule),
+    /// Run these schedules.
+    Run(Vec<&'a Schedule>),
     /// Have these tags.
     Tag(Vec<String>),
     /// Change its pause.
@@ -172,7 +175,7 @@ impl Why {
             Self::NotEnrolled => "no agent has come yet",
             Self::Offline => "offline",
             Self::NoneEnabled => "no enabled schedule",
-            Self::Several => "several enabled schedules: pick one in its Schedules tab",
+            Self::Several => "several enabled schedules could be meant",
             Self::NoRepository => "its schedule has no repository",
             Self::NoCredential => "no credential for the repository of its schedule",
             Self::Running(_) => "its last run is not over",
@@ -209,7 +212,8 @@ impl Why {
 /// Why it does nothing.
 pub fn plan<'a>(act: &HostAct, host: Facts<'a>) -> Result<Step<'a>, Why> {
     match act {
-        HostAct::Run { online_only } => run(host, *online_only).map(Step::Run),
+        HostAct::Run { online_only, all_schedules: true } => host.runner().all(*online_only).map(Step::Run),
+        HostAct::Run { online_only, .. } => host.runner().only(*online_only).map(|only| Step::Run(vec![only])),
         HostAct::AddTag { tag } if host.tags.contains(tag) => Err(Why::HasTag),
         HostAct::AddTag { .. } if host.tags.len() >= MAX_TAGS => Err(Why::TooManyTags),
         HostAct::AddTag { tag } => Ok(Step::Tag(host.tags.iter().chain([tag]).cloned().collect())),
@@ -223,24 +227,15 @@ pub fn plan<'a>(act: &HostAct, host: Facts<'a>) -> Result<Step<'a>, Why> {
     }
 }
 
-fn run(host: Facts<'_>, online_only: bool) -> Result<&Schedule, Why> {
-    if host.lifecycle != Lifecycle::Enrolled {
-        return Err(Why::NotEnrolled);
-    }
-    if online_only && !host.online {
-        return Err(Why::Offline);
-    }
-    let schedule = pick_schedule(host.schedules).map_err(|refused| match refused {
-        PickRefused::NoneEnabled => Why::NoneEnabled,
-        PickRefused::Several => Why::Several,
-    })?;
-    let repository = schedule.repository_id.ok_or(Why::NoRepository)?;
-    if !host.credentials.contains(&repository) {
-        return Err(Why::NoCredential);
-    }
-    match host.open.get(&schedule.id) {
-        Some(job) => Err(Why::Running(*job)),
-        None => Ok(schedule),
+impl<'a> Facts<'a> {
+    fn runner(&self) -> Runner<'a> {
+        Runner {
+            lifecycle: self.lifecycle,
+            online: self.online,
+            schedules: self.schedules,
+            open: self.open,
+            credentials: self.credentials,
+        }
     }
 }
 
@@ -284,7 +279,10 @@ mod tests {
         let open = HashMap::from([(busy.id, JobId::new())]);
         let running = Why::Running(open[&busy.id]);
         let credentials = HashSet::from([here]);
-        let (all, online) = (HostAct::Run { online_only: false }, HostAct::Run { online_only: true });
+        let (all, online) = (
+            HostAct::Run { online_only: false, all_schedules: false },
+            HostAct::Run { online_only: true, all_schedules: false },
+        );
         for (what, act, lifecycle, is_online, schedules, want) in [
             ("its only one", &all, Lifecycle::Enrolled, true, vec![cron.clone()], Ok(0)),
             (
@@ -323,7 +321,7 @@ mod tests {
                 agent: None,
                 id: HostId::new(),
             };
-            let want = want.map(|n: usize| Step::Run(&schedules[n]));
+            let want = want.map(|n: usize| Step::Run(vec![&schedules[n]]));
             assert_eq!(plan(act, facts), want, "{what}");
         }
     }

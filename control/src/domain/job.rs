@@ -108,6 +108,8 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
     /// When somebody asked for it to stop.
     pub cancel_requested_at: Option<Timestamp>,
+    /// Who did, such as `user:anna`.
+    pub cancel_requested_by: Option<String>,
     /// Its newest event; pass it as `after` to the events.
     pub seq: i64,
     /// How far it is.

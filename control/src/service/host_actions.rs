@@ -7,6 +7,7 @@ use super::pauses::{Change, change_host, checked};
 use super::{ActError, Refusal, Services, audit, rollouts};
 use crate::domain::asked_update::{Agent, Offered, Update};
 use crate::domain::host_action::{Effect, Facts, HostAct, Step, Why, check_tag, plan};
+use crate::domain::job::Job;
 use crate::domain::pause::current;
 use crate::domain::permission::Actor;
 use crate::domain::schedule::Schedule;
@@ -51,8 +52,10 @@ pub struct HostOutcome {
     pub note: String,
     /// The schedule that runs.
     pub schedule_id: Option<ScheduleId>,
-    /// The job that was queued, or that is in the way.
+    /// The job that was queued, or that is in the way; the first, if it is several.
     pub job_id: Option<JobId>,
+    /// All jobs that were queued.
+    pub job_ids: Vec<JobId>,
 }
 
 impl HostOutcome {
@@ -65,6 +68,7 @@ impl HostOutcome {
             note: note.into(),
             schedule_id: None,
             job_id: None,
+            job_ids: vec![],
         }
     }
 
@@ -83,6 +87,7 @@ impl HostOutcome {
             note: "there is no such host".into(),
             schedule_id: None,
             job_id: None,
+            job_ids: vec![],
         }
     }
 }
@@ -246,10 +251,10 @@ impl Asked<'_> {
             Err(why) => return HostOutcome::not(self.host, why),
         };
         match (step, act) {
-            (Step::Run(schedule), _) => {
+            (Step::Run(schedules), _) => {
                 let waits = if self.online { "" } else { "; it is offline, and the job waits until it is back" };
-                let note = format!("schedule \u{201c}{}\u{201d}{waits}", schedule.name);
-                HostOutcome { schedule_id: Some(schedule.id), ..HostOutcome::done(self.host, note) }
+                let note = format!("{}{waits}", called(schedules));
+                HostOutcome { schedule_id: schedules.first().map(|s| s.id), ..HostOutcome::done(self.host, note) }
             }
             (Step::Tag(_), HostAct::RemoveTag { .. }) => HostOutcome::done(self.host, "loses the tag"),
             (Step::Tag(_), _) => HostOutcome::done(self.host, "gets the tag"),
@@ -261,17 +266,17 @@ impl Asked<'_> {
 }
 
 /// What all of some hosts are decided by, in a few queries.
-struct Known {
-    hosts: Vec<HostRecord>,
-    schedules: HashMap<HostId, Vec<Schedule>>,
-    open: HashMap<ScheduleId, JobId>,
-    credentials: HashMap<HostId, HashSet<RepositoryId>>,
+pub(super) struct Known {
+    pub(super) hosts: Vec<HostRecord>,
+    pub(super) schedules: HashMap<HostId, Vec<Schedule>>,
+    pub(super) open: HashMap<ScheduleId, JobId>,
+    pub(super) credentials: HashMap<HostId, HashSet<RepositoryId>>,
     offered: Option<Offered>,
     agents: HashMap<HostId, Told>,
 }
 
 impl Known {
-    fn of(conn: &mut Conn, ids: &[HostId], act: &HostAct) -> Result<Self, ActError> {
+    pub(super) fn of(conn: &mut Conn, ids: &[HostId], act: &HostAct) -> Result<Self, ActError> {
         let (runs, updates, schedules) = match act {
             HostAct::Run { .. } => (true, false, true),
             HostAct::Pause(_) | HostAct::Resume {} => (false, false, true),
@@ -361,7 +366,7 @@ fn carry_out(
 ) -> Result<HostOutcome, ActError> {
     let told = asked.told(act);
     if matches!(act, HostAct::Run { .. }) {
-        return run(conn, actor, &asked, told, key);
+        return run(conn, actor, &asked, told, (act, key));
     }
     match (&asked.step, act) {
         (Ok(Step::Tag(tags)), _) => {
@@ -385,28 +390,64 @@ fn carry_out(
     Ok(told)
 }
 
-/// Queues a run as Run now on the host would. The same key twice is the same job, which the second time is under way already.
+/// Schedules by their names.
+fn called(schedules: &[&Schedule]) -> String {
+    let names: Vec<String> = schedules.iter().map(|s| format!("\u{201c}{}\u{201d}", s.name)).collect();
+    format!("schedule{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
+}
+
+/// Queues a run of each schedule as Run now on it would. The same key twice is the same job, which the second time is under way already.
 fn run(
     conn: &mut Conn,
     actor: &Actor,
     asked: &Asked<'_>,
     told: HostOutcome,
-    key: Option<String>,
+    (act, key): (&HostAct, Option<String>),
 ) -> Result<HostOutcome, ActError> {
-    let request = Request::new(actor, &format!("host:{}", asked.host.id), key)?;
-    if let Some(job) = request.known(conn)? {
-        let note = "was asked for already".to_owned();
-        let known = HostOutcome { effect: Effect::Done, code: None, note, schedule_id: job.schedule_id, ..told };
-        return Ok(HostOutcome { job_id: Some(job.id), ..known });
+    let each = matches!(act, HostAct::Run { all_schedules: true, .. });
+    let of_host = format!("host:{}", asked.host.id);
+    if !each && let Some(job) = Request::new(actor, &of_host, key.clone())?.known(conn)? {
+        return Ok(again(told, &job));
     }
-    let Ok(Step::Run(schedule)) = &asked.step else { return Ok(told) };
-    // In a savepoint of its own: what one host refuses does not undo the others.
-    match at_once(conn, |conn| queue_backup(conn, &request, schedule, false)) {
-        Ok(job) => Ok(HostOutcome { job_id: Some(job.id), ..told }),
-        Err(ActError::Refused(refusal)) => {
+    let schedules: Vec<&Schedule> = match &asked.step {
+        Ok(Step::Run(schedules)) => schedules.clone(),
+        // The first time has set all of them going.
+        Err(Why::Running(_)) if each => asked.schedules.iter().filter(|s| s.enabled).collect(),
+        Ok(_) | Err(_) => return Ok(told),
+    };
+    let (mut job_ids, mut refused) = (vec![], None);
+    for schedule in schedules {
+        let target = if each { format!("{of_host}:{}", schedule.id) } else { of_host.clone() };
+        let request = Request::new(actor, &target, key.clone())?;
+        if let Some(job) = request.known(conn)? {
+            job_ids.push(job.id);
+            continue;
+        }
+        // In a savepoint of its own: what one refuses does not undo the others.
+        match at_once(conn, |conn| queue_backup(conn, &request, schedule, false)) {
+            Ok(job) => job_ids.push(job.id),
+            Err(ActError::Refused(refusal)) => refused = Some(refusal),
+            Err(error) => return Err(error),
+        }
+    }
+    match (job_ids.first().copied(), refused) {
+        (None, Some(refusal)) => {
             let code = Some(refusal.code().to_owned());
             Ok(HostOutcome { effect: Effect::Refused, code, note: refusal.title().to_lowercase(), ..told })
         }
-        Err(error) => Err(error),
+        (Some(first), _) if told.effect != Effect::Done => {
+            let known = HostOutcome { effect: Effect::Done, code: None, note: AGAIN.to_owned(), ..told };
+            Ok(HostOutcome { job_id: Some(first), job_ids, ..known })
+        }
+        (job_id, _) => Ok(HostOutcome { job_id: job_id.or(told.job_id), job_ids, ..told }),
     }
+}
+
+/// What is said of a job that the same press has queued before.
+const AGAIN: &str = "was asked for already";
+
+fn again(told: HostOutcome, job: &Job) -> HostOutcome {
+    let known =
+        HostOutcome { effect: Effect::Done, code: None, note: AGAIN.to_owned(), schedule_id: job.schedule_id, ..told };
+    HostOutcome { job_id: Some(job.id), job_ids: vec![job.id], ..known }
 }

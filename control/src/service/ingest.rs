@@ -4,6 +4,7 @@
 use super::outcomes::Settled;
 use super::{ActError, Noun, Refusal, Services, listing, outcomes, protection, upkeep};
 use crate::domain::job::{JobResult, JobState};
+use crate::domain::speed::follow;
 use crate::store::jobs::{self, JobRecord};
 use crate::store::{Conn, hosts};
 use restic_manager_shared::id::{HostId, JobId};
@@ -47,7 +48,8 @@ pub async fn chunk(s: &Services, host: HostId, id: JobId, chunk: ChunkRequest) -
         s.db.write(move |conn| {
             let key = (id, chunk.attempt, chunk.seq);
             let record = load(conn, host, id)?;
-            if let Some(cancel) = jobs::chunk(conn, key, chunk.status.as_ref(), &chunk.lines, lease)? {
+            let status = chunk.status.clone().map(|status| follow(record.job.progress.as_ref(), status));
+            if let Some(cancel) = jobs::chunk(conn, key, status.as_ref(), &chunk.lines, lease)? {
                 return Ok(ChunkResponse { stored: chunk.seq, cancel });
             }
             if record.job.attempt != chunk.attempt {

@@ -216,7 +216,9 @@ pub async fn cancel(s: &Services, actor: &Actor, id: JobId) -> Result<Job, ActEr
             let cause = Cause { code: CauseCode::Cancelled, message: message.clone() };
             let result = JobResult { cause: Some(cause), ..JobResult::default() };
             let said = line(now, message);
-            if jobs::cancel_waiting(conn, id, &result, now, &said)? || jobs::request_cancel(conn, id, now, &said)? {
+            let label = actor.label();
+            let by = (label.as_str(), now);
+            if jobs::cancel_waiting(conn, id, &result, by, &said)? || jobs::request_cancel(conn, id, by, &said)? {
                 let detail = serde_json::json!({"host": job.host_id});
                 audit::record(conn, &actor, now, "job.cancel", &format!("job:{id}"), &detail)?;
             } else if job.state.finished() {

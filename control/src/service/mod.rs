@@ -42,6 +42,7 @@ pub mod restores;
 pub mod retention;
 pub mod rollouts;
 pub mod rotation;
+pub mod run_now;
 pub mod schedules;
 pub mod search;
 pub mod seed;

@@ -1,17 +1,17 @@
 //! Protection: keeping what schedules' backups came to, in the same transaction as the job's end, and telling the fleet's counts of it.
 
 use super::{ActError, Services, general};
-use crate::domain::job::{JobResult, JobState};
+use crate::domain::job::{Job, JobResult, JobState};
 use crate::domain::pause::{Paused, spans};
 use crate::domain::protection::{Protection, Track, standing};
 use crate::domain::schedule::Schedule;
 use crate::store::jobs::JobRecord;
 use crate::store::next_runs::{self, Coming};
 use crate::store::protection::Failing;
-use crate::store::{Conn, host_search, hosts, protection, schedules};
-use restic_manager_shared::id::HostId;
+use crate::store::{Conn, host_search, hosts, jobs, protection, schedules};
+use restic_manager_shared::id::{HostId, JobId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::job::Task;
+use restic_manager_shared::wire::job::{CauseCode, Task};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -127,6 +127,37 @@ pub async fn coming(
 /// When the database fails.
 pub async fn failing(s: &Services, tag: Option<String>, now: Timestamp) -> Result<Vec<Failing>, ActError> {
     s.db.read(move |conn| Ok(protection::failing(conn, tag.as_deref(), now)?)).await
+}
+
+/// What else failed for the same cause.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Alike {
+    /// Hosts that it holds up now.
+    pub hosts: i64,
+    /// The newest other jobs.
+    pub jobs: Vec<Job>,
+}
+
+/// What fails in a repository for the same cause as a job: the newest run of each schedule, at most `limit` of them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn failed_alike(
+    s: &Services,
+    job: JobId,
+    (repository, cause): (RepositoryId, CauseCode),
+    limit: i64,
+) -> Result<Alike, ActError> {
+    s.db.read(move |conn| {
+        let (hosts, ids) = protection::failed_alike(conn, repository, cause, limit + 1)?;
+        let mut found = vec![];
+        for id in ids.into_iter().filter(|id| *id != job) {
+            found.extend(jobs::get(conn, id)?.map(|record| record.job));
+        }
+        found.truncate(usize::try_from(limit).unwrap_or(0));
+        Ok(Alike { hosts, jobs: found })
+    })
+    .await
 }
 
 /// Judges the hosts that were not yet, as after an upgrade. Answers how many.

@@ -11,7 +11,7 @@ use crate::store::{Conn, StoreError, credentials, hosts, repositories, schedules
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
-use restic_manager_shared::wire::operation::ProbeReport;
+use restic_manager_shared::wire::operation::{DeleteVerdict, ProbeReport};
 use restic_manager_shared::wire::problem::FieldError;
 use restic_manager_shared::wire::state::{CredentialMode, RepositorySecrets};
 use serde::Deserialize;
@@ -375,6 +375,44 @@ pub struct CredentialView {
     pub proof: Option<ProbeReport>,
     /// When.
     pub proof_at: Option<Timestamp>,
+}
+
+/// What one host may do in one repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Which.
+    pub repository: RepositoryId,
+    /// Its name.
+    pub name: String,
+    /// What the host's credential is meant to do.
+    pub mode: CredentialMode,
+    /// What the last probe found, and when.
+    pub proof: Option<(DeleteVerdict, Timestamp)>,
+    /// The host that forgets and prunes there.
+    pub maintenance_host: Option<HostId>,
+}
+
+/// The repositories that a host may use, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_host(s: &Services, host: HostId) -> Result<Vec<Access>, ActError> {
+    s.db.read(move |conn| {
+        let mut found = vec![];
+        for held in credentials::of_host(conn, host)? {
+            let repository = load(conn, held.repository_id)?.repository;
+            found.push(Access {
+                repository: repository.id,
+                name: repository.name,
+                mode: held.mode,
+                proof: held.proof.map(|(report, at)| (report.can_delete, at)),
+                maintenance_host: repository.maintenance_host_id,
+            });
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    })
+    .await
 }
 
 /// The hosts that may use a repository.

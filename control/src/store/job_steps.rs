@@ -169,7 +169,7 @@ pub fn cancel_waiting(
     conn: &mut Conn,
     id: JobId,
     result: &JobResult,
-    now: Timestamp,
+    (by, now): (&str, Timestamp),
     line: &LogLine,
 ) -> StoreResult<bool> {
     let event: Option<i64> =
@@ -177,6 +177,7 @@ pub fn cancel_waiting(
             .set((
                 jobs::state.eq(JobState::Cancelled.as_str()),
                 jobs::cancel_requested_at.eq(now.micros()),
+                jobs::cancel_requested_by.eq(by),
                 jobs::finished_at.eq(now.micros()),
                 jobs::result.eq(to_json("jobs.result", result)?),
                 jobs::event_seq.eq(jobs::event_seq + 1),
@@ -193,14 +194,18 @@ pub fn cancel_waiting(
 ///
 /// # Errors
 /// When the database fails.
-pub fn request_cancel(conn: &mut Conn, id: JobId, now: Timestamp, line: &LogLine) -> StoreResult<bool> {
+pub fn request_cancel(conn: &mut Conn, id: JobId, (by, now): (&str, Timestamp), line: &LogLine) -> StoreResult<bool> {
     let event: Option<i64> = diesel::update(
         jobs::table
             .find(id.to_string())
             .filter(jobs::state.eq(JobState::Running.as_str()))
             .filter(jobs::cancel_requested_at.is_null()),
     )
-    .set((jobs::cancel_requested_at.eq(now.micros()), jobs::event_seq.eq(jobs::event_seq + 1)))
+    .set((
+        jobs::cancel_requested_at.eq(now.micros()),
+        jobs::cancel_requested_by.eq(by),
+        jobs::event_seq.eq(jobs::event_seq + 1),
+    ))
     .returning(jobs::event_seq)
     .get_result(conn)
     .optional()?;

@@ -84,6 +84,7 @@ pub(super) struct Row {
     outcome: Option<String>,
     pids: Option<String>,
     place: String,
+    cancel_requested_by: Option<String>,
 }
 
 impl TryFrom<Row> for JobRecord {
@@ -106,6 +107,7 @@ impl TryFrom<Row> for JobRecord {
             started_at: time(row.started_at),
             finished_at: time(row.finished_at),
             cancel_requested_at: time(row.cancel_requested_at),
+            cancel_requested_by: row.cancel_requested_by,
             seq: row.event_seq,
             progress: row.progress.as_deref().map(|p| from_json("jobs.progress", p)).transpose()?,
             result: row.result.as_deref().map(|r| from_json("jobs.result", r)).transpose()?,

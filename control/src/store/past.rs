@@ -32,8 +32,8 @@ pub struct PastFire<'a> {
     pub ended: Timestamp,
     /// What came of it.
     pub result: Option<&'a JobResult>,
-    /// Its last word.
-    pub line: &'a LogLine,
+    /// What it said, its last word last.
+    pub lines: &'a [LogLine],
 }
 
 /// Puts it in.
@@ -67,7 +67,7 @@ pub fn insert(conn: &mut Conn, past: &PastFire<'_>) -> StoreResult<JobId> {
             ),
         ))
         .execute(conn)?;
-    append_log(conn, id, 1, std::slice::from_ref(past.line))?;
+    append_log(conn, id, 1, past.lines)?;
     Ok(id)
 }
 

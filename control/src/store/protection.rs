@@ -154,6 +154,38 @@ pub fn failing(conn: &mut Conn, tag: Option<&str>, now: Timestamp) -> StoreResul
         .collect()
 }
 
+/// How many hosts have a schedule whose last run failed for this cause in this repository, and the newest of those runs.
+///
+/// # Errors
+/// When the database fails.
+pub fn failed_alike(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    cause: CauseCode,
+    limit: i64,
+) -> StoreResult<(i64, Vec<JobId>)> {
+    let cause = word("schedule_tracks.cause", &cause)?;
+    let alike = || {
+        schedules::table
+            .inner_join(schedule_tracks::table.on(schedule_tracks::schedule_id.eq(schedules::id)))
+            .filter(schedules::repository_id.eq(repository.to_string()))
+            .filter(schedules::enabled)
+            .filter(schedule_tracks::cause.eq(cause.clone()))
+            .filter(schedule_tracks::last_job_id.is_not_null())
+    };
+    let hosts = alike()
+        .select(diesel::dsl::sql::<diesel::sql_types::BigInt>("count(DISTINCT schedules.host_id)"))
+        .get_result::<i64>(conn)?;
+    let newest = alike()
+        .order((schedule_tracks::run_at.desc(), schedules::id))
+        .select(schedule_tracks::last_job_id)
+        .limit(limit)
+        .load::<Option<String>>(conn)?;
+    let newest =
+        newest.iter().flatten().map(|id| parse("schedule_tracks.last_job_id", id)).collect::<StoreResult<_>>()?;
+    Ok((hosts, newest))
+}
+
 /// Keeps how a host stands.
 ///
 /// # Errors

@@ -82,6 +82,7 @@ diesel::table! {
         progress -> Nullable<Text>, result -> Nullable<Text>, priority -> Integer, chore -> Nullable<Text>,
         secrets_sealed -> Nullable<Text>, outcome -> Nullable<Text>, pids -> Nullable<Text>, place -> Text,
         added_bytes -> Nullable<BigInt>,
+        cancel_requested_by -> Nullable<Text>,
     }
 }
 diesel::table! { job_log (job_id, seq) { job_id -> Text, seq -> BigInt, lines -> Text, } }

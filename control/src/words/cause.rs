@@ -53,14 +53,25 @@ pub fn title(code: CauseCode, Names { host, repository }: Names<'_>) -> String {
     }
 }
 
+/// Somebody stopped it.
+#[must_use]
+pub fn cancelled_by(who: &str) -> String {
+    format!("Cancelled by {who}")
+}
+
+/// A lock that is known: whose process it is.
+#[must_use]
+pub fn lock_of(pid: u32, user: &str, hostname: &str, exclusive: bool) -> String {
+    let (kind, of) = (if exclusive { "exclusive" } else { "shared" }, if user.is_empty() { "" } else { " of " });
+    format!("{kind}, process {pid}{of}{user} on {hostname}")
+}
+
 /// What it means.
 #[must_use]
 pub const fn meaning(code: CauseCode) -> &'static str {
     match code {
         CauseCode::RepositoryMissing => "The storage answers, but holds no restic repository there.",
-        CauseCode::RepositoryLocked => {
-            "Another restic holds its lock; its own words below say who and since when. While the lock is there, nobody else can write."
-        }
+        CauseCode::RepositoryLocked => "Another restic holds its lock. While the lock is there, nobody else can write.",
         CauseCode::WrongPassword => "It was changed elsewhere, or the address now leads to another repository.",
         CauseCode::RepositoryUnreachable => "Nothing answers at its address from this host. No data was moved.",
         CauseCode::StorageUnauthorized => "The storage answers, but does not let this host in.",

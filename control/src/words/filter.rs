@@ -29,9 +29,8 @@ pub enum Part {
 
 /// Stretches of time, by the value in the address.
 pub const TIMES: [(&str, &str); 3] = [("day", "last 24 hours"), ("week", "last 7 days"), ("month", "last 30 days")];
-/// States of jobs, by the value in the address.
-pub const JOBS: [(&str, &str); 4] =
-    [("open", "running or queued"), ("failed", "failed"), ("warning", "warning"), ("succeeded", "succeeded")];
+/// Groups of states of jobs, by the value in the address.
+pub const JOBS: [(&str, &str); 2] = [("open", "running or queued"), ("other", "cancelled, lost or missed")];
 
 /// The parts of a filter that say something.
 #[must_use]

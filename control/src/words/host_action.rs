@@ -25,6 +25,11 @@ pub const RESUME: Act = Act { verb: "Resume", will: "will go on", did: "resumed"
 pub const UPDATE_AGENT: Act =
     Act { verb: "Update the agent on", will: "will be offered the release", did: "offered the release" };
 
+/// Run now: the schedule that is meant.
+pub const ONLY_SCHEDULE: &str = "Each host\u{2019}s only schedule";
+/// Run now: all of them.
+pub const ALL_SCHEDULES: &str = "All enabled schedules";
+
 /// Hosts that are meant, before it is known what each does.
 pub const CHOSEN: &str = "chosen";
 /// What leads to the question whether one agent is updated.

@@ -18,6 +18,35 @@ pub const fn phase(phase: Phase, backup: bool) -> &'static str {
     }
 }
 
+/// How long it still takes, as far as such a guess can be trusted.
+#[must_use]
+pub fn left(seconds: u64) -> String {
+    match seconds {
+        0..60 => "less than a minute".into(),
+        60..5400 => format!("{} min", (seconds + 30) / 60),
+        5400..86_400 => {
+            let minutes = (seconds + 300) / 600 * 10;
+            match minutes % 60 {
+                0 => format!("{} h", minutes / 60),
+                rest => format!("{} h {rest} min", minutes / 60),
+            }
+        }
+        _ => format!("{} h", (seconds + 1800) / 3600),
+    }
+}
+
+/// A time since a job started.
+#[must_use]
+pub fn after(span: &str) -> String {
+    format!("after {span}")
+}
+
+/// What the picture of a speed shows.
+#[must_use]
+pub fn throughput(span: &str, now: &str, most: &str) -> String {
+    format!("Throughput over {span}: now {now} a second, at most {most} a second")
+}
+
 /// How much is done of what is counted. The unit comes from restic.
 #[must_use]
 pub fn units(done: &str, total: Option<&str>, unit: &str) -> String {
@@ -99,3 +128,25 @@ pub mod change {
 
 /// A restore to where files were backed up from.
 pub const IN_PLACE: &str = "where they were";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_is_told_as_exactly_as_it_can_be_trusted() {
+        for (seconds, text) in [
+            (0, "less than a minute"),
+            (59, "less than a minute"),
+            (60, "1 min"),
+            (241, "4 min"),
+            (5399, "90 min"),
+            (5400, "1 h 30 min"),
+            (7100, "2 h"),
+            (8100, "2 h 20 min"),
+            (90_000, "25 h"),
+        ] {
+            assert_eq!(left(seconds), text, "{seconds}");
+        }
+    }
+}

@@ -24,6 +24,7 @@ pub mod refusal;
 pub mod release;
 pub mod repository;
 pub mod restored;
+pub mod run_now;
 pub mod schedule;
 pub mod state;
 pub mod summary;

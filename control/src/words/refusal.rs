@@ -12,8 +12,6 @@ pub const TOO_LARGE: &str = "The form is too large";
 pub const OTHER: &str = "This did not work";
 /// What to do where nothing better is known.
 pub const START_AGAIN: &str = "Check the address, or start again from the dashboard.";
-/// A way on: to the schedules of the host.
-pub const TO_SCHEDULES: &str = "Open its Schedules tab";
 /// A way on: to the job that is in the way.
 pub const TO_RUNNING_JOB: &str = "Open the job that runs";
 /// A way on.

@@ -89,3 +89,39 @@ pub const fn rotation(stage: Stage) -> &'static str {
 pub fn stored((first, from): (&str, &str), (last, to): (&str, &str)) -> String {
     format!("Stored size: {first} on {from}, {last} on {to}")
 }
+
+/// Who applies the rules of retention in a repository that this host may only append to.
+#[must_use]
+pub fn applied_by(repository: &str, maintenance: Option<&str>) -> String {
+    match maintenance {
+        Some(host) => format!("{repository} is append-only for this host: {host} applies the rule."),
+        None => format!(
+            "{repository} is append-only for this host and has no maintenance host: nobody applies the rule yet."
+        ),
+    }
+}
+
+/// The host itself applies the rules of retention.
+#[must_use]
+pub fn applied_here(repository: &str, maintenance: Option<&str>) -> String {
+    match maintenance {
+        Some(host) => format!("{host} applies the rule in {repository}."),
+        None => format!("{repository} has no maintenance host: nobody applies the rule yet."),
+    }
+}
+
+/// A schedule has a repository that its host has no credential for.
+#[must_use]
+pub fn no_access(repository: &str) -> String {
+    format!("This host has no credential for {repository} yet: the schedule cannot run.")
+}
+
+/// A repository to choose, with what the host may do there.
+#[must_use]
+pub fn choice(name: &str, mode: Option<CredentialMode>) -> String {
+    match mode {
+        Some(CredentialMode::AppendOnly) => format!("{name} (append-only)"),
+        Some(CredentialMode::Full) => format!("{name} (full)"),
+        None => format!("{name} (no credential yet)"),
+    }
+}

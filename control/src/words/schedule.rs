@@ -24,6 +24,43 @@ pub fn keeps(r: &Retention) -> String {
     if kept.is_empty() { "everything".into() } else { kept.join(", ") }
 }
 
+/// What a rule keeps one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// A year.
+    Years,
+    /// A month.
+    Months,
+    /// A week.
+    Weeks,
+    /// A day.
+    Days,
+    /// An hour.
+    Hours,
+    /// The last ones, whenever they were.
+    Last,
+}
+
+/// A rule below its dots; without a count all there are.
+#[must_use]
+pub fn slot(which: Slot, count: Option<u32>) -> String {
+    let word = match which {
+        Slot::Years => "year",
+        Slot::Months => "month",
+        Slot::Weeks => "week",
+        Slot::Days => "day",
+        Slot::Hours => "hour",
+        Slot::Last => "last",
+    };
+    match (which, count) {
+        (Slot::Last, Some(n)) => format!("last {n}"),
+        (Slot::Last, None) => "all".into(),
+        (_, Some(1)) => format!("1 {word}"),
+        (_, Some(n)) => format!("{n} {word}s"),
+        (_, None) => format!("all {word}s"),
+    }
+}
+
 /// What is kept in the long run.
 #[must_use]
 pub fn in_the_long_run(kept: Foreseen) -> String {

@@ -26,12 +26,13 @@ pub const fn job(state: JobState) -> &'static str {
 }
 
 /// What lists of jobs are narrowed to, by the value in the address.
-pub const JOBS: [(&str, &str); 5] = [
+pub const JOBS: [(&str, &str); 6] = [
     ("", "All"),
     ("open", "Running and queued"),
     ("failed", "Failed"),
     ("warning", "Warnings"),
     ("succeeded", "Succeeded"),
+    ("other", "Cancelled, lost, missed"),
 ];
 
 /// A host's connection.
@@ -55,6 +56,15 @@ pub const fn protection(state: Protection) -> &'static str {
         Protection::TooOld => "Too old",
         Protection::Never => "Never backed up",
         Protection::Unplanned => "No schedule",
+    }
+}
+
+/// A host that is being backed up now; how far, if that is known.
+#[must_use]
+pub fn running(percent: Option<i64>) -> String {
+    match percent {
+        Some(percent) => format!("Running {percent} %"),
+        None => "Running".into(),
     }
 }
 

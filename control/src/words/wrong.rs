@@ -19,6 +19,15 @@ pub fn no_host(text: &str) -> String {
     format!("there is no host {text}")
 }
 
+/// There is no such state.
+#[must_use]
+pub fn no_state(text: &str) -> String {
+    format!("there is no state {text}")
+}
+
+/// There is no such repository.
+pub const NO_REPOSITORY: &str = "there is no such repository";
+
 /// A folder of the other system.
 #[must_use]
 pub fn folder_of_windows(host: &str, proposed: &str) -> String {

@@ -69,6 +69,23 @@ pub struct Progress {
     /// The restic process; a lock in the repository names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// The command line that runs, secrets out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Points of the way so far, oldest first. The server adds them; agents leave them out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub track: Vec<Point>,
+}
+
+/// How much of a job was done at some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ProgressPoint))]
+pub struct Point {
+    /// Seconds since restic started.
+    pub seconds: u64,
+    /// Bytes done by then.
+    pub bytes: u64,
 }
 
 /// What goes on inside a running job.

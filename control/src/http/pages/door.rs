@@ -8,7 +8,7 @@ use crate::http::params::Site;
 use crate::http::problem::{ApiError, problem};
 use crate::service::queries::Patience;
 use crate::service::{ActError, Services, alerts, jobs, users};
-use crate::words::{Moment, done::done, refusal};
+use crate::words::{Moment, done::done, refusal, run_now};
 use actix_web::body::{self, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
@@ -60,6 +60,7 @@ impl View {
             path: self.req.path().to_owned(),
             tag: tag(self.req.path(), self.req.query_string()),
             said: said(self.req.query_string()),
+            refused: run_now::refused(told(self.req.query_string(), "refused=")),
             ..Shell::default()
         }
     }
@@ -143,7 +144,7 @@ impl View {
         page: &P,
     ) -> Result<HttpResponse, ApiError> {
         let tag = tag(path, self.req.query_string());
-        let shell = Shell { path: path.to_owned(), tag, said: "", ..self.shell(who).await? };
+        let shell = Shell { path: path.to_owned(), tag, said: "", refused: "", ..self.shell(who).await? };
         let html = self.pages.render(&shell, page).map_err(|error| broken(&error))?;
         let now = crate::service::random::TokenHash::of(&html).as_str()[..16].to_owned();
         if now == cursor {
@@ -187,7 +188,12 @@ fn tag(path: &str, query: &str) -> String {
 
 /// What the page before has done, by a code in the address.
 fn said(query: &str) -> &'static str {
-    done(query.split('&').find_map(|pair| pair.strip_prefix("done=")).unwrap_or_default())
+    done(told(query, "done="))
+}
+
+/// The code that an address has under a name.
+fn told<'a>(query: &'a str, name: &str) -> &'a str {
+    query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default()
 }
 
 /// Goes on to another page of this site.
@@ -302,7 +308,6 @@ fn ways_on(req: &HttpRequest, told: &Problem) -> Vec<Link> {
     let host = req.path().strip_prefix("/hosts/").and_then(|rest| rest.split('/').next());
     let host = host.filter(|host| !matches!(*host, "actions" | "add"));
     match (told.code.as_str(), host, told.job_id) {
-        ("pick_schedule", Some(host), _) => links.push(link(format!("/hosts/{host}/schedules"), refusal::TO_SCHEDULES)),
         ("already_running", _, Some(job)) => links.push(link(format!("/jobs/{job}"), refusal::TO_RUNNING_JOB)),
         (_, Some(host), _) if req.method() == Method::POST => {
             links.push(link(format!("/hosts/{host}"), refusal::TO_HOST))

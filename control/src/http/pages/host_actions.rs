@@ -1,6 +1,6 @@
 //! Acts on many hosts: the question, which names each host and what it will do, and what became of them.
 
-use super::door::View;
+use super::door::{View, address};
 use super::engine::Page;
 use super::form::{FormErrors, chosen};
 use super::hosts::Asked;
@@ -84,9 +84,9 @@ impl Kind {
     }
 
     /// The act, as it is told beforehand; none where that waits for what is typed.
-    fn told(self) -> Option<HostAct> {
+    fn told(self, all: bool) -> Option<HostAct> {
         match self {
-            Self::Run => Some(HostAct::Run { online_only: true }),
+            Self::Run => Some(HostAct::Run { online_only: true, all_schedules: all }),
             Self::Pause => Some(HostAct::Pause(PauseInput::default())),
             Self::Resume => Some(HostAct::Resume {}),
             Self::UpdateAgent => Some(HostAct::UpdateAgent {}),
@@ -121,8 +121,8 @@ pub struct Line {
     pub name: String,
     /// What it does.
     pub note: String,
-    /// The job that it made.
-    pub job: Option<String>,
+    /// The jobs that it made.
+    pub jobs: Vec<String>,
 }
 
 impl Line {
@@ -131,9 +131,15 @@ impl Line {
             href: format!("/hosts/{}", outcome.host_id),
             name: if outcome.host.is_empty() { outcome.host_id.to_string() } else { outcome.host.clone() },
             note: if with_note { outcome.note.clone() } else { String::new() },
-            job: outcome.job_id.map(|id| id.to_string()),
+            jobs: jobs_of(outcome),
         }
     }
+}
+
+/// The jobs that were queued, or the one that is in the way.
+fn jobs_of(outcome: &HostOutcome) -> Vec<String> {
+    let one = outcome.job_id.filter(|_| outcome.job_ids.is_empty());
+    outcome.job_ids.iter().copied().chain(one).map(|id| id.to_string()).collect()
 }
 
 fn number(n: usize) -> i64 {
@@ -192,6 +198,10 @@ pub struct HostActionsPage {
     pub back: String,
     /// The host whose page this came from.
     pub origin: Option<String>,
+    /// Run now: the same question for the one schedule that is meant, and for all of them: address, words, and whether it is this one.
+    pub which: Vec<(String, &'static str, bool)>,
+    /// `all` if all schedules of each host are meant.
+    pub schedules: &'static str,
     /// What is wrong.
     pub errors: FormErrors,
 }
@@ -253,9 +263,26 @@ impl Sent<'_> {
 
     fn target(&self) -> Result<Target, ActError> {
         if !self.one("all").is_empty() {
-            return Ok(Target::All(self.asked().filter()));
+            let asked = self.asked();
+            if !asked.trouble().is_empty() {
+                return Err(ActError::field("/state", asked.trouble()));
+            }
+            return Ok(Target::All(asked.filter()));
         }
         hosts(self.all("host"))
+    }
+
+    /// Whether all schedules of each host are meant.
+    fn each(&self) -> bool {
+        self.one("schedules") == "all"
+    }
+
+    /// The same question, for the schedule that is meant and for all of them.
+    fn which(&self) -> Vec<(String, &'static str, bool)> {
+        let rest = self.0.iter().filter(|(name, _)| name != "schedules").map(|(name, v)| (name.as_str(), v.as_str()));
+        let rest: Vec<(&str, &str)> = rest.collect();
+        let to = |which: &str| address("/hosts/actions", &[&rest[..], &[("schedules", which)]].concat());
+        vec![(to(""), words::ONLY_SCHEDULE, !self.each()), (to("all"), words::ALL_SCHEDULES, self.each())]
     }
 
     fn pause(&self) -> PauseForm {
@@ -322,7 +349,7 @@ fn blocked(told: &[HostOutcome]) -> Option<&'static str> {
 async fn page(s: &Services, actor: &Actor, sent: &Sent<'_>, target: Target) -> Result<HostActionsPage, ApiError> {
     let kind = Kind::read(sent.one("do"))?;
     let found = host_actions::chosen(s, target).await?;
-    let (groups, blocked) = match kind.told() {
+    let (groups, blocked) = match kind.told(sent.each()) {
         Some(act) => {
             let ids = found.iter().map(|c| c.id).collect();
             let told = host_actions::preview(s, actor, act, Target::Hosts(ids)).await?;
@@ -348,12 +375,14 @@ async fn page(s: &Services, actor: &Actor, sent: &Sent<'_>, target: Target) -> R
         key: now.micros().to_string(),
         back,
         origin,
+        which: if kind == Kind::Run { sent.which() } else { vec![] },
+        schedules: if sent.each() { "all" } else { "" },
         errors: FormErrors::default(),
     })
 }
 
 fn plain(host: &Chosen) -> Line {
-    Line { href: format!("/hosts/{}", host.id), name: host.name.clone(), note: host.tags.join(", "), job: None }
+    Line { href: format!("/hosts/{}", host.id), name: host.name.clone(), note: host.tags.join(", "), jobs: vec![] }
 }
 
 /// Says what the ticked hosts, or all that match, will do.
@@ -373,7 +402,7 @@ pub async fn ask(
 fn act_of(kind: Kind, sent: &Sent<'_>, now: Timestamp, errors: &mut FormErrors) -> HostAct {
     let tag = sent.one("tag").trim().to_owned();
     match kind {
-        Kind::Run => HostAct::Run { online_only: true },
+        Kind::Run => HostAct::Run { online_only: true, all_schedules: sent.each() },
         Kind::AddTag => HostAct::AddTag { tag },
         Kind::RemoveTag => HostAct::RemoveTag { tag },
         Kind::Pause => HostAct::Pause(sent.pause().input(now, errors)),

@@ -1,25 +1,27 @@
 //! Hosts: the list, one host with its tabs, and Run now on a host.
 
-use super::door::{View, address, go};
+use super::destination::{self, Destination};
+use super::door::{View, address};
 use super::engine::Page;
 use super::host_actions::{AgentAct, agent_act};
 use super::job_list::OPEN;
 use super::names::Names;
 use super::narrowed::Narrowed;
+use super::run_now::{RunButton, RunChoice, choices};
 use super::schedules::{ScheduleRow, schedule_rows};
 use super::strip::{self, Month, Strip};
-use super::view::{HostRow, JobRow, protection_badge};
+use super::view::{HostRow, JobRow, protection_badge, running};
 use crate::domain::fleet::Host;
 use crate::domain::job::Job;
 use crate::domain::protection::Protection;
 use crate::domain::snapshot::Snapshot;
-use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
+use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{MAX_PAGE, Services, drills, hosts, jobs, protection, repositories, snapshots};
+use crate::service::{Listed, MAX_PAGE, Services, drills, hosts, jobs, protection, repositories, run_now, snapshots};
 use crate::store::host_search;
 use crate::store::jobs::Filter;
-use crate::words::{Moment, fleet as words};
-use actix_web::{HttpResponse, get, post, web};
+use crate::words::{Moment, capital, fleet as words, wrong};
+use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::enroll::Os;
@@ -77,6 +79,8 @@ pub struct HostsPage {
     pub later: bool,
     /// Whether the list is narrowed.
     pub narrowed: bool,
+    /// What is wrong with what was asked for.
+    pub trouble: String,
     /// To what, if it is empty.
     pub empty: Narrowed,
 }
@@ -101,6 +105,8 @@ pub struct HostLine {
     pub next: Option<Moment>,
     /// Where it may back up to, by name.
     pub repositories: String,
+    /// Its Run now.
+    pub run: RunButton,
     /// The same press of Run now twice is one job.
     pub key: String,
 }
@@ -116,6 +122,12 @@ pub struct HostHead {
     pub schedules: i64,
     /// How many snapshots it has.
     pub snapshots: i64,
+    /// Its Run now.
+    pub run: RunButton,
+    /// What can be chosen, where Run now asks.
+    pub choices: Vec<RunChoice>,
+    /// How many of them can start now.
+    pub ready: i64,
     /// The same press of Run now twice is one job.
     pub key: String,
 }
@@ -136,6 +148,10 @@ pub struct HostPage {
     pub open: Vec<JobRow>,
     /// Its newest snapshot.
     pub newest: Option<SnapshotRow>,
+    /// Where its backups go.
+    pub destinations: Vec<Destination>,
+    /// Whether any of its schedules starts by itself.
+    pub by_itself: bool,
     /// When backups of it were last proven restorable.
     pub proven: Option<Moment>,
     /// When it runs next by itself.
@@ -157,38 +173,6 @@ pub struct HostLive(pub HostPage);
 
 impl Page for HostLive {
     const TEMPLATE: &'static str = "fragments/host.html";
-}
-
-/// A host's jobs.
-#[derive(Debug, Serialize)]
-pub struct HostJobsPage {
-    /// The head.
-    pub head: HostHead,
-    /// This page of them, newest first.
-    pub jobs: Vec<JobRow>,
-    /// The next page.
-    pub next: Option<String>,
-}
-
-impl Page for HostJobsPage {
-    const TEMPLATE: &'static str = "pages/host-jobs.html";
-    const NAV: &'static str = "hosts";
-}
-
-/// A host's snapshots.
-#[derive(Debug, Serialize)]
-pub struct HostSnapshotsPage {
-    /// The head.
-    pub head: HostHead,
-    /// This page of them, newest first.
-    pub snapshots: Vec<SnapshotRow>,
-    /// The next page.
-    pub next: Option<String>,
-}
-
-impl Page for HostSnapshotsPage {
-    const TEMPLATE: &'static str = "pages/host-snapshots.html";
-    const NAV: &'static str = "hosts";
 }
 
 /// A snapshot in a list.
@@ -257,6 +241,7 @@ pub async fn lines(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<H
     let ids: Vec<HostId> = hosts.iter().map(|h| h.id).collect();
     let proven = drills::proven(s, ids.clone()).await?;
     let next = protection::next_of_hosts(s, ids.clone(), now).await?;
+    let offers = run_now::of_hosts(s, ids.clone()).await?;
     let newest = jobs::newest_of_hosts(s, ids).await?;
     hosts.iter().for_each(|host| names.know(host));
     let in_order: Vec<Job> = hosts.iter().filter_map(|h| newest.get(&h.id).cloned()).collect();
@@ -264,7 +249,8 @@ pub async fn lines(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<H
     for host in hosts {
         let newest = newest.get(&host.id);
         lines.push(HostLine {
-            host: HostRow::new(host, now),
+            host: HostRow { running: running(newest), ..HostRow::new(host, now) },
+            run: RunButton::of_host(offers.get(&host.id)),
             last: newest.and_then(|_| rows.next()),
             strip: None,
             proven: proven.get(&host.id).map(|at| Moment::new(*at, now)),
@@ -283,16 +269,22 @@ pub async fn lines(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec<H
 pub async fn head(s: &Services, id: HostId, tab: &'static str, now: Timestamp) -> Result<HostHead, ApiError> {
     let host = hosts::get(s, id).await?;
     let schedules = crate::service::schedules::of_host(s, id).await?.len();
+    let (offer, newest) = (run_now::of_host(s, id).await?, newest(s, id).await?);
+    let (choices, ready) = choices(offer.as_ref());
     Ok(HostHead {
-        host: HostRow::new(&host, now),
+        host: HostRow { running: running(newest.as_ref()), ..HostRow::new(&host, now) },
+        run: RunButton::of_host(offer.as_ref()),
+        choices,
+        ready,
         tab,
         schedules: i64::try_from(schedules).unwrap_or(i64::MAX),
         snapshots: snapshots::count_of_host(s, id).await?,
-        key: press_key(newest(s, id).await?.as_ref()),
+        key: press_key(newest.as_ref()),
     })
 }
 
-fn filter_of(host: HostId) -> Filter {
+/// The jobs of a host.
+pub(super) fn filter_of(host: HostId) -> Filter {
     Filter { host: Some(host), ..Filter::default() }
 }
 
@@ -305,8 +297,11 @@ async fn overview(s: &Services, id: HostId, tab: &'static str, agent: Option<Age
     let host = hosts::get(s, id).await?;
     let month = if head.host.pending { None } else { Some(strip::month(s, &host, now).await?) };
     let mut names = Names::default();
+    let schedules = schedule_rows(s, id, &head.host, now).await?;
     Ok(HostPage {
-        schedules: schedule_rows(s, id, &head.host, now).await?,
+        destinations: destination::of_host(s, id, now).await?,
+        by_itself: schedules.iter().any(|schedule| schedule.by_itself),
+        schedules,
         open: names.rows(s, &going.items, now).await?,
         jobs: names.rows(s, &recent.items, now).await?,
         next: protection::next_of_hosts(s, vec![id], now).await?.get(&id).map(|at| Moment::new(*at, now)),
@@ -354,6 +349,12 @@ impl Asked {
             tag: text(&self.tag),
             repository: self.repository.parse().ok(),
         }
+    }
+
+    /// What is asked for that there is not; empty if nothing is wrong.
+    pub(super) fn trouble(&self) -> String {
+        let unknown = !self.state.is_empty() && self.state.parse::<Protection>().is_err();
+        if unknown { wrong::no_state(&self.state) } else { String::new() }
     }
 
     /// Whether the list is narrowed at all.
@@ -419,7 +420,12 @@ pub async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let (now, asked) = (Timestamp::now(), asked.into_inner());
     let order = hosts::order(asked.sort == "name", asked.cursor.as_deref());
-    let (listed, matching) = hosts::search(&s, asked.filter(), order, PAGE).await?;
+    let trouble = capital(&asked.trouble());
+    let (listed, matching) = if trouble.is_empty() {
+        hosts::search(&s, asked.filter(), order, PAGE).await?
+    } else {
+        (Listed { items: vec![], next: None }, 0)
+    };
     let repositories = repositories::list(&s, None, MAX_PAGE).await?.items;
     let repositories: Vec<_> = repositories.into_iter().map(|r| (r.id.to_string(), r.name)).collect();
     let mut empty = Narrowed::default();
@@ -440,7 +446,8 @@ pub async fn list(
         matching,
         next: listed.next,
         later: asked.cursor.is_some(),
-        narrowed: asked.narrowed(),
+        narrowed: asked.narrowed() || !trouble.is_empty(),
+        trouble,
         here: asked.address(&asked.sort),
         other_order: asked.address(if asked.sort == "name" { "" } else { "name" }),
         repositories,
@@ -486,48 +493,4 @@ pub async fn live(
     };
     let page = HostLive(overview(&s, *id, tab, None).await?);
     view.fragment(&who, &query.cursor, &path, &page).await
-}
-
-/// A host's jobs.
-#[get("/hosts/{id}/jobs")]
-pub async fn host_jobs(
-    who: Guarded<Viewer>,
-    view: View,
-    s: web::Data<Services>,
-    id: web::Path<HostId>,
-    page: web::Query<Cursor>,
-) -> Result<HttpResponse, ApiError> {
-    let now = Timestamp::now();
-    let head = head(&s, *id, "jobs", now).await?;
-    let listed = jobs::list(&s, filter_of(*id), page.into_inner().cursor, PAGE).await?;
-    let jobs = Names::default().rows(&s, &listed.items, now).await?;
-    view.show(&who, &HostJobsPage { head, jobs, next: listed.next }).await
-}
-
-/// A host's snapshots.
-#[get("/hosts/{id}/snapshots")]
-pub async fn host_snapshots(
-    who: Guarded<Viewer>,
-    view: View,
-    s: web::Data<Services>,
-    id: web::Path<HostId>,
-    page: web::Query<Cursor>,
-) -> Result<HttpResponse, ApiError> {
-    let now = Timestamp::now();
-    let head = head(&s, *id, "snapshots", now).await?;
-    let listed = snapshots::of_host(&s, *id, page.into_inner().cursor, PAGE).await?;
-    let snapshots = listed.items.iter().map(|snapshot| SnapshotRow::new(snapshot, now)).collect();
-    view.show(&who, &HostSnapshotsPage { head, snapshots, next: listed.next }).await
-}
-
-/// Runs the schedule that is meant, if that is clear.
-#[post("/hosts/{id}/run")]
-pub async fn run(
-    who: Guarded<Operator>,
-    s: web::Data<Services>,
-    id: web::Path<HostId>,
-    form: SafeForm<Pressed>,
-) -> Result<HttpResponse, ApiError> {
-    let queued = jobs::run_host(&s, &who.actor, *id, form.0.key()).await?;
-    Ok(go(&format!("/jobs/{}", queued.job.id)))
 }

@@ -10,8 +10,9 @@ use super::view::{JobRow, kind_word};
 use crate::domain::job::{JobKind, JobState};
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{ActError, Services, jobs, protection};
+use crate::service::{ActError, MAX_PAGE, Services, jobs, protection, repositories};
 use crate::store::jobs::Filter;
+use crate::words::wrong;
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 /// The states of jobs that go on.
 pub const OPEN: [JobState; 3] = [JobState::Queued, JobState::Dispatched, JobState::Running];
+/// The states of jobs that came to nothing, but did not fail.
+const OTHER: [JobState; 4] = [JobState::Cancelled, JobState::Lost, JobState::Missed, JobState::Skipped];
 /// Jobs that go on and stand before the others.
 const OPEN_FIRST: i64 = 20;
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -38,6 +41,8 @@ pub struct JobsPage {
     pub kinds: Vec<(&'static str, &'static str)>,
     /// The field for a host.
     pub choice: HostChoice,
+    /// Repositories to choose from: identity and name.
+    pub repositories: Vec<(String, String)>,
     /// The address of this list without its cursor.
     pub here: String,
     /// Whether the list is narrowed.
@@ -69,12 +74,14 @@ impl Page for JobsLive {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Asked {
-    /// `open`, `failed`, `warning`, `succeeded`; else all.
+    /// A state, `open` or `other`; empty for all.
     pub state: String,
     /// A kind.
     pub kind: String,
     /// A host's identity or name.
     pub host: String,
+    /// A repository's identity.
+    pub repository: String,
     /// A tag of the host.
     pub tag: String,
     /// `day`, `week`, `month`; else all.
@@ -84,13 +91,22 @@ pub struct Asked {
     pub cursor: Option<String>,
 }
 
-fn states(word: &str) -> Vec<JobState> {
+/// The states that a word means: none of them for all; nothing if it is no state.
+fn states(word: &str) -> Option<Vec<JobState>> {
     match word {
-        "open" => OPEN.into(),
-        "failed" => vec![JobState::Failed, JobState::Lost, JobState::Missed],
-        "warning" => vec![JobState::Warning],
-        "succeeded" => vec![JobState::Succeeded],
-        _ => vec![],
+        "" => Some(vec![]),
+        "open" => Some(OPEN.into()),
+        "other" => Some(OTHER.into()),
+        state => state.parse().ok().map(|state| vec![state]),
+    }
+}
+
+/// The segment that a state stands in.
+fn segment(word: &str) -> &str {
+    match states(word).as_deref() {
+        Some([state]) if OPEN.contains(state) => "open",
+        Some([state]) if OTHER.contains(state) => "other",
+        Some(_) | None => word,
     }
 }
 
@@ -107,17 +123,21 @@ fn reach(word: &str) -> Option<Duration> {
 impl Asked {
     /// The same list, narrowed to another state.
     fn address(&self, state: &str) -> String {
-        let asked =
-            [("state", state), ("kind", &self.kind), ("host", &self.host), ("tag", &self.tag), ("time", &self.time)];
-        address("/jobs", &asked)
+        let asked = [("state", state), ("kind", &*self.kind), ("host", &*self.host), ("repository", &*self.repository)];
+        address("/jobs", &[&asked[..], &[("tag", &*self.tag), ("time", &*self.time)]].concat())
     }
 
     async fn filter(&self, s: &Services, now: Timestamp) -> Result<Filter, ActError> {
+        let states = states(&self.state).ok_or_else(|| ActError::field("/state", wrong::no_state(&self.state)))?;
+        let repository = Some(self.repository.trim()).filter(|id| !id.is_empty());
+        let repository =
+            repository.map(|id| id.parse().map_err(|_| ActError::field("/repository", wrong::NO_REPOSITORY)));
         Ok(Filter {
+            repository: repository.transpose()?,
             host: host_choice::read(s, &self.host).await?.map(|host| host.id),
             host_tag: Some(self.tag.trim().to_owned()).filter(|tag| !tag.is_empty()),
             kinds: self.kind.parse().into_iter().collect(),
-            states: states(&self.state),
+            states,
             since: reach(&self.time).map(|reach| now - reach),
             ..Filter::default()
         })
@@ -156,12 +176,15 @@ async fn page(s: &Services, mut asked: Asked) -> Result<JobsPage, ApiError> {
         }
         Err(other) => return Err(other.into()),
     };
-    if states(&asked.state).is_empty() {
+    let shown = segment(&asked.state).to_owned();
+    if states(&asked.state).is_none() {
         asked.state.clear();
     }
     let ended = protection::last_day(s, now).await?;
     let here = asked.address(&asked.state);
     let choice = HostChoice::of(s, &asked.host).await?;
+    let repositories = repositories::list(s, None, MAX_PAGE).await?.items;
+    let repositories: Vec<_> = repositories.into_iter().map(|r| (r.id.to_string(), r.name)).collect();
     let day = (
         ended.ended(&[JobState::Succeeded]),
         ended.ended(&[JobState::Warning]),
@@ -169,16 +192,14 @@ async fn page(s: &Services, mut asked: Asked) -> Result<JobsPage, ApiError> {
     );
     Ok(JobsPage {
         empty: if jobs.is_empty() {
-            Narrowed::jobs(&asked, &choice, day.0 + day.1 + day.2)
+            Narrowed::jobs(&asked, &choice, &repositories, day.0 + day.1 + day.2)
         } else {
             Narrowed::default()
         },
-        states: crate::words::state::JOBS
-            .iter()
-            .map(|(w, text)| (asked.address(w), *text, *w == asked.state))
-            .collect(),
+        states: crate::words::state::JOBS.iter().map(|(w, text)| (asked.address(w), *text, *w == shown)).collect(),
         kinds: JobKind::ALL.iter().map(|k| (k.as_str(), kind_word(*k))).collect(),
         choice,
+        repositories,
         narrowed: here != "/jobs",
         day,
         jobs,
@@ -226,5 +247,16 @@ mod tests {
         assert_eq!(asked.address("failed"), "/jobs?state=failed&kind=prune&host=a+b&time=week");
         assert_eq!(Asked::default().address(""), "/jobs");
         assert_eq!((reach("day"), reach("ever")), (Some(DAY), None));
+    }
+
+    #[test]
+    fn each_state_can_be_asked_for_and_stands_in_a_segment() {
+        for state in JobState::ALL {
+            assert_eq!(states(state.as_str()), Some(vec![*state]));
+            let segment = segment(state.as_str());
+            assert!(crate::words::state::JOBS.iter().any(|(word, _)| *word == segment), "{state} in {segment}");
+        }
+        assert_eq!((states(""), states("bogus")), (Some(vec![]), None));
+        assert_eq!((segment("lost"), segment("running"), segment("open")), ("other", "open", "open"));
     }
 }

@@ -3,20 +3,23 @@
 use super::cause::{self, Told};
 use super::door::{LiveQuery, View, go};
 use super::engine::Page;
+use super::failed::{self, Alike, LockFacts};
 use super::hosts::{Pressed, SnapshotRow, press_key};
 use super::names::Names;
 use super::outcome::{self, Told as Outcome};
 use super::progress::{self, Live};
 use super::remedy::{Places, Remedy, remedy};
 use super::restore::Ran;
+use super::run_now::RunButton;
 use super::view::{Badge, asked_by, job_badge, kind_word, took};
 use super::waits::{self, Waits};
 use crate::domain::fleet::HostState;
 use crate::domain::job::{Job, JobKind, JobResult, JobState};
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{Refusal, Services, hosts, jobs, schedules, snapshots};
+use crate::service::{Refusal, Services, hosts, jobs, run_now, schedules, snapshots};
 use crate::words::Moment;
+use crate::words::cause::cancelled_by;
 use crate::words::things;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::JobId;
@@ -52,8 +55,6 @@ pub struct JobPage {
     pub message: String,
     /// restic's exit status.
     pub exit_code: Option<i32>,
-    /// The command line, secrets out.
-    pub command: Option<String>,
     /// The restic version that ran.
     pub restic: Option<String>,
     /// Items that could not be read.
@@ -68,6 +69,12 @@ pub struct JobPage {
     pub restore: Option<Ran>,
     /// The newest snapshot of its host, if the job failed.
     pub newest: Option<SnapshotRow>,
+    /// Whether to run its schedule now is the first thing to do.
+    pub run_first: bool,
+    /// What else fails for the same cause.
+    pub alike: Option<Alike>,
+    /// What is known of the locks in its way.
+    pub locks: Option<LockFacts>,
 }
 
 impl Page for JobPage {
@@ -92,12 +99,16 @@ pub struct JobNow {
     pub about: String,
     /// Its state.
     pub badge: Badge,
+    /// The same in words, with who cancelled it.
+    pub state: String,
     /// Whether nothing more is expected.
     pub finished: bool,
     /// Whether it runs.
     pub running: bool,
-    /// Whether it may be run again with one press: a backup that ended, whose schedule is enabled and whose host is online.
-    pub again: bool,
+    /// Run now of its schedule, once it has ended; none while that is not enabled.
+    pub again: Option<RunButton>,
+    /// Whether its host has a snapshot to restore from, if it failed.
+    pub restore: bool,
     /// The same press twice is one job.
     pub key: String,
     /// Whether it is a backup.
@@ -112,6 +123,8 @@ pub struct JobNow {
     pub cancelling: bool,
     /// How far it is.
     pub progress: Option<Live>,
+    /// The command line, secrets out.
+    pub command: Option<String>,
     /// Who asked for it.
     pub by: String,
     /// When it was due, if its schedule started it.
@@ -215,11 +228,14 @@ impl JobNow {
         let host = names.host(s, job.host_id).await?;
         let online = hosts::get(s, job.host_id).await?.state == HostState::Online;
         let finished = job.state.finished();
-        let (mut again, mut schedule_id) = (false, None);
+        let (mut again, mut schedule_id) = (None, None);
         if let Some(id) = job.schedule_id
             && names.schedule(s, id).await?.is_some()
         {
-            again = finished && online && schedules::get(s, id).await?.enabled;
+            if finished && schedules::get(s, id).await?.enabled {
+                let offer = run_now::of_host(s, job.host_id).await?;
+                again = Some(RunButton::of_schedule(offer.as_ref(), id, online));
+            }
             schedule_id = Some(id.to_string());
         }
         let of = match job.of_host_id.filter(|of| *of != job.host_id) {
@@ -239,13 +255,19 @@ impl JobNow {
             schedule_id,
             about: names.about(s, job).await?,
             badge: job_badge(job.state),
+            state: match &job.cancel_requested_by {
+                Some(by) if job.state == JobState::Cancelled => cancelled_by(&asked_by(by)),
+                Some(_) | None => job_badge(job.state).word.to_owned(),
+            },
             finished,
             running: job.state == JobState::Running,
             again,
+            restore: false,
             key: press_key(Some(job)),
             backup: job.kind == JobKind::Backup,
             cancelling: job.cancel_requested_at.is_some() && !finished,
-            progress: progress::live(job),
+            progress: progress::live(job, now),
+            command: job.progress.as_ref().and_then(|p| p.command.clone()),
             by: asked_by(&job.requested_by),
             due: moment(job.due_at),
             stands_for: stood_for.fires.iter().map(|at| Moment::new(*at, now)).collect(),
@@ -294,10 +316,14 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
     };
     let repository_id = job.repository_id.filter(|_| repository.is_some()).map(|id| id.to_string());
     let repository = repository.unwrap_or_else(|| things::REPOSITORY.into());
-    let shown = JobNow::of(s, job, &mut names).await?;
+    let mut shown = JobNow::of(s, job, &mut names).await?;
     let result = job.result.clone().unwrap_or_default();
+    shown.command = result.command.clone().or(shown.command);
     let call = cause::Names { host: &shown.host, repository: &repository };
     let told = match &result.cause {
+        Some(cause) if cause.code == CauseCode::Cancelled => {
+            Some(Told { title: shown.state.clone(), ..cause::explain(cause.code, call) })
+        }
         Some(cause) => Some(cause::explain(cause.code, call)),
         None => cause::nothing_came(job.state, call),
     };
@@ -308,9 +334,10 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
     let outcome = outcome::tell(job, now);
     // What came of it says what to do, more exactly than the cause could.
     let told = told.filter(|_| outcome.as_ref().is_none_or(|o| o.steps.is_empty()));
-    let failed =
+    let ended_badly =
         matches!(job.state, JobState::Failed | JobState::Lost | JobState::Missed) && job.kind == JobKind::Backup;
-    let newest = if failed { snapshots::of_host(s, job.host_id, None, 1).await?.items.pop() } else { None };
+    let newest = if ended_badly { snapshots::of_host(s, job.host_id, None, 1).await?.items.pop() } else { None };
+    shown.restore = newest.is_some();
     let own_words = |code| !matches!(code, CauseCode::Cancelled);
     Ok(JobPage {
         now: shown,
@@ -326,10 +353,12 @@ async fn page(s: &Services, job: &Job) -> Result<JobPage, ApiError> {
         summary: summary(&result),
         outcome,
         restore,
-        command: result.command,
         restic: result.restic_version,
         items: result.item_errors.into_iter().map(|e| Item { path: e.item, message: e.message }).collect(),
         items_omitted: result.item_errors_omitted,
+        run_first: job.state == JobState::Missed,
+        alike: failed::alike(s, job, &mut names, now).await?,
+        locks: failed::lock_facts(s, job, now).await?,
         newest: newest.map(|snapshot| SnapshotRow::new(&snapshot, now)),
     })
 }

@@ -10,9 +10,11 @@ pub mod channel_sent;
 pub mod channels;
 pub mod chart;
 pub mod dashboard;
+pub mod destination;
 pub mod door;
 pub mod drills;
 pub mod engine;
+pub mod failed;
 pub mod form;
 pub mod freeze;
 pub mod host_actions;
@@ -20,6 +22,7 @@ pub mod host_add;
 pub mod host_added;
 pub mod host_choice;
 pub mod host_settings;
+pub mod host_tabs;
 pub mod hosts;
 pub mod job_list;
 pub mod jobs;
@@ -34,12 +37,15 @@ pub mod remedy;
 pub mod repositories;
 pub mod repository;
 pub mod restore;
+pub mod run_now;
 pub mod schedule_form;
+pub mod schedule_preview;
 pub mod schedules;
 pub mod search;
 pub mod session;
 pub mod settings;
 pub mod snapshots;
+pub mod speed;
 pub mod states;
 pub mod strip;
 pub mod view;
@@ -87,7 +93,6 @@ fn pages(for_tests: bool) -> impl HttpServiceFactory + 'static {
         .service(schedules::runs)
         .service(schedules::ask_delete)
         .service(schedules::delete)
-        .service(schedules::run)
         .service(job_list::list)
         .service(job_list::live)
         .service(jobs::live)
@@ -145,9 +150,11 @@ fn fleet(config: &mut web::ServiceConfig) {
         .service(host_actions::carry_out)
         .service(hosts::live)
         .service(hosts::show)
-        .service(hosts::host_jobs)
-        .service(hosts::host_snapshots)
-        .service(hosts::run)
+        .service(host_tabs::host_jobs)
+        .service(host_tabs::host_snapshots)
+        .service(run_now::ask)
+        .service(run_now::run)
+        .service(run_now::run_schedule)
         .service(host_settings::show)
         .service(host_settings::save)
         .service(host_settings::ask_remove)

@@ -3,7 +3,7 @@
 use super::host_choice::HostChoice;
 use super::view::{kind_word, protection_badge};
 use super::{hosts, job_list, snapshots};
-use crate::domain::job::JobKind;
+use crate::domain::job::{JobKind, JobState};
 use crate::domain::protection::Protection;
 use crate::words::Moment;
 use crate::words::filter::{self as words, Part};
@@ -40,11 +40,14 @@ impl Narrowed {
 
     /// Jobs; `day` is how many ended in the last 24 hours.
     #[must_use]
-    pub fn jobs(asked: &job_list::Asked, choice: &HostChoice, day: i64) -> Self {
+    pub fn jobs(asked: &job_list::Asked, choice: &HostChoice, repositories: &[(String, String)], day: i64) -> Self {
+        let one = asked.state.parse::<JobState>().map_or("", |state| state.as_str());
+        let group = word(&words::JOBS, &asked.state);
         let to = words::filter(&[
-            (Part::State, word(&words::JOBS, &asked.state)),
+            (Part::State, if group.is_empty() { one } else { group }),
             (Part::Kind, asked.kind.parse::<JobKind>().map_or("", kind_word)),
             (Part::Host, choice.shown()),
+            (Part::Repository, word(repositories, &asked.repository)),
             (Part::HostTag, &asked.tag),
             (Part::Time, word(&words::TIMES, &asked.time)),
         ]);
@@ -95,7 +98,7 @@ mod tests {
         let choice = HostChoice { hosts: vec![("h1".into(), "db-01".into(), true)], typed: false, value: "h1".into() };
         let asked =
             job_list::Asked { state: "failed".into(), kind: "prune".into(), time: "week".into(), ..Default::default() };
-        let told = Narrowed::jobs(&asked, &choice, 1204);
+        let told = Narrowed::jobs(&asked, &choice, &[], 1204);
         assert_eq!(told.to, "state failed, kind Prune, host db-01, time last 7 days");
         assert_eq!(told.without, "Without the filter, 1,204 ended in the last 24 hours.");
     }

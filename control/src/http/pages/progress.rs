@@ -1,10 +1,13 @@
 //! How far a running job is, in words and figures: percent where restic tells it, what it counts, and an honest "unknown" otherwise.
 
+use super::speed::{Speed, speed as speed_chart};
 use super::view::percent;
 use crate::domain::job::{Job, JobKind};
-use crate::words::{job as words, number};
+use crate::words::{Moment, job as words, number};
+use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::progress::Progress;
 use serde::Serialize;
+use std::time::Duration;
 
 /// How far a job is.
 #[derive(Debug, Serialize)]
@@ -15,6 +18,10 @@ pub struct Live {
     pub percent: Option<i64>,
     /// What is counted, such as `12 of 26 packs`.
     pub units: Option<String>,
+    /// When it may be done, if restic has a guess.
+    pub done_at: Option<Moment>,
+    /// Its speed so far, once there is something to draw.
+    pub chart: Option<Speed>,
     /// restic's figures.
     pub at: Progress,
     /// Bytes a second on average.
@@ -30,12 +37,14 @@ fn units(at: &Progress) -> Option<String> {
 
 /// How far a job is, if it has said so yet.
 #[must_use]
-pub fn live(job: &Job) -> Option<Live> {
+pub fn live(job: &Job, now: Timestamp) -> Option<Live> {
     let at = job.progress.clone()?;
+    let done_at = at.seconds_remaining.map(|left| Moment::new(now + Duration::from_secs(left), now));
     #[allow(clippy::cast_precision_loss)] // a speed for people
     let speed = (at.seconds_elapsed > 0 && at.bytes_done > 0).then(|| at.bytes_done as f64 / at.seconds_elapsed as f64);
     let phase = words::phase(at.phase, job.kind == JobKind::Backup);
-    Some(Live { phase, percent: percent(job), units: units(&at), speed, at })
+    let chart = speed_chart(&at);
+    Some(Live { phase, percent: percent(job), units: units(&at), speed, done_at, chart, at })
 }
 
 #[cfg(test)]

@@ -249,6 +249,11 @@ impl ScheduleForm {
         }
     }
 
+    /// The rules as far as they stand.
+    pub(super) fn rules(&self) -> Retention {
+        self.retention(Retention::default(), &mut FormErrors::default())
+    }
+
     fn retention(&self, old: Retention, wrong: &mut FormErrors) -> Retention {
         Retention {
             keep_last: read(&self.keep_last, "keep_last", wrong),

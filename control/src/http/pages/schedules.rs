@@ -3,18 +3,19 @@
 use super::door::{View, go};
 use super::engine::Page;
 use super::form::FormErrors;
-use super::host_add::{Choice, choices};
 use super::hosts::{HostHead, Pressed, head, press_key};
 use super::names::Names;
 use super::pause::PausedWords;
+use super::run_now::RunButton;
 use super::schedule_form::{FIELDS, ScheduleForm, named, ticked};
+use super::schedule_preview::{Preview, RepositoryChoice, choices, preview};
 use super::view::{HostRow, JobRow};
 use super::when::{self, NextRun, Runs};
 use crate::domain::fleet::Host;
 use crate::domain::pause::Paused;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
-use crate::service::{Services, drills, hosts, jobs, schedules};
+use crate::service::{Services, drills, hosts, jobs, run_now, schedules};
 use crate::store::jobs::Filter;
 use crate::words::Moment;
 use actix_web::{HttpResponse, get, post, web};
@@ -62,6 +63,8 @@ pub struct ScheduleRow {
     pub proven: Option<Moment>,
     /// When they are drilled, in words.
     pub drilled: Option<String>,
+    /// Its Run now.
+    pub run: RunButton,
     /// The same press of Run now twice is one job.
     pub key: String,
 }
@@ -79,6 +82,7 @@ pub async fn schedule_rows(
     let mut names = Names::default();
     let mut rows = vec![];
     let standing = drills::standing(s, host, now).await?;
+    let offer = run_now::of_host(s, host).await?;
     for schedule in schedules::of_host(s, host).await? {
         let filter = Filter { schedule: Some(schedule.id), ..Filter::default() };
         let newest = jobs::list(s, filter, None, 1).await?.items.pop();
@@ -101,6 +105,7 @@ pub async fn schedule_rows(
                 .find(|d| d.schedule_id == schedule.id)
                 .and_then(|d| Some(Moment::new(d.proven_at?, now))),
             drilled: schedule.drill.as_ref().map(|d| when::words(&d.cron).unwrap_or_else(|| d.cron.clone())),
+            run: RunButton::of_schedule(offer.as_ref(), schedule.id, of.online),
             key: press_key(newest.as_ref()),
             last: names.rows(s, newest.as_slice(), now).await?.pop(),
             name: schedule.name,
@@ -147,7 +152,7 @@ pub struct SchedulePage {
     /// The host runs Windows.
     pub is_windows: bool,
     /// Repositories to choose from.
-    pub repositories: Vec<Choice>,
+    pub repositories: Vec<RepositoryChoice>,
     /// All IANA zones.
     pub zones: Vec<&'static str>,
     /// What the cron line does.
@@ -156,8 +161,8 @@ pub struct SchedulePage {
     pub drill: Runs,
     /// What is wrong.
     pub errors: FormErrors,
-    /// What is kept in the long run.
-    pub kept: String,
+    /// What it comes to.
+    pub preview: Preview,
 }
 
 impl Page for SchedulePage {
@@ -197,11 +202,11 @@ async fn page(
         host_id: host.id.to_string(),
         host: host.name.clone(),
         host_zone: host.timezone.clone().unwrap_or_default(),
-        repositories: choices(s).await?,
+        repositories: choices(s, host).await?,
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
         runs: Runs::typed(&form.cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
         drill: Runs::typed(&form.drill_cron, &form.timezone, host.timezone.as_deref(), Timestamp::now()),
-        kept: form.kept(host.timezone.as_deref(), Timestamp::now()),
+        preview: preview(s, host, &form, Timestamp::now()).await?,
         hooks: host.hooks.clone(),
         is_windows: host.os == Some(Os::Windows),
         form,
@@ -315,8 +320,8 @@ pub struct RunsFragment {
     pub runs: Runs,
     /// What the line of its drills does.
     pub drill: Runs,
-    /// What is kept in the long run.
-    pub kept: String,
+    /// What it comes to.
+    pub preview: Preview,
 }
 
 impl Page for RunsFragment {
@@ -335,8 +340,8 @@ pub async fn runs(
     let host = hosts::get(&s, *id).await?;
     let (form, now, host_zone) = (form.into_inner(), Timestamp::now(), host.timezone.as_deref());
     let read = |cron: &str| Runs::typed(cron, &form.timezone, host_zone, now);
-    let kept = form.kept(host_zone, now);
-    view.piece(&who, &RunsFragment { runs: read(&form.cron), drill: read(&form.drill_cron), kept }).await
+    let preview = preview(&s, &host, &form, now).await?;
+    view.piece(&who, &RunsFragment { runs: read(&form.cron), drill: read(&form.drill_cron), preview }).await
 }
 
 /// Asks before deleting.
@@ -369,16 +374,4 @@ pub async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     let host = schedules::delete(&s, &who.actor, *id).await?;
     Ok(go(&format!("/hosts/{host}/schedules?done=schedule-deleted")))
-}
-
-/// Runs a schedule now.
-#[post("/schedules/{id}/run")]
-pub async fn run(
-    who: Guarded<Operator>,
-    s: web::Data<Services>,
-    id: web::Path<ScheduleId>,
-    form: SafeForm<Pressed>,
-) -> Result<HttpResponse, ApiError> {
-    let queued = jobs::run_schedule(&s, &who.actor, *id, false, form.0.key()).await?;
-    Ok(go(&format!("/jobs/{}", queued.job.id)))
 }

@@ -5,6 +5,7 @@ use super::chart::{Chart, chart};
 use super::door::View;
 use super::engine::Page;
 use super::form::FormErrors;
+use super::run_now::RunButton;
 use super::strip::{Strip, sample};
 use super::view::{Badge, JobRow, host_badge, job_badge, kind_word, protection_badge};
 use crate::domain::fleet::HostState;
@@ -45,6 +46,8 @@ pub struct StatesPage {
     pub strip: Strip,
     /// A size over time, with a quota.
     pub chart: Option<Chart>,
+    /// Run now in each state.
+    pub runs: Vec<RunButton>,
     /// What is wrong with the sample form.
     pub errors: FormErrors,
     /// An instant.
@@ -111,6 +114,9 @@ impl StatesPage {
             rows: JobState::ALL.iter().copied().enumerate().map(|one| job(one, now)).collect(),
             strip: sample(JobState::ALL, now),
             chart: size_over_time(now),
+            runs: [("press", "", None), ("ask", "", None), ("offline", "", None), ("not", "Runs already", Some("1"))]
+                .map(|(does, why, job)| RunButton { does, why, job: job.map(Into::into) })
+                .into(),
             errors: errors(),
             at: Moment::new(now - Duration::from_secs(190), now),
             later: Moment::new(now + Duration::from_secs(7200), now),

@@ -42,6 +42,8 @@ pub struct Shell {
     pub alerts: i64,
     /// What was just done, told once.
     pub said: &'static str,
+    /// Why a press of Run now was not taken, told once.
+    pub refused: &'static str,
     /// That nothing can be kept, if that is so.
     pub trouble: Option<TroubleWords>,
 }
@@ -188,6 +190,13 @@ pub fn percent(job: &Job) -> Option<i64> {
     job.progress.as_ref().and_then(|p| p.percent).map(|share| (share.clamp(0.0, 1.0) * 100.0).floor() as i64)
 }
 
+/// That a host is being backed up, if its newest job does that.
+#[must_use]
+pub fn running(newest: Option<&Job>) -> Option<String> {
+    let job = newest.filter(|job| job.state == JobState::Running && job.kind == JobKind::Backup)?;
+    Some(state::running(percent(job)))
+}
+
 impl JobRow {
     /// A job with the names that it needs.
     #[must_use]
@@ -230,6 +239,8 @@ pub struct HostRow {
     pub badge: Badge,
     /// How well it is protected.
     pub protection: Badge,
+    /// That it is being backed up now, in words.
+    pub running: Option<String>,
     /// When its newest good backup started, and whether that is too long ago.
     pub last_good: Option<Moment>,
     /// Until when that counts.
@@ -298,6 +309,7 @@ impl HostRow {
                 (HostState::Pending, badge) => Badge { word: state::host(HostState::Pending), ..badge },
                 (HostState::Online | HostState::Offline | HostState::Retired, badge) => badge,
             },
+            running: None,
             last_good: host.protection.last_good_at.map(|t| Moment::new(t, now)),
             until: host.protection.until.map(|t| Moment::new(t, now)),
             protected: host.protection.state.counts(),

@@ -4,6 +4,7 @@
 mod cast;
 mod dice;
 mod past;
+mod present;
 
 use super::repositories::{self as repository_acts, CredentialInput, RepositoryInput};
 use super::{ActError, Services, protection as standing};
@@ -12,6 +13,7 @@ use crate::domain::drill::DrillPlan;
 use crate::domain::health::Sample;
 use crate::domain::permission::Actor;
 use crate::domain::place::Place;
+use crate::domain::retention::Count;
 use crate::domain::schedule::{Retention, Schedule};
 use crate::store::credentials::CredentialRecord;
 use crate::store::hosts::Enrolled;
@@ -31,6 +33,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const GIB: u64 = 1 << 30;
 /// Hosts in one transaction.
 const AT_ONCE: usize = 20;
+/// The host that has a manual and a disabled schedule beside its others.
+const EXTRAS: &str = "web-02";
 const ZONE: &str = "Europe/Berlin";
 
 /// How large a fleet, and how long its past.
@@ -165,6 +169,15 @@ fn sow_host(conn: &mut Conn, plan: Plan, member: &mut Member, sown: &mut Sown) -
         schedules::insert(conn, &schedule)?;
         sown.schedules += 1;
         past::sow(conn, plan, member, &schedule, sown)?;
+        if member.kind.schedules.first() == Some(line) {
+            present::sow(conn, plan, member, &schedule, sown)?;
+        }
+    }
+    if member.name == EXTRAS {
+        for extra in extras(member, added) {
+            schedules::insert(conn, &extra)?;
+            sown.schedules += 1;
+        }
     }
     standing::judge(conn, member.id, plan.now)
 }
@@ -210,13 +223,26 @@ fn schedule(member: &mut Member, (name, cron, path): (&str, Option<&str>, &str),
         excludes: vec!["*.tmp".into()],
         tags: vec![],
         options: BackupOptions::default(),
-        retention: Retention::default(),
+        retention: if cron.is_some() { usual() } else { Retention::default() },
         firing: Firing::default(),
         paused: None,
         pauses: vec![],
         created_at: at,
         updated_at: at,
     }
+}
+
+/// What schedules with a line keep.
+fn usual() -> Retention {
+    let of = |n| Some(Count::Of(n));
+    Retention { keep_daily: of(7), keep_weekly: of(4), keep_monthly: of(12), ..Retention::default() }
+}
+
+/// A schedule that only runs when somebody says so, and one that is switched off.
+fn extras(member: &mut Member, at: Timestamp) -> [Schedule; 2] {
+    let manual = schedule(member, ("before an upgrade", None, "/srv"), at);
+    let off = schedule(member, ("old uploads", Some("0 4 * * 1"), "/srv/uploads-2019"), at);
+    [manual, Schedule { enabled: false, ..off }]
 }
 
 /// Repeats the past before it began, until there are as many jobs as are wanted.

@@ -41,11 +41,17 @@ pub(super) fn sow(
     let first_kept = fires.len().saturating_sub(KEPT);
     let (mut track, mut failure) = (None, None);
     for (n, due) in fires.into_iter().enumerate() {
-        let (state, result) = end(plan, member, due);
+        let (state, mut result) = end(plan, member, due);
         let took = Duration::from_secs(20 + member.kind.size / 4 + member.dice.below(90));
         let ended = due + if state == JobState::Missed { Duration::from_secs(60) } else { took };
-        let line = LogLine { at: ended, level: level(state), text: state.to_string() };
         let ran = state != JobState::Missed;
+        if let Some(summary) = &mut result.summary {
+            summary.total_duration = took.as_secs_f64();
+        }
+        result.command = Some(command(member, schedule));
+        // All of a large fleet's past would be told at length.
+        let lines =
+            if n >= first_kept { log(state, (due, ended), schedule, &result) } else { vec![last(state, ended)] };
         let past = PastFire {
             host_id: member.id,
             schedule_id: schedule.id,
@@ -55,7 +61,7 @@ pub(super) fn sow(
             due,
             ended,
             result: ran.then_some(&result),
-            line: &line,
+            lines: &lines,
         };
         let job_id = insert(conn, &past)?;
         sown.jobs += 1;
@@ -85,6 +91,43 @@ pub(super) fn sow(
         protection::put_failure(conn, schedule.id, failure)?;
     }
     Ok(())
+}
+
+/// The command line of a run.
+pub(super) fn command(member: &Member, schedule: &Schedule) -> String {
+    format!("restic backup --json --host {} --exclude *.tmp {}", member.name, schedule.paths.join(" "))
+}
+
+fn last(state: JobState, at: Timestamp) -> LogLine {
+    LogLine { at, level: level(state), text: state.to_string() }
+}
+
+/// What a run said.
+fn log(state: JobState, (due, ended): (Timestamp, Timestamp), schedule: &Schedule, result: &JobResult) -> Vec<LogLine> {
+    let line = |after: u64, level, text: String| LogLine { at: due + Duration::from_secs(after), level, text };
+    let mut lines = vec![];
+    if state != JobState::Missed {
+        let cron = schedule.cron.as_deref().unwrap_or_default();
+        lines.push(line(0, LogLevel::Info, format!("started by its schedule ({cron})")));
+        lines.extend(result.command.iter().map(|command| line(1, LogLevel::Info, command.clone())));
+    }
+    if let Some(summary) = &result.summary {
+        lines.push(line(3, LogLevel::Info, "using the parent snapshot".into()));
+        let items = result.item_errors.iter().map(|e| format!("{}: {}", e.item, e.message));
+        lines.extend(items.map(|text| line(8, LogLevel::Warning, text)));
+        let (files, snapshot) = (summary.total_files_processed, summary.snapshot_id.as_deref().unwrap_or_default());
+        lines.push(line(18, LogLevel::Info, format!("{files} files processed")));
+        lines.push(line(
+            19,
+            LogLevel::Info,
+            format!("snapshot {} saved", snapshot.chars().take(8).collect::<String>()),
+        ));
+    }
+    lines.extend(
+        result.cause.iter().filter(|_| result.summary.is_none()).map(|c| line(2, LogLevel::Error, c.message.clone())),
+    );
+    lines.push(last(state, ended));
+    lines
 }
 
 /// When the schedule fired, oldest first.
