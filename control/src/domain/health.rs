@@ -11,7 +11,9 @@ mod cycle;
 mod verdict;
 
 pub use cycle::{NotPart, Part, ReadCycle};
-pub use verdict::{AppendOnly, Findings, Health, Level, Limits, Trouble, Weighed, verdict};
+pub use verdict::{
+    AppendOnly, Failing, Findings, Health, Level, Limits, OpenAlert, Trouble, Weighed, lies_with_repository, verdict,
+};
 
 /// A repository's figures at one time, as restic's `stats` tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

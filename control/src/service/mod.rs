@@ -13,6 +13,7 @@ pub mod drills;
 pub mod enrollment;
 pub mod error;
 pub mod exports;
+mod findings;
 pub mod fires;
 pub mod general;
 pub mod health;

@@ -37,6 +37,7 @@ pub mod search;
 pub mod settings;
 mod slow;
 pub mod snapshots;
+pub mod standing;
 pub mod tokens;
 pub mod told;
 pub mod upkeep;

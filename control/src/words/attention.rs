@@ -9,7 +9,7 @@ pub const A_REPOSITORY: &str = "A repository";
 /// An act.
 pub const LOOK_AT_LOCK: &str = "Look at the lock";
 /// An act.
-pub const REMOVE_LOCKS: &str = "Remove all locks…";
+pub const REMOVE_LOCKS: &str = "Remove lock…";
 /// An act: to the job that says it.
 pub const WHY: &str = "Why";
 /// An act.

@@ -25,6 +25,7 @@ pub mod restored;
 pub mod schedule;
 pub mod state;
 pub mod things;
+pub mod token;
 mod viewer;
 pub mod wrong;
 

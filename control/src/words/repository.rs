@@ -1,8 +1,9 @@
 //! A repository, its credentials, its upkeep and the change of its password, as pages say it.
 
 use crate::domain::health::Full;
-
+use crate::domain::locks::{Unknown, Verdict};
 use crate::domain::rotation::Stage;
+use crate::domain::upkeep::Chore;
 use restic_manager_shared::wire::operation::DeleteVerdict;
 use restic_manager_shared::wire::state::CredentialMode;
 
@@ -48,6 +49,9 @@ pub fn damaged(detail: &str) -> String {
     format!("It is damaged: {detail}")
 }
 
+/// A tab.
+pub const MAINTENANCE: &str = "Maintenance";
+
 /// A chore whose job is not over.
 pub const CHORE_GOES_ON: &str = "Goes on";
 /// A chore that somebody asked for.
@@ -69,6 +73,11 @@ pub const ROTATION: [(Stage, &str); 4] = [
     (Stage::Removing, "Remove the old key"),
 ];
 
+/// Why a change of the password cannot begin.
+pub const ROTATION_UNDER_WAY: &str = "A change is under way. How far it is stands under Settings.";
+/// Why a change of the password cannot begin.
+pub const OLD_KEY_WOULD_STAY: &str = "No host has a full credential, so nobody could remove the old key: the old password would still open the repository. Give a host a full credential under Hosts first.";
+
 /// How far a change of the password is.
 #[must_use]
 pub const fn rotation(stage: Stage) -> &'static str {
@@ -88,4 +97,60 @@ pub const fn rotation(stage: Stage) -> &'static str {
 #[must_use]
 pub fn stored((first, from): (&str, &str), (last, to): (&str, &str)) -> String {
     format!("Stored size: {first} on {from}, {last} on {to}")
+}
+
+/// Whether the process that made a lock still runs.
+#[must_use]
+pub const fn process(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held { .. } => "its process runs",
+        Verdict::Dead { .. } => "its process is gone",
+        Verdict::Unknown { why: Unknown::NotOurs } => "nobody here knows whether its process runs",
+        Verdict::Unknown { why: Unknown::Unconfirmed { .. } } => {
+            "its host has not said yet whether its process is gone"
+        }
+        Verdict::Unknown { why: Unknown::Ambiguous { .. } } => "one of several processes, and not all of them are gone",
+    }
+}
+
+/// What is asked before something is done to a repository: the question, what the button says, and what is said of it.
+pub mod ask {
+    use super::Chore;
+
+    /// A chore, or all of them.
+    #[must_use]
+    pub fn chores(chore: Option<Chore>, name: &str) -> (String, String) {
+        match chore {
+            Some(chore) => {
+                (format!("Run \u{201c}{}\u{201d} in {name} now?", chore.title()), format!("Run {}", chore.title()))
+            }
+            None => (format!("Run all chores in {name} now?"), "Run all".into()),
+        }
+    }
+
+    /// What it takes away, and what not.
+    #[must_use]
+    pub fn chores_mean(chore: Option<Chore>) -> Vec<&'static str> {
+        let forget = "Snapshots that no keep rule of their schedule keeps are removed and cannot be restored afterwards. More than the plan’s \
+                      ceiling allows waits for a person; those of hosts whose retention is frozen stay.";
+        let prune = "Data that no snapshot needs is deleted: forgotten snapshots cannot be recovered afterwards. Backups wait while it runs.";
+        match chore {
+            Some(Chore::Forget) => vec![forget, "What would go stands under Retention."],
+            Some(Chore::Prune) => vec![prune, "Snapshots that are there stay."],
+            Some(Chore::Snapshots | Chore::Check | Chore::ReadData | Chore::Stats) => vec!["Nothing is removed."],
+            None => {
+                vec!["Chores start one after the other: list, forget, prune, check, read and count.", forget, prune]
+            }
+        }
+    }
+
+    /// Who does it.
+    #[must_use]
+    pub fn does(host: Option<&str>) -> String {
+        host.map_or_else(|| "A host whose credential can does it.".into(), |host| format!("{host} does it."))
+    }
+
+    /// Nobody can.
+    pub const NONE_CAN_DELETE: &str =
+        "No host has a full credential, so nobody can remove anything here. Give one to a host under Hosts first.";
 }

@@ -62,6 +62,7 @@ pub const fn protection(state: Protection) -> &'static str {
 #[must_use]
 pub const fn level(level: Level) -> &'static str {
     match level {
+        Level::Unknown => "Not looked at yet",
         Level::Ok => "Healthy",
         Level::Warning => "Look at it",
         Level::Critical => "In danger",

@@ -1,8 +1,10 @@
 //! How a repository is on the whole: every trouble that is found, each with its weight, and the heaviest of them as the verdict.
 
+use super::super::alert::{AlertKind, Severity};
 use super::super::text_enum;
 use super::super::upkeep::Chore;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::CauseCode;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use std::time::Duration;
 text_enum! {
     /// How bad something is, in order.
     Level {
+        /// Nothing was proven, counted, checked or backed up yet, so nothing can be said.
+        Unknown = "unknown",
         /// Nothing to do.
         Ok = "ok",
         /// To be looked at soon.
@@ -54,6 +58,60 @@ pub struct Findings {
     pub unattested: usize,
     /// A check found damage, and none has found it sound since.
     pub damaged: bool,
+    /// Whether anything was ever proven, counted, checked or backed up there.
+    pub looked_at: bool,
+    /// Open alerts about it, one for each kind.
+    pub alerts: Vec<OpenAlert>,
+    /// Schedules whose newest backup failed, by cause; hosts' own causes among them.
+    pub failing: Vec<Failing>,
+    /// Enabled schedules that have backed up there, or tried to.
+    pub schedules: u64,
+    /// Hosts have credentials, and each of them may delete.
+    pub none_append_only: bool,
+    /// The plan forgets or prunes, hosts have credentials, and none of them may delete.
+    pub none_can_forget: bool,
+    /// A change of its password does not go on.
+    pub rotation_stuck: bool,
+}
+
+/// Open alerts of one kind about a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenAlert {
+    /// Their condition.
+    pub kind: AlertKind,
+    /// The worst of them.
+    pub severity: Severity,
+    /// How many there are.
+    pub count: u64,
+    /// What the first of them says.
+    pub detail: String,
+}
+
+/// Schedules whose newest backup failed for one cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// What it said; none if nothing is known.
+    pub cause: Option<CauseCode>,
+    /// How many schedules.
+    pub count: u64,
+}
+
+/// Whether a backup failed for something that lies with the repository and not with its host.
+#[must_use]
+pub const fn lies_with_repository(cause: CauseCode) -> bool {
+    use CauseCode as C;
+    matches!(
+        cause,
+        C::RepositoryLocked
+            | C::RepositoryMissing
+            | C::WrongPassword
+            | C::RepositoryUnreachable
+            | C::StorageUnauthorized
+            | C::StorageForbidden
+            | C::StorageFull
+            | C::StorageTls
+            | C::RepositoryDamaged
+    )
 }
 
 /// From where on something is a trouble.
@@ -125,6 +183,32 @@ pub enum Trouble {
         /// So many.
         count: usize,
     },
+    /// The newest backups of schedules failed for something that lies with the repository.
+    BackupsFail {
+        /// What it is.
+        cause: CauseCode,
+        /// Of so many schedules.
+        count: u64,
+        /// Of so many that back up there.
+        of: u64,
+    },
+    /// Every credential may delete, so nothing protects the backups from a host that is taken over.
+    NoneAppendOnly,
+    /// No credential may delete, so nothing is ever forgotten or pruned.
+    NoneCanForget,
+    /// A change of the password does not go on.
+    RotationStuck,
+    /// An alert about it is open that nothing above tells of.
+    Alert {
+        /// Its condition.
+        alert: AlertKind,
+        /// How bad it is.
+        severity: Severity,
+        /// How many of the kind are open.
+        count: u64,
+        /// What the first of them says.
+        detail: String,
+    },
 }
 
 impl fmt::Display for Trouble {
@@ -155,7 +239,41 @@ impl fmt::Display for Trouble {
             Self::Full { days } => write!(f, "the storage will be full in {days} days"),
             Self::Unattested { count: 1 } => f.write_str("1 snapshot was not made by a job of ours"),
             Self::Unattested { count } => write!(f, "{count} snapshots were not made by a job of ours"),
+            Self::BackupsFail { cause, count, of } => {
+                write!(f, "the newest {} failed: {}", backups(*count, *of), why(*cause))
+            }
+            Self::NoneAppendOnly => f.write_str(
+                "every credential can delete: whoever takes such a host over can delete its backups. Give hosts that back up append-only ones",
+            ),
+            Self::NoneCanForget => f.write_str(
+                "no host has a full credential, so nothing is forgotten or pruned: the storage only grows",
+            ),
+            Self::RotationStuck => f.write_str("the change of its password does not go on: see Settings"),
+            Self::Alert { count: 0 | 1, detail, .. } => f.write_str(detail),
+            Self::Alert { count, detail, .. } => write!(f, "{count} alerts are open, such as: {detail}"),
         }
+    }
+}
+
+fn backups(count: u64, of: u64) -> String {
+    match (count, of) {
+        (1, 1) => "backup".into(),
+        (count, of) => format!("backups of {count} of {of} schedules"),
+    }
+}
+
+/// Why backups to a repository fail, as the end of a sentence.
+const fn why(cause: CauseCode) -> &'static str {
+    match cause {
+        CauseCode::RepositoryLocked => "it is locked",
+        CauseCode::RepositoryMissing => "it is not at its address",
+        CauseCode::WrongPassword => "it does not open with its password",
+        CauseCode::RepositoryUnreachable => "it cannot be reached",
+        CauseCode::StorageUnauthorized | CauseCode::StorageForbidden => "the storage refuses the credential",
+        CauseCode::StorageFull => "the storage has no room left",
+        CauseCode::StorageTls => "the certificate of the storage is not trusted",
+        CauseCode::RepositoryDamaged => "it is damaged",
+        _ => "see the jobs",
     }
 }
 
@@ -180,6 +298,31 @@ impl Trouble {
             Self::AppendOnlyNotProven { .. } | Self::Unattested { .. } => Level::Warning,
             Self::Full { days } if *days < u64::from(limits.full_critical_days) => Level::Critical,
             Self::Full { .. } => Level::Warning,
+            // Where every schedule fails, nothing is backed up there any more.
+            Self::BackupsFail { count, of, .. } if count >= of => Level::Critical,
+            Self::BackupsFail { .. } => Level::Warning,
+            Self::NoneAppendOnly | Self::NoneCanForget | Self::RotationStuck => Level::Warning,
+            Self::Alert { severity: Severity::Critical, .. } => Level::Critical,
+            Self::Alert { severity: Severity::Warning, .. } => Level::Warning,
+        }
+    }
+
+    /// Whether it tells of what an alert of this kind tells of.
+    const fn tells_of(&self, kind: AlertKind) -> bool {
+        match kind {
+            AlertKind::RepositoryDamaged => matches!(self, Self::Damaged),
+            AlertKind::CredentialCanDelete => matches!(self, Self::CanDelete { .. }),
+            AlertKind::UnattestedSnapshots => matches!(self, Self::Unattested { .. }),
+            AlertKind::MaintenanceFailed => matches!(self, Self::ChoreFailed { .. }),
+            AlertKind::ForeignLock => matches!(self, Self::UnknownLocks { .. }),
+            AlertKind::RotationStuck => matches!(self, Self::RotationStuck),
+            AlertKind::RetentionCeiling
+            | AlertKind::RetentionFrozen
+            | AlertKind::DrillFailed
+            | AlertKind::BackupFailed
+            | AlertKind::BackupOverdue
+            | AlertKind::HostOffline
+            | AlertKind::RolloutStopped => false,
         }
     }
 }
@@ -213,13 +356,16 @@ pub fn verdict(findings: &Findings, limits: Limits, now: Timestamp) -> Health {
     let weigh = |trouble: Trouble| Weighed { level: trouble.level(limits), text: trouble.to_string(), trouble };
     let mut troubles: Vec<Weighed> = troubles(findings, limits, now).into_iter().map(weigh).collect();
     troubles.sort_by_key(|one| std::cmp::Reverse(one.level));
-    Health { level: troubles.first().map_or(Level::Ok, |worst| worst.level), troubles }
+    let unharmed = if findings.looked_at { Level::Ok } else { Level::Unknown };
+    Health { level: troubles.first().map_or(unharmed, |worst| worst.level), troubles }
 }
 
 fn troubles(findings: &Findings, limits: Limits, now: Timestamp) -> Vec<Trouble> {
     let count = |count: usize| (count > 0).then_some(count);
     let failed = findings.failed.iter().map(|chore| Trouble::ChoreFailed { chore: *chore });
     let mut found: Vec<Trouble> = findings.damaged.then_some(Trouble::Damaged).into_iter().chain(failed).collect();
+    found.extend(findings.rotation_stuck.then_some(Trouble::RotationStuck));
+    found.extend(findings.failing.iter().filter_map(|one| failing(*one, findings.schedules)));
     found.extend(unchecked(findings, limits, now));
     found.extend(hosts(findings, &[AppendOnly::CanDelete]).map(|hosts| Trouble::CanDelete { hosts }));
     let unproven = [AppendOnly::CannotTell, AppendOnly::NotProbed];
@@ -229,7 +375,23 @@ fn troubles(findings: &Findings, limits: Limits, now: Timestamp) -> Vec<Trouble>
     found.extend(count(findings.unknown_locks).map(|count| Trouble::UnknownLocks { count }));
     found.extend(count(findings.dead_locks).map(|count| Trouble::DeadLocks { count }));
     found.extend(count(findings.unattested).map(|count| Trouble::Unattested { count }));
+    found.extend(findings.none_append_only.then_some(Trouble::NoneAppendOnly));
+    found.extend(findings.none_can_forget.then_some(Trouble::NoneCanForget));
+    let told = |alert: &&OpenAlert| !found.iter().any(|trouble| trouble.tells_of(alert.kind));
+    let others: Vec<Trouble> = findings.alerts.iter().filter(told).map(open).collect();
+    found.extend(others);
     found
+}
+
+fn open(alert: &OpenAlert) -> Trouble {
+    let OpenAlert { kind, severity, count, detail } = alert.clone();
+    Trouble::Alert { alert: kind, severity, count, detail }
+}
+
+/// What fails for something that lies with a host is told of that host.
+fn failing(one: Failing, of: u64) -> Option<Trouble> {
+    let cause = one.cause.filter(|cause| lies_with_repository(*cause))?;
+    Some(Trouble::BackupsFail { cause, count: one.count, of: of.max(one.count) })
 }
 
 /// A repository that is new here has as long for its first check as for any other.
@@ -262,7 +424,7 @@ mod tests {
     }
 
     fn fine() -> Findings {
-        Findings { known_since: days_ago(500), checked_at: days_ago(7), ..Findings::default() }
+        Findings { known_since: days_ago(500), checked_at: days_ago(7), looked_at: true, ..Findings::default() }
     }
 
     fn of(proof: AppendOnly) -> Vec<(String, AppendOnly)> {
@@ -300,6 +462,44 @@ mod tests {
             let said = health.troubles.first().map(|one| one.text.clone()).unwrap_or_default();
             assert_eq!(health.level, level, "{findings:?}");
             assert!(said.contains(text) && said.is_empty() == text.is_empty(), "{said:?} is not {text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_open_makes_it_no_longer_healthy() {
+        use CauseCode::{HookFailed, RepositoryLocked};
+        use Level::{Critical, Ok, Unknown, Warning};
+        let failing = |cause, count| vec![Failing { cause: Some(cause), count }];
+        let alert = |kind, severity, count| OpenAlert { kind, severity, count, detail: "nobody can prune".into() };
+        let locked = failing(RepositoryLocked, 8);
+        let drill = vec![alert(AlertKind::DrillFailed, Severity::Critical, 3)];
+        let failed = vec![alert(AlertKind::MaintenanceFailed, Severity::Warning, 1)];
+        for (findings, level, text) in [
+            (Findings::default(), Unknown, ""),
+            (Findings { none_append_only: true, ..Findings::default() }, Warning, "every credential can delete"),
+            (Findings { none_can_forget: true, ..fine() }, Warning, "no host has a full credential"),
+            (Findings { rotation_stuck: true, ..fine() }, Warning, "the change of its password"),
+            (
+                Findings { failing: locked.clone(), schedules: 8, ..fine() },
+                Critical,
+                "8 of 8 schedules failed: it is locked",
+            ),
+            (Findings { failing: locked, schedules: 9, ..fine() }, Warning, "8 of 9 schedules"),
+            (
+                Findings { failing: failing(RepositoryLocked, 1), schedules: 1, ..fine() },
+                Critical,
+                "the newest backup failed",
+            ),
+            (Findings { failing: failing(HookFailed, 8), schedules: 8, ..fine() }, Ok, ""),
+            (Findings { alerts: drill, ..fine() }, Critical, "3 alerts are open, such as: nobody can prune"),
+            (Findings { alerts: failed.clone(), ..fine() }, Warning, "nobody can prune"),
+            (Findings { alerts: failed, failed: vec![Chore::Prune], ..fine() }, Warning, "the last \"Prune\" failed"),
+        ] {
+            let health = verdict(&findings, Limits::default(), NOW);
+            let said = health.troubles.first().map(|one| one.text.clone()).unwrap_or_default();
+            assert_eq!(health.level, level, "{findings:?}");
+            assert!(said.contains(text) && said.is_empty() == text.is_empty(), "{said:?} is not {text:?}");
+            assert!(health.troubles.len() < 2, "one trouble is told once: {:?}", health.troubles);
         }
     }
 

@@ -112,7 +112,7 @@ async fn failing(s: &Services, names: &mut Names, scope: Scope<'_>) -> Result<Ve
             // Whether it is stale, its page says; so looking comes first.
             acts.push(Link { href: format!("/repositories/{id}"), text: words::LOOK_AT_LOCK.into() });
             if scope.operator {
-                let href = format!("/repositories/{id}/operations?kind=unlock&remove_all=1");
+                let href = format!("/repositories/{id}/locks/remove");
                 acts.push(Link { href, text: words::REMOVE_LOCKS.into() });
             }
         }

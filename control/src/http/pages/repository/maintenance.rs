@@ -7,6 +7,7 @@ use super::super::names::Names;
 use super::super::schedule_form::ticked;
 use super::super::view::{Badge, job_badge};
 use super::super::when;
+use super::question::QuestionPage;
 use super::{Head, Opened, UserChoice, users};
 use crate::domain::upkeep::{Chore, Plan, Window};
 use crate::http::guard::{Admin, Guarded, Operator, SafeForm, Viewer};
@@ -60,6 +61,8 @@ pub struct ChoreRow {
     pub badge: Badge,
     /// Whether it goes on, or was asked for.
     pub open: bool,
+    /// Whether it takes something away for good.
+    pub removes: bool,
     /// When it last ended.
     pub last: Option<Moment>,
     /// When it is due next.
@@ -251,6 +254,7 @@ async fn chore_row(s: &Services, view: &ChoreView, names: &mut Names, now: Times
         of,
         badge: chore_badge(view),
         open: view.open || state.asked_by.is_some(),
+        removes: removes(Some(state.chore)),
         last: state.last_done_at.map(|at| Moment::new(at, now)),
         next: view.next_at.map(|at| Moment::new(at, now)),
         note: crate::words::capital(state.note.as_deref().unwrap_or_default()),
@@ -322,24 +326,80 @@ pub async fn save(
 }
 
 /// Does chores now.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct RunForm {
     /// Which; all if it is `all`.
     chore: String,
+    /// It was asked about, and is meant.
+    sure: Option<String>,
 }
 
-/// Does a chore now, or all of them, one after the other.
+impl RunForm {
+    /// The chore; none for all of them.
+    fn chore(&self) -> Option<Chore> {
+        self.chore.parse().ok()
+    }
+}
+
+/// Whether a chore takes something away for good, so that a person is asked first.
+fn removes(chore: Option<Chore>) -> bool {
+    match chore {
+        None | Some(Chore::Forget | Chore::Prune) => true,
+        Some(Chore::Snapshots | Chore::Check | Chore::ReadData | Chore::Stats) => false,
+    }
+}
+
+async fn question(s: &Services, id: RepositoryId, form: &RunForm) -> Result<QuestionPage, ApiError> {
+    let opened = Opened::of(s, id).await?;
+    let (chore, mut names) = (form.chore(), Names::default());
+    let host = match upkeep::get(s, id).await?.maintenance_host_id {
+        Some(host) => Some(names.host(s, host).await?),
+        None => None,
+    };
+    let (title, button) = words::ask::chores(chore, &opened.repository.name);
+    let mut said: Vec<String> = words::ask::chores_mean(chore).into_iter().map(Into::into).collect();
+    said.push(words::ask::does(host.as_deref()));
+    let none_can = removes(chore) && opened.head("maintenance").none_can_forget;
+    Ok(QuestionPage {
+        id: id.to_string(),
+        name: opened.repository.name,
+        tab: ("/maintenance", words::MAINTENANCE),
+        title,
+        words: said,
+        refused: none_can.then_some(words::ask::NONE_CAN_DELETE),
+        action: format!("/repositories/{id}/maintenance/run"),
+        fields: vec![("chore", form.chore.clone()), ("sure", "1".into())],
+        button,
+    })
+}
+
+/// Asks before chores are done now.
+#[get("/repositories/{id}/maintenance/run")]
+pub async fn ask_run(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+    form: web::Query<RunForm>,
+) -> Result<HttpResponse, ApiError> {
+    view.show(&who, &question(&s, *id, &form).await?).await
+}
+
+/// Does a chore now, or all of them, one after the other. What removes something is asked about first.
 #[post("/repositories/{id}/maintenance/run")]
 pub async fn run(
     who: Guarded<Operator>,
+    view: View,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
     form: SafeForm<RunForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let chores = match form.0.chore.parse::<Chore>() {
-        Ok(chore) => vec![chore],
-        Err(_) => Chore::ALL.to_vec(),
-    };
+    let chore = form.0.chore();
+    if removes(chore) && form.0.sure.is_none() {
+        return view.show(&who, &question(&s, *id, &form.0).await?).await;
+    }
+    let chores = chore.map_or_else(|| Chore::ALL.to_vec(), |chore| vec![chore]);
     upkeep::run_now(&s, &who.actor, *id, chores).await?;
     Ok(go(&format!("/repositories/{id}/maintenance?done=chores-asked")))
 }

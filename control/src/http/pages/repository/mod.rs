@@ -4,9 +4,11 @@ pub mod access;
 pub mod ask;
 pub mod changes;
 pub mod fields;
+pub mod locks;
 pub mod maintenance;
 pub mod operations;
 pub mod overview;
+pub mod question;
 pub mod retention;
 pub mod settings;
 pub mod snapshots;
@@ -44,6 +46,8 @@ pub struct Head {
     pub per_host: bool,
     /// The same press twice is one job.
     pub key: String,
+    /// Hosts have credentials, and none of them may delete: nothing can be forgotten or pruned.
+    pub none_can_forget: bool,
 }
 
 /// A repository with its health, as every tab begins.
@@ -86,6 +90,7 @@ impl Opened {
             hosts: counts.append_only + counts.full,
             per_host: is_per_host(&self.repository.url),
             key: super::hosts::press_key(self.newest.first()),
+            none_can_forget: counts.append_only > 0 && counts.full == 0,
         }
     }
 }
@@ -94,6 +99,7 @@ impl Opened {
 #[must_use]
 pub const fn level_badge(level: Level) -> Badge {
     match level {
+        Level::Unknown => Badge { class: "mute", icon: "never", word: state::level(level), loud: false },
         Level::Ok => Badge { class: "ok", icon: "ok", word: state::level(level), loud: true },
         Level::Warning => Badge { class: "warn", icon: "warn", word: state::level(level), loud: true },
         Level::Critical => Badge { class: "bad", icon: "bad", word: state::level(level), loud: true },

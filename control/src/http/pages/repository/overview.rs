@@ -1,23 +1,23 @@
 //! The first tab of a repository: whether it is healthy and safe, how large it is and grows, its locks, and what goes on there.
 
 use super::super::chart::{Chart, chart};
-use super::super::door::{View, go};
+use super::super::door::View;
 use super::super::engine::Page;
 use super::super::names::Names;
 use super::super::recovery::KitRow;
 use super::super::view::JobRow;
+use super::locks::{LockList, lock_list};
 use super::{Head, OpenJob, Opened, open_jobs};
 use crate::domain::health::{Level, Trouble as Known, Weighed};
-use crate::domain::locks::{Judged, Unknown, Verdict};
-use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
+use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::health::{self, HealthView};
-use crate::service::locks::{self, Locks};
+use crate::service::locks;
 use crate::service::repositories::CredentialView;
 use crate::service::{Services, recovery, repositories, upkeep};
 use crate::words::Moment;
 use crate::words::repository as words;
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::DeleteVerdict;
@@ -158,80 +158,6 @@ impl Proof {
     }
 }
 
-/// The locks of a repository.
-#[derive(Debug, Serialize)]
-pub struct LockList {
-    /// Each of them.
-    pub items: Vec<LockRow>,
-    /// When somebody last looked.
-    pub seen: Option<Moment>,
-    /// Hosts on which a plain unlock removes the dead ones and no other.
-    pub unlock_on: Vec<(String, String)>,
-    /// Whether removing all would do no harm.
-    pub all_dead: bool,
-    /// Whether some lock stands in the way of removing the dead ones.
-    pub blocked: bool,
-}
-
-/// A lock.
-#[derive(Debug, Serialize)]
-pub struct LockRow {
-    /// The machine's own name.
-    pub hostname: String,
-    /// The user there.
-    pub username: String,
-    /// The process there.
-    pub pid: u32,
-    /// Whether it shuts out everybody else.
-    pub exclusive: bool,
-    /// When it was made or renewed.
-    pub at: Moment,
-    /// The icon's name.
-    pub icon: &'static str,
-    /// The colour's class.
-    pub class: &'static str,
-    /// Whose it is, in words.
-    pub text: String,
-    /// The jobs that it may belong to, by the hosts' names.
-    pub jobs: Vec<(String, String)>,
-}
-
-fn lock_row(judged: &Judged, now: Timestamp) -> LockRow {
-    let (icon, class, holders) = match &judged.verdict {
-        Verdict::Held { by } => ("lock", "run", vec![by]),
-        Verdict::Dead { of } => ("unlock", "warn", of.iter().collect()),
-        Verdict::Unknown { why: Unknown::NotOurs } => ("warn", "warn", vec![]),
-        Verdict::Unknown { why: Unknown::Unconfirmed { by } } => ("clock", "warn", vec![by]),
-        Verdict::Unknown { why: Unknown::Ambiguous { of } } => ("warn", "warn", of.iter().collect()),
-    };
-    let lock = &judged.lock;
-    LockRow {
-        hostname: lock.hostname.clone(),
-        username: lock.username.clone(),
-        pid: lock.pid,
-        exclusive: lock.exclusive,
-        at: Moment::new(lock.time, now),
-        icon,
-        class,
-        text: crate::words::capital(&judged.text),
-        jobs: holders.iter().map(|h| (h.job_id.to_string(), h.host.clone())).collect(),
-    }
-}
-
-async fn lock_list(s: &Services, locks: &Locks, names: &mut Names, now: Timestamp) -> Result<LockList, ApiError> {
-    let mut unlock_on = vec![];
-    for host in &locks.cleanup.unlock_on {
-        unlock_on.push((host.to_string(), names.host(s, *host).await?));
-    }
-    Ok(LockList {
-        items: locks.items.iter().map(|judged| lock_row(judged, now)).collect(),
-        seen: locks.seen_at.map(|at| Moment::new(at, now)),
-        unlock_on,
-        all_dead: locks.cleanup.remove_all,
-        blocked: !locks.cleanup.blocked_by.is_empty(),
-    })
-}
-
 fn times(ratio: Option<f64>) -> Option<String> {
     ratio.map(|n| format!("{n:.2}\u{d7}"))
 }
@@ -265,6 +191,7 @@ fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
 /// Damage stands above all else.
 fn troubles(opened: &Opened) -> Vec<Trouble> {
     let look = |level| match level {
+        Level::Unknown => ("never", "mute"),
         Level::Ok => ("ok", "ok"),
         Level::Warning => ("warn", "warn"),
         Level::Critical => ("bad", "bad"),
@@ -324,24 +251,4 @@ pub async fn show(
     id: web::Path<RepositoryId>,
 ) -> Result<HttpResponse, ApiError> {
     view.show(&who, &page(&s, *id).await?).await
-}
-
-/// Nothing but the press.
-#[derive(Debug, serde::Deserialize)]
-pub struct LookForm {}
-
-/// Looks at the locks anew, in each restic repository that this one stands for.
-#[post("/repositories/{id}/locks/look")]
-pub async fn look_at_locks(
-    who: Guarded<Operator>,
-    s: web::Data<Services>,
-    id: web::Path<RepositoryId>,
-    _form: SafeForm<LookForm>,
-) -> Result<HttpResponse, ApiError> {
-    let jobs = locks::look(&s, &who.actor, *id).await?;
-    Ok(match jobs.as_slice() {
-        [one] => go(&format!("/jobs/{}", one.job.id)),
-        [] => go(&format!("/repositories/{id}?done=nothing-to-look-at")),
-        _ => go(&format!("/repositories/{id}?done=locks-asked")),
-    })
 }
