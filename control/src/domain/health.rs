@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 mod cycle;
+mod trouble;
 mod verdict;
 
 pub use cycle::{NotPart, Part, ReadCycle};
+pub use trouble::Trouble;
 pub use verdict::{
-    AppendOnly, Failing, Findings, Health, Level, Limits, OpenAlert, Trouble, Weighed, lies_with_repository, verdict,
+    AppendOnly, Failing, Findings, Health, Level, Limits, OpenAlert, Weighed, lies_with_repository, verdict,
 };
 
 /// A repository's figures at one time, as restic's `stats` tells them.

@@ -56,6 +56,21 @@ pub struct HealthView {
     pub chores: Vec<ChoreState>,
     /// Hosts with an append-only credential, and with a full one.
     pub credentials: CredentialCounts,
+    /// Its locks, as they were last seen.
+    pub locks: LockCounts,
+}
+
+/// How many locks there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct LockCounts {
+    /// In all.
+    pub all: usize,
+    /// Of processes that are gone.
+    pub dead: usize,
+    /// Of which nobody knows whose they are, or whether they are in use.
+    pub unknown: usize,
+    /// When somebody last looked; none if nobody has.
+    pub seen_at: Option<Timestamp>,
 }
 
 /// How many hosts may do what.
@@ -77,10 +92,11 @@ pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<HealthView,
     let locks = locks::of_repository(s, id).await?;
     let dead = locks.items.iter().filter(|l| l.verdict.dead()).count();
     let unknown = locks.items.iter().filter(|l| matches!(l.verdict, Verdict::Unknown { .. })).count();
-    s.db.read(move |conn| view(conn, id, (dead, unknown), Timestamp::now())).await
+    let counts = LockCounts { all: locks.items.len(), dead, unknown, seen_at: locks.seen_at };
+    s.db.read(move |conn| view(conn, id, counts, Timestamp::now())).await
 }
 
-fn view(conn: &mut Conn, id: RepositoryId, locks: (usize, usize), now: Timestamp) -> Result<HealthView, ActError> {
+fn view(conn: &mut Conn, id: RepositoryId, locks: LockCounts, now: Timestamp) -> Result<HealthView, ActError> {
     let record = load_repository(conn, id)?;
     let figures = figures(&upkeep::samples(conn, id)?, now);
     let free = figures.sample.and_then(|sample| room(record.repository.quota_bytes, &sample));
@@ -91,7 +107,7 @@ fn view(conn: &mut Conn, id: RepositoryId, locks: (usize, usize), now: Timestamp
     let counted = Counted {
         record: &record,
         chores: &chores,
-        locks,
+        locks: (locks.dead, locks.unknown),
         snapshots: (all, unattested),
         append_only,
         credentials,
@@ -116,6 +132,7 @@ fn view(conn: &mut Conn, id: RepositoryId, locks: (usize, usize), now: Timestamp
         checked_at: findings.checked_at,
         chores: shown(chores),
         credentials,
+        locks,
     })
 }
 

@@ -38,6 +38,7 @@ pub mod recovery;
 mod release_refusal;
 pub mod releases;
 pub mod repositories;
+pub mod repository_users;
 pub mod restores;
 pub mod retention;
 pub mod rollouts;

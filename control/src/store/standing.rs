@@ -1,16 +1,22 @@
 //! How a repository stands, as far as it is kept elsewhere: open alerts about it, schedules whose newest backup failed, and when somebody
 //! last checked it or looked at its locks. What that comes to is decided in `domain::health`.
 
-use super::bridge::{from_json, from_word, parse, place_host};
-use super::schema::{alerts, jobs, schedule_tracks, schedules};
+use super::bridge::{from_json, from_word, parse, place_host, time};
+use super::conn::Backend;
+use super::credentials::mode_of;
+use super::schema::{alerts, host_credentials, hosts, jobs, place_sizes, schedule_tracks, schedules};
 use super::{Conn, StoreResult};
 use crate::domain::alert::{AlertKind, Severity};
 use crate::domain::job::{JobKind, JobState};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::CauseCode;
-use std::collections::BTreeMap;
+use restic_manager_shared::wire::operation::ProbeReport;
+use restic_manager_shared::wire::state::CredentialMode;
+use std::collections::{BTreeMap, HashMap};
 
 /// Open alerts of a repository that are looked at.
 const ALERTS: i64 = 500;
@@ -114,4 +120,130 @@ pub fn looked_at_locks(conn: &mut Conn, id: RepositoryId) -> StoreResult<Option<
         newest = newest.max(at.flatten().map(Timestamp::from_micros));
     }
     Ok(newest)
+}
+
+/// A host that may use a repository.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Which.
+    pub host: HostId,
+    /// Its name.
+    pub name: String,
+    /// What its credential may do.
+    pub mode: CredentialMode,
+    /// Its own address of the repository.
+    pub url: Option<String>,
+    /// What the last probe found.
+    pub proof: Option<ProbeReport>,
+    /// When.
+    pub proof_at: Option<Timestamp>,
+}
+
+type UserRow = (String, String, String, Option<String>, Option<String>, Option<i64>);
+
+fn user(row: UserRow) -> StoreResult<User> {
+    let (host, name, mode, url, proof, at) = row;
+    Ok(User {
+        host: parse("host_credentials.host_id", &host)?,
+        name,
+        mode: mode_of(&mode)?,
+        url,
+        proof: proof.map(|p| from_json("host_credentials.proof", &p)).transpose()?,
+        proof_at: time(at),
+    })
+}
+
+/// Which of the hosts that may use a repository are asked for.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// Those whose name holds this, by name, after this one.
+    Named {
+        /// Part of the name, in small letters; empty for all.
+        find: String,
+        /// The name of the last one seen.
+        after: Option<String>,
+    },
+    /// Those first of which it is not proven that they can only append.
+    Doubtful,
+}
+
+/// Hosts that may use a repository.
+///
+/// # Errors
+/// When the database fails.
+pub fn users(conn: &mut Conn, id: RepositoryId, which: &Which, limit: i64) -> StoreResult<Vec<User>> {
+    let mut query = host_credentials::table
+        .inner_join(hosts::table)
+        .filter(host_credentials::repository_id.eq(id.to_string()))
+        .select((
+            host_credentials::host_id,
+            hosts::name,
+            host_credentials::mode,
+            host_credentials::url,
+            host_credentials::proof,
+            host_credentials::proof_at,
+        ))
+        .limit(limit)
+        .into_boxed::<Backend>();
+    match which {
+        Which::Named { find, after } => {
+            let part = format!("%{}%", find.replace('!', "!!").replace('%', "!%").replace('_', "!_"));
+            query = query.filter(sql::<Bool>("lower(hosts.name) LIKE ").bind::<Text, _>(part).sql(" ESCAPE '!'"));
+            if let Some(after) = after {
+                query = query.filter(hosts::name.gt(after.clone()));
+            }
+            query = query.order(hosts::name);
+        }
+        Which::Doubtful => {
+            let proven = "CASE WHEN host_credentials.mode = 'append_only' AND host_credentials.proof_verdict = 'append_only' THEN 1 ELSE 0 END";
+            query = query.order((sql::<Integer>(proven), hosts::name));
+        }
+    }
+    query.load::<UserRow>(conn)?.into_iter().map(user).collect()
+}
+
+/// How many schedules of these hosts back up to a repository.
+///
+/// # Errors
+/// When the database fails.
+pub fn schedules_of(conn: &mut Conn, id: RepositoryId, of: &[HostId]) -> StoreResult<HashMap<HostId, usize>> {
+    let of: Vec<String> = of.iter().map(ToString::to_string).collect();
+    let rows = schedules::table
+        .filter(schedules::repository_id.eq(id.to_string()))
+        .filter(schedules::host_id.eq_any(of))
+        .group_by(schedules::host_id)
+        .select((schedules::host_id, diesel::dsl::count_star()))
+        .load::<(String, i64)>(conn)?;
+    rows.into_iter()
+        .map(|(host, n)| Ok((parse("schedules.host_id", &host)?, usize::try_from(n).unwrap_or(0))))
+        .collect()
+}
+
+/// The hosts that take most room in a repository, and how much; the largest first. Where each host has a repository of its own, what is
+/// stored in it; where they share one, how much their newest good backups hold.
+///
+/// # Errors
+/// When the database fails.
+pub fn largest(conn: &mut Conn, id: RepositoryId, own: bool, limit: i64) -> StoreResult<Vec<(HostId, u64)>> {
+    let rows = if own {
+        place_sizes::table
+            .filter(place_sizes::repository_id.eq(id.to_string()))
+            .filter(place_sizes::place.ne(""))
+            .order((place_sizes::bytes.desc(), place_sizes::place))
+            .limit(limit)
+            .select((place_sizes::place, place_sizes::bytes))
+            .load::<(String, i64)>(conn)?
+    } else {
+        let bytes = "CAST(SUM(COALESCE(schedule_tracks.good_bytes, 0)) AS BIGINT)";
+        schedules::table
+            .inner_join(schedule_tracks::table.on(schedule_tracks::schedule_id.eq(schedules::id)))
+            .filter(schedules::repository_id.eq(id.to_string()))
+            .group_by(schedules::host_id)
+            .order((sql::<BigInt>(bytes).desc(), schedules::host_id))
+            .limit(limit)
+            .select((schedules::host_id, sql::<BigInt>(bytes)))
+            .load::<(String, i64)>(conn)?
+    };
+    let rows = rows.into_iter().filter(|(_, bytes)| *bytes > 0);
+    rows.map(|(host, bytes)| Ok((parse("largest.host", &host)?, u64::try_from(bytes).unwrap_or(0)))).collect()
 }

@@ -13,8 +13,6 @@ pub const REMOVE_LOCKS: &str = "Remove lock…";
 /// An act: to the job that says it.
 pub const WHY: &str = "Why";
 /// An act.
-pub const OPEN: &str = "Open";
-/// An act.
 pub const OPEN_HOST: &str = "Open host";
 
 /// Hosts that are not named.

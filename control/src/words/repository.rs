@@ -1,5 +1,6 @@
 //! A repository, its credentials, its upkeep and the change of its password, as pages say it.
 
+use super::figures::{number, size};
 use crate::domain::health::Full;
 use crate::domain::locks::{Unknown, Verdict};
 use crate::domain::rotation::Stage;
@@ -42,6 +43,40 @@ pub fn full(full: Full, room_known: bool) -> String {
         Full::At { .. } => "in some years".into(),
     }
 }
+
+/// How many times smaller.
+#[must_use]
+pub fn times(ratio: Option<f64>) -> Option<String> {
+    ratio.map(|n| format!("{n:.2}\u{d7}"))
+}
+
+/// What repositories come to: how many, how many bytes they hold, and of how many it is proven that hosts cannot delete.
+#[must_use]
+pub fn summary(count: usize, stored: Option<u64>, safe: usize) -> String {
+    let count = if count == 1 { "1 repository".into() } else { format!("{} repositories", number(count as u64)) };
+    let stored = stored.map(|n| format!("{} stored", size(n)));
+    let safe = format!("{} append-only, proven", number(safe as u64));
+    [Some(count), stored, Some(safe)].into_iter().flatten().collect::<Vec<_>>().join(" \u{b7} ")
+}
+
+/// No host may use it.
+pub const NO_HOST: &str = "No host yet";
+/// Every credential is full.
+pub const ALL_CAN_DELETE: &str = "Hosts can delete";
+/// No host that backs up can delete.
+pub const PROVEN: &str = "Append-only, proven";
+/// Some host may be able to.
+pub const NOT_PROVEN: &str = "Not proven";
+/// Nobody has looked at the locks.
+pub const NOT_LOOKED: &str = "Not looked at";
+/// There are no locks.
+pub const NO_LOCKS: &str = "None";
+/// Jobs hold them.
+pub const LOCKS_IN_USE: &str = "In use";
+/// Their processes are gone.
+pub const LOCKS_DEAD: &str = "Left behind";
+/// Nobody knows whose they are.
+pub const LOCKS_UNKNOWN: &str = "Not explained";
 
 /// Damage that an alert tells of.
 #[must_use]

@@ -52,7 +52,7 @@ pub struct SentRow {
     /// What it says of the alert.
     pub what: &'static str,
     /// The alert's condition; none in a test.
-    pub title: Option<&'static str>,
+    pub title: Option<String>,
     /// What the alert is about.
     pub subject: String,
     /// Where that is.
@@ -86,7 +86,7 @@ async fn rows(s: &Services, sent: &[Delivery], now: Timestamp) -> Result<Vec<Sen
         };
         rows.push(SentRow {
             what: words::news(delivery.what),
-            title: alert.as_ref().map(|a| a.title),
+            title: alert.as_ref().map(|a| a.title.clone()),
             subject: alert.as_ref().map(|a| a.subject.clone()).unwrap_or_default(),
             href: alert.and_then(|a| a.href),
             line: last(delivery, now),

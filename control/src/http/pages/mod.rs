@@ -219,6 +219,7 @@ fn repository(config: &mut web::ServiceConfig) {
     use self::repository::{access, changes, locks, maintenance, operations, overview, retention, settings, snapshots};
     config
         .service(overview::show)
+        .service(overview::live)
         .service(locks::look_at_locks)
         .service(locks::ask_remove)
         .service(maintenance::show)

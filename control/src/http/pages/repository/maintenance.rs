@@ -2,13 +2,14 @@
 
 use super::super::door::{View, go};
 use super::super::engine::Page;
-use super::super::form::{FormErrors, chosen, number, typed};
+use super::super::form::{FormErrors, number, typed};
+use super::super::host_choice;
 use super::super::names::Names;
 use super::super::schedule_form::ticked;
 use super::super::view::{Badge, job_badge};
 use super::super::when;
 use super::question::QuestionPage;
-use super::{Head, Opened, UserChoice, users};
+use super::{Head, Opened, Users};
 use crate::domain::upkeep::{Chore, Plan, Window};
 use crate::http::guard::{Admin, Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
@@ -17,7 +18,7 @@ use crate::service::upkeep::{self, ChoreView, Upkeep};
 use crate::words::Moment;
 use crate::words::repository as words;
 use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::PruneOptions;
 use serde::{Deserialize, Serialize};
@@ -27,8 +28,10 @@ use serde::{Deserialize, Serialize};
 pub struct MaintenancePage {
     /// The head.
     pub head: Head,
-    /// Each chore.
+    /// Each chore, those that failed first; at most some.
     pub chores: Vec<ChoreRow>,
+    /// How many more there are.
+    pub more: usize,
     /// Whether each host's own repository has chores of its own.
     pub places: bool,
     /// The cron lines of the form, in the order of the chores.
@@ -36,7 +39,7 @@ pub struct MaintenancePage {
     /// What was typed.
     pub form: PlanForm,
     /// Hosts to choose from.
-    pub users: Vec<UserChoice>,
+    pub users: Users,
     /// All IANA zones.
     pub zones: Vec<&'static str>,
     /// What is wrong.
@@ -121,6 +124,9 @@ pub struct PlanForm {
     #[serde(skip_serializing)]
     show_lines: Option<String>,
 }
+
+/// Chores on the page; where each host has a repository of its own there are thousands.
+const SHOWN: usize = 50;
 
 const FIELDS: [&str; 18] = [
     "maintenance_host_id",
@@ -272,18 +278,21 @@ async fn page(
     let opened = Opened::of(s, id).await?;
     let (kept, mut names) = (upkeep::get(s, id).await?, Names::default());
     let mut chores = vec![];
-    for view in &kept.chores {
+    for view in kept.chores.iter().take(SHOWN) {
         chores.push(chore_row(s, view, &mut names, opened.now).await?);
     }
-    let form = form.unwrap_or_else(|| PlanForm::of(&kept));
+    let users = Users::of(s, id).await?;
+    let mut form = form.unwrap_or_else(|| PlanForm::of(&kept));
+    form.host = users.value(s, &mut names, &form.host).await?;
     let head = opened.head("maintenance");
     Ok(MaintenancePage {
         places: head.per_host,
         head,
         chores,
+        more: kept.chores.len().saturating_sub(SHOWN),
         lines: Chore::ALL.iter().map(|chore| cron_line(&form, *chore, opened.now)).collect(),
         form,
-        users: users(s, id).await?,
+        users,
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
         errors,
     })
@@ -314,7 +323,7 @@ pub async fn save(
         return view.show(&who, &page(&s, *id, Some(form), FormErrors::default()).await?).await;
     }
     let mut errors = FormErrors::default();
-    let host: Option<HostId> = chosen(&form.host, "host", &mut errors);
+    let host = host_choice::field(&s, &form.host, "host", &mut errors).await?;
     let plan = form.plan(&mut errors);
     if errors.is_empty() {
         match upkeep::put(&s, &who.actor, *id, host, plan).await {
@@ -371,6 +380,7 @@ async fn question(s: &Services, id: RepositoryId, form: &RunForm) -> Result<Ques
         action: format!("/repositories/{id}/maintenance/run"),
         fields: vec![("chore", form.chore.clone()), ("sure", "1".into())],
         button,
+        danger: removes(chore),
     })
 }
 

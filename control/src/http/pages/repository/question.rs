@@ -24,6 +24,8 @@ pub struct QuestionPage {
     pub fields: Vec<(&'static str, String)>,
     /// What the button says.
     pub button: String,
+    /// Whether it takes something away.
+    pub danger: bool,
 }
 
 impl Page for QuestionPage {

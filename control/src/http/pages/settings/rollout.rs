@@ -20,16 +20,16 @@ use std::collections::HashMap;
 const ROWS: usize = 4;
 
 /// The list that a question came from: its address, and its name.
-pub type From = (&'static str, &'static str);
+pub type Origin = (&'static str, &'static str);
 
 /// The list of releases.
-const RELEASES: From = ("/settings/releases", words::RELEASES);
+const RELEASES: Origin = ("/settings/releases", words::RELEASES);
 
 /// Asks once before something is done in the settings.
 #[derive(Debug, Serialize)]
 pub struct SettingsAskPage {
     /// Where it came from.
-    pub from: From,
+    pub from: Origin,
     /// The question.
     pub title: String,
     /// What it does, and what not.
