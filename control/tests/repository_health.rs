@@ -103,12 +103,13 @@ async fn a_lock_that_backups_meet_is_looked_at_told_and_removed_from_one_page() 
     let task = json!({"kind": "unlock", "repository_id": it.repository, "remove_all": true}).to_string();
     let done = anna.submit(&it.at("/operations/confirm"), &[("task", &task)]).await;
     assert_eq!(done.status, 303, "{}", done.text);
+    let cookie = anna.cookie;
     it.end(
         "unlock",
         json!({"end": "succeeded", "exit_code": 0, "outcome": {"kind": "locks", "removed": [], "left": []}}),
     )
     .await;
-    let anna = Visitor::sign_in(&it.server, "admin").await;
+    let anna = Visitor { server: &it.server, cookie };
     assert!(anna.open(&it.at("")).await.text.contains("None, as of"), "somebody has looked");
     let eve = Visitor::sign_in(&it.server, "viewer").await;
     assert_eq!(eve.open(&remove).await.status, 403);
