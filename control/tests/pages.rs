@@ -65,7 +65,20 @@ async fn every_page_answers_and_escapes() {
         ["/", "/hosts", "/hosts/add", "/jobs", "/repositories", "/repositories/add", "/ui/dashboard/live"]
             .map(Into::into)
             .into();
-    for tab in ["", "/snapshots", "/retention", "/maintenance", "/operations", "/hosts", "/settings", "/delete"] {
+    for tab in [
+        "",
+        "/snapshots",
+        "/retention",
+        "/maintenance",
+        "/operations",
+        "/hosts",
+        "/settings",
+        "/delete",
+        "/locks/remove",
+        "/rotate-password",
+        "/maintenance/run?chore=all",
+        "/maintenance/run?chore=prune",
+    ] {
         paths.push(format!("/repositories/{repository}{tab}"));
     }
     let typed = "kind=rewrite&excludes=%3Cscript%3Ealert(1)%3C/script%3E&snapshots=%7B%7B%207*7%20%7D%7D";

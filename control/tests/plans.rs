@@ -7,7 +7,7 @@ mod support;
 
 use control::domain::job::{JobKind, JobState};
 use control::store::jobs::{self, Filter};
-use control::store::{Conn, StoreError, host_search, open_jobs, search, upkeep};
+use control::store::{Conn, StoreError, host_search, open_jobs, search, standing, upkeep};
 use diesel::RunQueryDsl as _;
 use restic_manager_shared::id::{HostId, RepositoryId, ScheduleId};
 use support::plan::{insert_many, plan, statements};
@@ -31,7 +31,7 @@ fn fill(conn: &mut Conn, host: HostId, schedule: Option<ScheduleId>, repository:
 type Act = fn(&mut Conn, HostId, RepositoryId, ScheduleId) -> bool;
 
 /// What happens with each poll, each page and each minute, and the index that it must go by.
-const ALL_THE_TIME: [(&str, &str, Act); 16] = [
+const ALL_THE_TIME: [(&str, &str, Act); 17] = [
     ("the open jobs of a host", "jobs_open", |c, host, _, _| jobs::open_of_host(c, host).is_ok()),
     ("those of its repositories", "jobs_open", |c, _, r, _| jobs::open_of_repositories(c, &[r]).is_ok()),
     ("who waits for a repository", "jobs_open", |c, _, r, _| jobs::waiting_hosts(c, r).is_ok()),
@@ -50,6 +50,7 @@ const ALL_THE_TIME: [(&str, &str, Act); 16] = [
         let filter = Filter { repository: Some(r), kinds: vec![JobKind::Backup], ..Filter::default() };
         jobs::list(c, &filter, None, 10).is_ok()
     }),
+    ("a repository's newest checks", "jobs_by_repository_and_kind", |c, _, r, _| standing::checks(c, r).is_ok()),
     ("what became of hosts' backups", "jobs_by_host_and_kind", |c, host, _, _| {
         host_search::days(c, &[host, HostId::default()], at(5), 0).is_ok()
     }),

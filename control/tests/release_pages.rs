@@ -97,7 +97,11 @@ async fn hosts_are_offered_what_their_stage_says() {
         anna.submit("/settings/releases/rollout", &[("version", "0.2.0"), ("percent_0", "50")]).await.status,
         422
     );
-    let begun = anna.submit("/settings/releases/rollout", &started).await;
+    let asked = anna.submit("/settings/releases/rollout", &started).await;
+    assert!(asked.status == 200 && asked.text.contains("Roll 0.2.0 out?"), "it is asked about: {}", asked.text);
+    assert!(asked.text.contains("hosts with the tag canary, then 100 % of all hosts"), "{}", asked.text);
+    assert_eq!(offered(&first, "0.1.0", idle()).await, None, "what was only asked about is not done");
+    let begun = anna.submit("/settings/releases/rollout", &[started.as_slice(), &[("sure", "1")]].concat()).await;
     assert_eq!(begun.status, 303, "{}", begun.text);
     assert_eq!(offered(&first, "0.1.0", idle()).await.as_deref(), Some("0.2.0"));
     assert_eq!(offered(&second, "0.1.0", idle()).await, None, "not in the stage");

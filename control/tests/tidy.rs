@@ -212,7 +212,7 @@ const SPEAKERS: [(&str, &str); 29] = [
     ("control/src/domain/attestation.rs", ANSWER),
     ("control/src/domain/fires.rs", ANSWER),
     ("control/src/domain/forget.rs", ANSWER),
-    ("control/src/domain/health/verdict.rs", ANSWER),
+    ("control/src/domain/health/trouble.rs", ANSWER),
     ("control/src/domain/host_action.rs", ANSWER),
     ("control/src/domain/locks.rs", ANSWER),
     ("control/src/domain/operation.rs", ANSWER),

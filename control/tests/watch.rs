@@ -163,5 +163,5 @@ async fn what_holds_for_many_hosts_is_one_item() {
     assert_eq!(page.matches("The newest backup is too old</b>").count(), 1, "{page}");
     assert!(page.contains(&format!("On {all} hosts.")), "{all}: {page}");
     // What holds beside it is not crowded out.
-    assert!(page.contains("A lock that nothing known explains"), "{page}");
+    assert!(page.contains("has a lock that nothing known explains"), "{page}");
 }

@@ -8,10 +8,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 mod cycle;
+mod trouble;
 mod verdict;
 
 pub use cycle::{NotPart, Part, ReadCycle};
-pub use verdict::{AppendOnly, Findings, Health, Level, Limits, Trouble, Weighed, verdict};
+pub use trouble::Trouble;
+pub use verdict::{
+    AppendOnly, Failing, Findings, Health, Level, Limits, OpenAlert, Weighed, lies_with_repository, verdict,
+};
 
 /// A repository's figures at one time, as restic's `stats` tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -1,18 +1,17 @@
 //! Health of a repository: its figures over time, and everything that is not as it should be, put together from what jobs reported.
 
+use super::findings::{Counted, gather, went_wrong};
 use super::repositories::load as load_repository;
 use super::{ActError, Services, locks};
-use crate::domain::alert::AlertKind;
 use crate::domain::health::{
-    AppendOnly, Findings, Full, Health, Limits, Ratios, ReadCycle, Sample, full, growth_per_day, ratios, room, thin,
-    verdict,
+    AppendOnly, Full, Health, Limits, Ratios, ReadCycle, Sample, full, growth_per_day, ratios, room, thin, verdict,
 };
 use crate::domain::locks::Verdict;
 use crate::domain::place::Place;
-use crate::domain::upkeep::{Chore, ChoreState};
+use crate::domain::upkeep::ChoreState;
 use crate::store::credentials::Standing;
-use crate::store::{Conn, alerts, credentials, repositories, snapshots, upkeep};
-use restic_manager_shared::id::{HostId, RepositoryId};
+use crate::store::{Conn, credentials, repositories, snapshots, upkeep};
+use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::{DeleteVerdict, StatsMode, StatsReport};
 use restic_manager_shared::wire::state::CredentialMode;
@@ -57,6 +56,21 @@ pub struct HealthView {
     pub chores: Vec<ChoreState>,
     /// Hosts with an append-only credential, and with a full one.
     pub credentials: CredentialCounts,
+    /// Its locks, as they were last seen.
+    pub locks: LockCounts,
+}
+
+/// How many locks there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct LockCounts {
+    /// In all.
+    pub all: usize,
+    /// Of processes that are gone.
+    pub dead: usize,
+    /// Of which nobody knows whose they are, or whether they are in use.
+    pub unknown: usize,
+    /// When somebody last looked; none if nobody has.
+    pub seen_at: Option<Timestamp>,
 }
 
 /// How many hosts may do what.
@@ -78,15 +92,11 @@ pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<HealthView,
     let locks = locks::of_repository(s, id).await?;
     let dead = locks.items.iter().filter(|l| l.verdict.dead()).count();
     let unknown = locks.items.iter().filter(|l| matches!(l.verdict, Verdict::Unknown { .. })).count();
-    s.db.read(move |conn| view(conn, id, (dead, unknown), Timestamp::now())).await
+    let counts = LockCounts { all: locks.items.len(), dead, unknown, seen_at: locks.seen_at };
+    s.db.read(move |conn| view(conn, id, counts, Timestamp::now())).await
 }
 
-fn view(
-    conn: &mut Conn,
-    id: RepositoryId,
-    (dead_locks, unknown_locks): (usize, usize),
-    now: Timestamp,
-) -> Result<HealthView, ActError> {
+fn view(conn: &mut Conn, id: RepositoryId, locks: LockCounts, now: Timestamp) -> Result<HealthView, ActError> {
     let record = load_repository(conn, id)?;
     let figures = figures(&upkeep::samples(conn, id)?, now);
     let free = figures.sample.and_then(|sample| room(record.repository.quota_bytes, &sample));
@@ -94,19 +104,17 @@ fn view(
     let chores = upkeep::chores(conn, id)?;
     let (all, unattested) = snapshots::count_of_repository(conn, id)?;
     let (append_only, credentials) = proofs(conn, id, now)?;
-    let checked_at = checked_at(&chores);
-    let findings = Findings {
-        // A repository that holds nothing yet needs no check.
-        known_since: (all > 0).then_some(record.repository.created_at),
-        checked_at,
-        failed: chores.iter().filter(|c| c.last_state.is_some_and(failed)).map(|c| c.chore).collect(),
-        dead_locks,
-        unknown_locks,
+    let counted = Counted {
+        record: &record,
+        chores: &chores,
+        locks: (locks.dead, locks.unknown),
+        snapshots: (all, unattested),
         append_only,
+        credentials,
         full_in_days: full.days(),
-        unattested: usize::try_from(unattested).unwrap_or(0),
-        damaged: !alerts::open_about(conn, AlertKind::RepositoryDamaged, &format!("repository:{id}"), 1)?.is_empty(),
+        sized: figures.sample.is_some(),
     };
+    let findings = gather(conn, counted)?;
     let cycles: Vec<&ReadCycle> = chores.iter().filter_map(|c| c.cycle.as_ref()).collect();
     let read_percent =
         (!cycles.is_empty()).then(|| cycles.iter().map(|c| c.percent()).sum::<f64>() / cycles.len() as f64);
@@ -121,32 +129,16 @@ fn view(
         full,
         read_percent,
         whole_at,
-        checked_at,
+        checked_at: findings.checked_at,
         chores: shown(chores),
         credentials,
+        locks,
     })
-}
-
-const fn failed(state: crate::domain::job::JobState) -> bool {
-    use crate::domain::job::JobState;
-    matches!(state, JobState::Failed | JobState::Lost)
-}
-
-/// The newest check of each place, and of these the oldest. None if a place was never checked.
-fn checked_at(chores: &[ChoreState]) -> Option<Timestamp> {
-    let mut newest: BTreeMap<Option<HostId>, Option<Timestamp>> = BTreeMap::new();
-    for chore in chores {
-        let at = newest.entry(chore.of_host_id).or_default();
-        if matches!(chore.chore, Chore::Check | Chore::ReadData) {
-            *at = (*at).max(chore.last_success_at);
-        }
-    }
-    newest.into_values().min().flatten()
 }
 
 /// Those that a person wants to see first.
 fn shown(mut chores: Vec<ChoreState>) -> Vec<ChoreState> {
-    chores.sort_by_key(|c| (!c.last_state.is_some_and(failed), c.chore, c.of_host_id));
+    chores.sort_by_key(|c| (!c.last_state.is_some_and(went_wrong), c.chore, c.of_host_id));
     chores.truncate(SHOWN);
     chores
 }

@@ -14,7 +14,7 @@ use crate::domain::permission::{Actor, Role};
 use crate::domain::place::Place;
 use crate::store::hosts::HostRecord;
 use crate::store::jobs::JobRecord;
-use crate::store::{Conn, StoreError, alerts, hosts, jobs, snapshots, upkeep};
+use crate::store::{Conn, StoreError, alerts, hosts, jobs, snapshots, standing, upkeep};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::job::{CauseCode, FinishReport, Task};
@@ -33,13 +33,15 @@ const FIRST: i32 = 100;
 const NAME: &str = "locks";
 /// So many of a repository's newest removals of locks are looked at for those that did not come about.
 const CLEANUPS: i64 = 50;
+/// Where many hosts meet one lock, a look that was just made is not made again.
+const JUST: Duration = Duration::from_secs(5 * 60);
 
 /// The locks of a repository.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct Locks {
     /// As they were last seen, with who holds each.
     pub items: Vec<Judged>,
-    /// When that was; none if nobody has looked yet, or there were none.
+    /// When somebody last looked; none if nobody has.
     pub seen_at: Option<Timestamp>,
     /// How the dead ones among them can be removed.
     pub cleanup: Cleanup,
@@ -82,6 +84,25 @@ pub(super) fn clean_again(conn: &mut Conn, place: Place, now: Timestamp) -> Resu
         clean(conn, place, host, dead, now)?;
     }
     Ok(())
+}
+
+/// A job met a lock: the host that ran it looks who holds it, so that whoever comes finds that told. Nobody asks while a look is under way, or
+/// just was.
+pub(super) fn look_after(conn: &mut Conn, place: Place, host: HostId, now: Timestamp) -> Result<(), ActError> {
+    let fresh = |at: Timestamp| now.since(at) < JUST;
+    if standing::looked_at_locks(conn, place.repository)?.is_some_and(fresh) {
+        return Ok(());
+    }
+    let newest = jobs::newest_of_kind(conn, place.repository, JobKind::Locks, CLEANUPS)?;
+    let under_way = |job: &Job| !job.state.finished() || fresh(job.queued_at);
+    if newest.iter().any(|look| look.job.place() == Some(place) && under_way(&look.job)) {
+        return Ok(());
+    }
+    let task = Task::Locks { repository_id: place.repository };
+    match queue(conn, &Request::system(NAME, now), Ask { priority: FIRST, of: place.host, ..Ask::of(host, task) }) {
+        Ok(_) | Err(ActError::Refused(_) | ActError::Store(StoreError::Duplicate(_))) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn did_not_come_about(job: &Job) -> bool {
@@ -196,7 +217,7 @@ pub async fn of_repository(s: &Services, id: RepositoryId) -> Result<Locks, ActE
     s.db.read(move |conn| {
         load_repository(conn, id)?;
         let locks = upkeep::locks(conn, id)?;
-        let seen_at = locks.iter().map(|(_, _, at)| *at).max();
+        let seen_at = locks.iter().map(|(_, _, at)| *at).max().max(standing::looked_at_locks(conn, id)?);
         let locks: Vec<Lock> = locks.iter().map(|(place, record, _)| lock(*place, record)).collect();
         // Whose a lock could be takes some looking; mostly there is none.
         let children = if locks.is_empty() { vec![] } else { children(conn, id)? };

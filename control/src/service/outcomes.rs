@@ -39,6 +39,7 @@ pub(super) fn settle(
     }
     if report.cause.as_ref().is_some_and(|c| c.code == CauseCode::RepositoryLocked) {
         locks::clean_again(conn, place, now)?;
+        locks::look_after(conn, place, job.host_id, now)?;
     }
     let mut wake = upkeep::chore_ended(conn, record, place, state, report, now)?;
     wake.extend(jobs::waiting_hosts(conn, place.repository)?);

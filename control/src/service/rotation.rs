@@ -82,6 +82,12 @@ fn begin(
     if jobs.is_empty() {
         return Err(ActError::field("/password", "there is no repository yet: change the password that is kept here"));
     }
+    if !credentials::of_repository(conn, id)?.iter().any(|c| c.mode == CredentialMode::Full) {
+        return Err(ActError::field(
+            "/password",
+            "no host has a full credential, so the old key would stay and still open the repository: give one to a host first",
+        ));
+    }
     let (mut steps, mut hosts) = (vec![], vec![]);
     for (place, job, sealed) in jobs {
         let task = Task::KeyAdd { repository_id: id };

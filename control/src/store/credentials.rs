@@ -44,7 +44,7 @@ pub const fn mode_text(mode: CredentialMode) -> &'static str {
     }
 }
 
-fn mode_of(text: &str) -> StoreResult<CredentialMode> {
+pub(super) fn mode_of(text: &str) -> StoreResult<CredentialMode> {
     match text {
         "append_only" => Ok(CredentialMode::AppendOnly),
         "full" => Ok(CredentialMode::Full),

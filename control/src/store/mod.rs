@@ -38,6 +38,7 @@ pub mod search;
 pub mod settings;
 mod slow;
 pub mod snapshots;
+pub mod standing;
 pub mod summaries;
 pub mod tokens;
 pub mod told;

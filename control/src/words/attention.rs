@@ -9,11 +9,9 @@ pub const A_REPOSITORY: &str = "A repository";
 /// An act.
 pub const LOOK_AT_LOCK: &str = "Look at the lock";
 /// An act.
-pub const REMOVE_LOCKS: &str = "Remove all locks…";
+pub const REMOVE_LOCKS: &str = "Remove lock…";
 /// An act: to the job that says it.
 pub const WHY: &str = "Why";
-/// An act.
-pub const OPEN: &str = "Open";
 /// An act.
 pub const OPEN_HOST: &str = "Open host";
 

@@ -29,6 +29,7 @@ pub mod schedule;
 pub mod state;
 pub mod summary;
 pub mod things;
+pub mod token;
 mod viewer;
 pub mod wrong;
 

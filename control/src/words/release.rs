@@ -85,6 +85,10 @@ pub mod ask {
     pub const ROLL_BACK: (&str, &str) = ("Roll back?", "Roll back");
     /// What the button says that withdraws a release.
     pub const WITHDRAW: &str = "Withdraw";
+    /// Where the question came from.
+    pub const RELEASES: &str = "Agent releases";
+    /// What the button says that starts a roll-out.
+    pub const START: &str = "Roll out";
     /// There is no roll-out.
     pub const NOTHING: &str = "Nothing is rolled out.";
 
@@ -111,6 +115,28 @@ pub mod ask {
             },
             "Backups go on, and no job is stopped for it. Schedules, repositories and snapshots do not change."
                 .to_owned(),
+        ]
+    }
+
+    /// The question before a roll-out.
+    #[must_use]
+    pub fn start(version: &str) -> String {
+        format!("Roll {version} out?")
+    }
+
+    /// What a roll-out in these stages does; each is the tag that it is narrowed to and the share of hosts in percent.
+    #[must_use]
+    pub fn start_means(stages: &[(Option<&str>, u8)]) -> Vec<String> {
+        let stage = |(tag, percent): &(Option<&str>, u8)| match tag {
+            Some(tag) if *percent == 0 => format!("hosts with the tag {tag}"),
+            Some(tag) => format!("hosts with the tag {tag} and {percent} % of all"),
+            None => format!("{percent} % of all hosts"),
+        };
+        let stages: Vec<String> = stages.iter().map(stage).collect();
+        vec![
+            format!("It is offered in this order: {}.", stages.join(", then ")),
+            "Hosts take it with their next poll, once no job of theirs runs. One update that fails stops the roll-out.".into(),
+            "A roll-out of another release that is under way ends. Schedules, repositories and snapshots do not change.".into(),
         ]
     }
 

@@ -1,8 +1,10 @@
 //! A repository, its credentials, its upkeep and the change of its password, as pages say it.
 
+use super::figures::{number, size};
 use crate::domain::health::Full;
-
+use crate::domain::locks::{Unknown, Verdict};
 use crate::domain::rotation::Stage;
+use crate::domain::upkeep::Chore;
 use restic_manager_shared::wire::operation::DeleteVerdict;
 use restic_manager_shared::wire::state::CredentialMode;
 
@@ -42,11 +44,48 @@ pub fn full(full: Full, room_known: bool) -> String {
     }
 }
 
+/// How many times smaller.
+#[must_use]
+pub fn times(ratio: Option<f64>) -> Option<String> {
+    ratio.map(|n| format!("{n:.2}\u{d7}"))
+}
+
+/// What repositories come to: how many, how many bytes they hold, and of how many it is proven that hosts cannot delete.
+#[must_use]
+pub fn summary(count: usize, stored: Option<u64>, safe: usize) -> String {
+    let count = if count == 1 { "1 repository".into() } else { format!("{} repositories", number(count as u64)) };
+    let stored = stored.map(|n| format!("{} stored", size(n)));
+    let safe = format!("{} append-only, proven", number(safe as u64));
+    [Some(count), stored, Some(safe)].into_iter().flatten().collect::<Vec<_>>().join(" \u{b7} ")
+}
+
+/// No host may use it.
+pub const NO_HOST: &str = "No host yet";
+/// Every credential is full.
+pub const ALL_CAN_DELETE: &str = "Hosts can delete";
+/// No host that backs up can delete.
+pub const PROVEN: &str = "Append-only, proven";
+/// Some host may be able to.
+pub const NOT_PROVEN: &str = "Not proven";
+/// Nobody has looked at the locks.
+pub const NOT_LOOKED: &str = "Not looked at";
+/// There are no locks.
+pub const NO_LOCKS: &str = "None";
+/// Jobs hold them.
+pub const LOCKS_IN_USE: &str = "In use";
+/// Their processes are gone.
+pub const LOCKS_DEAD: &str = "Left behind";
+/// Nobody knows whose they are.
+pub const LOCKS_UNKNOWN: &str = "Not explained";
+
 /// Damage that an alert tells of.
 #[must_use]
 pub fn damaged(detail: &str) -> String {
     format!("It is damaged: {detail}")
 }
+
+/// A tab.
+pub const MAINTENANCE: &str = "Maintenance";
 
 /// A chore whose job is not over.
 pub const CHORE_GOES_ON: &str = "Goes on";
@@ -68,6 +107,11 @@ pub const ROTATION: [(Stage, &str); 4] = [
     (Stage::Verifying, "Try it"),
     (Stage::Removing, "Remove the old key"),
 ];
+
+/// Why a change of the password cannot begin.
+pub const ROTATION_UNDER_WAY: &str = "A change is under way. How far it is stands under Settings.";
+/// Why a change of the password cannot begin.
+pub const OLD_KEY_WOULD_STAY: &str = "No host has a full credential, so nobody could remove the old key: the old password would still open the repository. Give a host a full credential under Hosts first.";
 
 /// How far a change of the password is.
 #[must_use]
@@ -124,4 +168,60 @@ pub fn choice(name: &str, mode: Option<CredentialMode>) -> String {
         Some(CredentialMode::Full) => format!("{name} (full)"),
         None => format!("{name} (no credential yet)"),
     }
+}
+
+/// Whether the process that made a lock still runs.
+#[must_use]
+pub const fn process(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held { .. } => "its process runs",
+        Verdict::Dead { .. } => "its process is gone",
+        Verdict::Unknown { why: Unknown::NotOurs } => "nobody here knows whether its process runs",
+        Verdict::Unknown { why: Unknown::Unconfirmed { .. } } => {
+            "its host has not said yet whether its process is gone"
+        }
+        Verdict::Unknown { why: Unknown::Ambiguous { .. } } => "one of several processes, and not all of them are gone",
+    }
+}
+
+/// What is asked before something is done to a repository: the question, what the button says, and what is said of it.
+pub mod ask {
+    use super::Chore;
+
+    /// A chore, or all of them.
+    #[must_use]
+    pub fn chores(chore: Option<Chore>, name: &str) -> (String, String) {
+        match chore {
+            Some(chore) => {
+                (format!("Run \u{201c}{}\u{201d} in {name} now?", chore.title()), format!("Run {}", chore.title()))
+            }
+            None => (format!("Run all chores in {name} now?"), "Run all".into()),
+        }
+    }
+
+    /// What it takes away, and what not.
+    #[must_use]
+    pub fn chores_mean(chore: Option<Chore>) -> Vec<&'static str> {
+        let forget = "Snapshots that no keep rule of their schedule keeps are removed and cannot be restored afterwards. More than the plan’s \
+                      ceiling allows waits for a person; those of hosts whose retention is frozen stay.";
+        let prune = "Data that no snapshot needs is deleted: forgotten snapshots cannot be recovered afterwards. Backups wait while it runs.";
+        match chore {
+            Some(Chore::Forget) => vec![forget, "What would go stands under Retention."],
+            Some(Chore::Prune) => vec![prune, "Snapshots that are there stay."],
+            Some(Chore::Snapshots | Chore::Check | Chore::ReadData | Chore::Stats) => vec!["Nothing is removed."],
+            None => {
+                vec!["Chores start one after the other: list, forget, prune, check, read and count.", forget, prune]
+            }
+        }
+    }
+
+    /// Who does it.
+    #[must_use]
+    pub fn does(host: Option<&str>) -> String {
+        host.map_or_else(|| "A host whose credential can does it.".into(), |host| format!("{host} does it."))
+    }
+
+    /// Nobody can.
+    pub const NONE_CAN_DELETE: &str =
+        "No host has a full credential, so nobody can remove anything here. Give one to a host under Hosts first.";
 }

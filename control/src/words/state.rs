@@ -72,6 +72,7 @@ pub fn running(percent: Option<i64>) -> String {
 #[must_use]
 pub const fn level(level: Level) -> &'static str {
     match level {
+        Level::Unknown => "Not looked at yet",
         Level::Ok => "Healthy",
         Level::Warning => "Look at it",
         Level::Critical => "In danger",

@@ -1,15 +1,19 @@
 //! How a repository is on the whole: every trouble that is found, each with its weight, and the heaviest of them as the verdict.
 
+use super::super::alert::{AlertKind, Severity};
 use super::super::text_enum;
 use super::super::upkeep::Chore;
+use super::trouble::Trouble;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::CauseCode;
 use serde::Serialize;
-use std::fmt;
 use std::time::Duration;
 
 text_enum! {
     /// How bad something is, in order.
     Level {
+        /// Nothing was proven, counted, checked or backed up yet, so nothing can be said.
+        Unknown = "unknown",
         /// Nothing to do.
         Ok = "ok",
         /// To be looked at soon.
@@ -54,6 +58,60 @@ pub struct Findings {
     pub unattested: usize,
     /// A check found damage, and none has found it sound since.
     pub damaged: bool,
+    /// Whether anything was ever proven, counted, checked or backed up there.
+    pub looked_at: bool,
+    /// Open alerts about it, one for each kind.
+    pub alerts: Vec<OpenAlert>,
+    /// Schedules whose newest backup failed, by cause; hosts' own causes among them.
+    pub failing: Vec<Failing>,
+    /// Enabled schedules that have backed up there, or tried to.
+    pub schedules: u64,
+    /// Hosts have credentials, and each of them may delete.
+    pub none_append_only: bool,
+    /// The plan forgets or prunes, hosts have credentials, and none of them may delete.
+    pub none_can_forget: bool,
+    /// A change of its password does not go on.
+    pub rotation_stuck: bool,
+}
+
+/// Open alerts of one kind about a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenAlert {
+    /// Their condition.
+    pub kind: AlertKind,
+    /// The worst of them.
+    pub severity: Severity,
+    /// How many there are.
+    pub count: u64,
+    /// What the first of them says.
+    pub detail: String,
+}
+
+/// Schedules whose newest backup failed for one cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// What it said; none if nothing is known.
+    pub cause: Option<CauseCode>,
+    /// How many schedules.
+    pub count: u64,
+}
+
+/// Whether a backup failed for something that lies with the repository and not with its host.
+#[must_use]
+pub const fn lies_with_repository(cause: CauseCode) -> bool {
+    use CauseCode as C;
+    matches!(
+        cause,
+        C::RepositoryLocked
+            | C::RepositoryMissing
+            | C::WrongPassword
+            | C::RepositoryUnreachable
+            | C::StorageUnauthorized
+            | C::StorageForbidden
+            | C::StorageFull
+            | C::StorageTls
+            | C::RepositoryDamaged
+    )
 }
 
 /// From where on something is a trouble.
@@ -70,117 +128,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { check_days: 14, full_warning_days: 14, full_critical_days: 3 }
-    }
-}
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-#[serde(tag = "trouble", rename_all = "snake_case")]
-#[schema(as = HealthTrouble)]
-pub enum Trouble {
-    /// A check found damage.
-    Damaged,
-    /// No check has succeeded yet.
-    NeverChecked {
-        /// For so many days.
-        days: u64,
-    },
-    /// The last check that succeeded is long ago.
-    CheckOverdue {
-        /// So many days.
-        days: u64,
-    },
-    /// The last run of a chore failed.
-    ChoreFailed {
-        /// Which.
-        chore: Chore,
-    },
-    /// Dead processes of ours left locks behind.
-    DeadLocks {
-        /// So many.
-        count: usize,
-    },
-    /// Somebody that we do not know holds locks.
-    UnknownLocks {
-        /// So many.
-        count: usize,
-    },
-    /// Credentials that should only add can delete.
-    CanDelete {
-        /// Of these hosts.
-        hosts: Vec<String>,
-    },
-    /// It is not proven that credentials can only add.
-    AppendOnlyNotProven {
-        /// Of these hosts.
-        hosts: Vec<String>,
-    },
-    /// The room is used up soon.
-    Full {
-        /// In so many days, rounded down.
-        days: u64,
-    },
-    /// There are snapshots that no job of ours made.
-    Unattested {
-        /// So many.
-        count: usize,
-    },
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Damaged => {
-                f.write_str("a check found damage: see its job for which snapshots are touched and what to do")
-            }
-            Self::NeverChecked { days } => write!(f, "no check has succeeded in {days} days"),
-            Self::CheckOverdue { days } => write!(f, "the last check that succeeded was {days} days ago"),
-            Self::ChoreFailed { chore: Chore::Check | Chore::ReadData } => {
-                f.write_str("the last check failed: see its job for what is damaged")
-            }
-            Self::ChoreFailed { chore: chore @ (Chore::Snapshots | Chore::Forget | Chore::Prune | Chore::Stats) } => {
-                write!(f, "the last \"{}\" failed", chore.title())
-            }
-            Self::DeadLocks { count } => {
-                write!(f, "{count} left by processes that are gone: they will be removed", count = locks(*count))
-            }
-            Self::UnknownLocks { count } => write!(f, "{} of unknown holders", locks(*count)),
-            Self::CanDelete { hosts } => {
-                write!(f, "the append-only credential can delete on {}", hosts.join(", "))
-            }
-            Self::AppendOnlyNotProven { hosts } => {
-                write!(f, "it is not proven that the credential is append-only on {}", hosts.join(", "))
-            }
-            Self::Full { days: 0 } => f.write_str("the storage is full, or will be within a day"),
-            Self::Full { days } => write!(f, "the storage will be full in {days} days"),
-            Self::Unattested { count: 1 } => f.write_str("1 snapshot was not made by a job of ours"),
-            Self::Unattested { count } => write!(f, "{count} snapshots were not made by a job of ours"),
-        }
-    }
-}
-
-fn locks(count: usize) -> String {
-    if count == 1 { "1 lock".into() } else { format!("{count} locks") }
-}
-
-impl Trouble {
-    /// How bad it is.
-    #[must_use]
-    pub fn level(&self, limits: Limits) -> Level {
-        let overdue = u64::from(limits.check_days) * 3;
-        match self {
-            Self::NeverChecked { days } | Self::CheckOverdue { days } if *days < overdue => Level::Warning,
-            Self::NeverChecked { .. } | Self::CheckOverdue { .. } => Level::Critical,
-            Self::ChoreFailed { chore: Chore::Check | Chore::ReadData } => Level::Critical,
-            Self::ChoreFailed { chore: Chore::Snapshots | Chore::Forget | Chore::Prune | Chore::Stats } => {
-                Level::Warning
-            }
-            Self::DeadLocks { .. } | Self::UnknownLocks { .. } => Level::Warning,
-            Self::Damaged | Self::CanDelete { .. } => Level::Critical,
-            Self::AppendOnlyNotProven { .. } | Self::Unattested { .. } => Level::Warning,
-            Self::Full { days } if *days < u64::from(limits.full_critical_days) => Level::Critical,
-            Self::Full { .. } => Level::Warning,
-        }
     }
 }
 
@@ -213,13 +160,16 @@ pub fn verdict(findings: &Findings, limits: Limits, now: Timestamp) -> Health {
     let weigh = |trouble: Trouble| Weighed { level: trouble.level(limits), text: trouble.to_string(), trouble };
     let mut troubles: Vec<Weighed> = troubles(findings, limits, now).into_iter().map(weigh).collect();
     troubles.sort_by_key(|one| std::cmp::Reverse(one.level));
-    Health { level: troubles.first().map_or(Level::Ok, |worst| worst.level), troubles }
+    let unharmed = if findings.looked_at { Level::Ok } else { Level::Unknown };
+    Health { level: troubles.first().map_or(unharmed, |worst| worst.level), troubles }
 }
 
 fn troubles(findings: &Findings, limits: Limits, now: Timestamp) -> Vec<Trouble> {
     let count = |count: usize| (count > 0).then_some(count);
     let failed = findings.failed.iter().map(|chore| Trouble::ChoreFailed { chore: *chore });
     let mut found: Vec<Trouble> = findings.damaged.then_some(Trouble::Damaged).into_iter().chain(failed).collect();
+    found.extend(findings.rotation_stuck.then_some(Trouble::RotationStuck));
+    found.extend(findings.failing.iter().filter_map(|one| failing(*one, findings.schedules)));
     found.extend(unchecked(findings, limits, now));
     found.extend(hosts(findings, &[AppendOnly::CanDelete]).map(|hosts| Trouble::CanDelete { hosts }));
     let unproven = [AppendOnly::CannotTell, AppendOnly::NotProbed];
@@ -229,7 +179,23 @@ fn troubles(findings: &Findings, limits: Limits, now: Timestamp) -> Vec<Trouble>
     found.extend(count(findings.unknown_locks).map(|count| Trouble::UnknownLocks { count }));
     found.extend(count(findings.dead_locks).map(|count| Trouble::DeadLocks { count }));
     found.extend(count(findings.unattested).map(|count| Trouble::Unattested { count }));
+    found.extend(findings.none_append_only.then_some(Trouble::NoneAppendOnly));
+    found.extend(findings.none_can_forget.then_some(Trouble::NoneCanForget));
+    let told = |alert: &&OpenAlert| !found.iter().any(|trouble| trouble.tells_of(alert.kind));
+    let others: Vec<Trouble> = findings.alerts.iter().filter(told).map(open).collect();
+    found.extend(others);
     found
+}
+
+fn open(alert: &OpenAlert) -> Trouble {
+    let OpenAlert { kind, severity, count, detail } = alert.clone();
+    Trouble::Alert { alert: kind, severity, count, detail }
+}
+
+/// What fails for something that lies with a host is told of that host.
+fn failing(one: Failing, of: u64) -> Option<Trouble> {
+    let cause = one.cause.filter(|cause| lies_with_repository(*cause))?;
+    Some(Trouble::BackupsFail { cause, count: one.count, of: of.max(one.count) })
 }
 
 /// A repository that is new here has as long for its first check as for any other.
@@ -262,7 +228,7 @@ mod tests {
     }
 
     fn fine() -> Findings {
-        Findings { known_since: days_ago(500), checked_at: days_ago(7), ..Findings::default() }
+        Findings { known_since: days_ago(500), checked_at: days_ago(7), looked_at: true, ..Findings::default() }
     }
 
     fn of(proof: AppendOnly) -> Vec<(String, AppendOnly)> {
@@ -301,6 +267,51 @@ mod tests {
             assert_eq!(health.level, level, "{findings:?}");
             assert!(said.contains(text) && said.is_empty() == text.is_empty(), "{said:?} is not {text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_open_makes_it_no_longer_healthy() {
+        use CauseCode::{HookFailed, RepositoryLocked};
+        use Level::{Critical, Ok, Unknown, Warning};
+        let failing = |cause, count| vec![Failing { cause: Some(cause), count }];
+        let alert = |kind, severity, count| OpenAlert { kind, severity, count, detail: "nobody can prune".into() };
+        let locked = failing(RepositoryLocked, 8);
+        let drill = vec![alert(AlertKind::DrillFailed, Severity::Critical, 3)];
+        let failed = vec![alert(AlertKind::MaintenanceFailed, Severity::Warning, 1)];
+        for (findings, level, text) in [
+            (Findings::default(), Unknown, ""),
+            (Findings { none_append_only: true, ..Findings::default() }, Warning, "every credential can delete"),
+            (Findings { none_can_forget: true, ..fine() }, Warning, "no host has a full credential"),
+            (Findings { rotation_stuck: true, ..fine() }, Warning, "the change of its password"),
+            (
+                Findings { failing: locked.clone(), schedules: 8, ..fine() },
+                Critical,
+                "8 of 8 schedules failed: it is locked",
+            ),
+            (Findings { failing: locked, schedules: 9, ..fine() }, Warning, "8 of 9 schedules"),
+            (
+                Findings { failing: failing(RepositoryLocked, 1), schedules: 1, ..fine() },
+                Critical,
+                "the newest backup failed",
+            ),
+            (Findings { failing: failing(HookFailed, 8), schedules: 8, ..fine() }, Ok, ""),
+            (Findings { alerts: drill, ..fine() }, Critical, "3 alerts are open, such as: nobody can prune"),
+            (Findings { alerts: failed.clone(), ..fine() }, Warning, "nobody can prune"),
+            (Findings { alerts: failed, failed: vec![Chore::Prune], ..fine() }, Warning, "the last \"Prune\" failed"),
+        ] {
+            let health = verdict(&findings, Limits::default(), NOW);
+            let said = health.troubles.first().map(|one| one.text.clone()).unwrap_or_default();
+            assert_eq!(health.level, level, "{findings:?}");
+            assert!(said.contains(text) && said.is_empty() == text.is_empty(), "{said:?} is not {text:?}");
+            assert!(health.troubles.len() < 2, "one trouble is told once: {:?}", health.troubles);
+        }
+    }
+
+    #[test]
+    fn of_many_hosts_three_are_named() {
+        let hosts: Vec<String> = (0..5_000).map(|n| format!("host-{n}")).collect();
+        let text = Trouble::CanDelete { hosts }.to_string();
+        assert_eq!(text, "the append-only credential can delete on host-0, host-1, host-2 and 4997 more");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct AlertAcknowledgePage {
     /// The alert's identity.
     pub id: String,
     /// Its condition.
-    pub title: &'static str,
+    pub title: String,
     /// What it is about.
     pub detail: String,
     /// Its subject's name.

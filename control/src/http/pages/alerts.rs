@@ -16,7 +16,7 @@ use crate::service::{Services, alerts, channels};
 use crate::words::Moment;
 use crate::words::{alert as words, channel::told as channel};
 use actix_web::{HttpResponse, get, web};
-use restic_manager_shared::id::AlertId;
+use restic_manager_shared::id::{AlertId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -66,8 +66,8 @@ pub struct AlertRow {
     pub icon: &'static str,
     /// The colour's class.
     pub class: &'static str,
-    /// The condition.
-    pub title: &'static str,
+    /// The condition, with what it is about.
+    pub title: String,
     /// What it is about.
     pub detail: String,
     /// Its subject's name.
@@ -86,6 +86,19 @@ pub struct AlertRow {
     pub ended: Option<Moment>,
     /// Who was told.
     pub told: Vec<ToldLine>,
+    /// What there is to do, the first of it first.
+    pub acts: Vec<AlertAct>,
+}
+
+/// What there is to do about an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertAct {
+    /// Where.
+    pub href: String,
+    /// What it says.
+    pub text: &'static str,
+    /// Only operators may.
+    pub operator: bool,
 }
 
 /// How one channel stands to an alert.
@@ -164,13 +177,16 @@ const fn tab(kind: AlertKind) -> &'static str {
 pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Timestamp) -> Result<AlertRow, ApiError> {
     let About { repository, host, schedule: _ } = About::of(&alert.subject);
     let (mut about, mut href) = (vec![], None);
+    let (mut repository_name, mut host_name) = (None, None);
     if let Some(id) = repository {
-        let name = names.repository(s, id).await?;
-        href = name.is_some().then(|| format!("/repositories/{id}{}", tab(alert.kind)));
-        about.push(words::repository(name.as_deref()));
+        repository_name = names.repository(s, id).await?;
+        href = repository_name.is_some().then(|| format!("/repositories/{id}{}", tab(alert.kind)));
+        about.push(words::repository(repository_name.as_deref()));
     }
     if let Some(id) = host {
-        about.push(words::host(&names.host(s, id).await?));
+        let name = names.host(s, id).await?;
+        about.push(words::host(&name));
+        host_name = Some(name);
         let drills = if alert.kind == AlertKind::DrillFailed { "/drills?host=" } else { "/hosts/" };
         href = href.or_else(|| Some(format!("{drills}{id}")));
     }
@@ -186,9 +202,10 @@ pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Tim
             Severity::Warning => "warn",
             Severity::Critical => "bad",
         },
-        title: words::title(alert.kind),
-        detail: crate::words::capital(&alert.detail),
+        title: words::headline(alert.kind, host_name.as_deref(), repository_name.as_deref()),
+        detail: crate::words::capital(&words::in_zone(&alert.detail, now)),
         subject: about.join(", "),
+        acts: acts(alert.kind, href.as_deref(), repository.filter(|_| repository_name.is_some())),
         href,
         opened: Moment::new(alert.opened_at, now),
         known: moment(alert.acknowledged_at)
@@ -198,6 +215,18 @@ pub(super) async fn row(s: &Services, alert: &Alert, names: &mut Names, now: Tim
         ended: moment(alert.resolved_at),
         told: vec![],
     })
+}
+
+/// What there is to do about what holds: a lock is removed where it is told whose it is.
+fn acts(kind: AlertKind, href: Option<&str>, repository: Option<RepositoryId>) -> Vec<AlertAct> {
+    let lock = repository.filter(|_| kind == AlertKind::ForeignLock);
+    let remove = lock.map(|id| AlertAct {
+        href: format!("/repositories/{id}/locks/remove"),
+        text: words::REMOVE_LOCK,
+        operator: true,
+    });
+    let open = href.map(|href| AlertAct { href: href.to_owned(), text: words::way(kind), operator: false });
+    remove.into_iter().chain(open).collect()
 }
 
 /// Whose names the rows of these alerts show.
@@ -216,7 +245,7 @@ fn crowd_row(crowd: Crowd, now: Timestamp) -> AlertRow {
         id: String::new(),
         icon: icon(crowd.kind),
         class: if crowd.kind == AlertKind::HostOffline { "warn" } else { "bad" },
-        title: words::title(crowd.kind),
+        title: words::title(crowd.kind).into(),
         detail: words::crowd(crowd.hosts),
         subject: words::CROWD.into(),
         href: Some("/hosts".into()),
@@ -226,6 +255,7 @@ fn crowd_row(crowd: Crowd, now: Timestamp) -> AlertRow {
         until: None,
         ended: None,
         told: vec![],
+        acts: vec![AlertAct { href: "/hosts".into(), text: words::OPEN_HOSTS, operator: false }],
     }
 }
 

@@ -112,7 +112,7 @@ async fn failing(s: &Services, names: &mut Names, scope: Scope<'_>) -> Result<Ve
             // Whether it is stale, its page says; so looking comes first.
             acts.push(Link { href: format!("/repositories/{id}"), text: words::LOOK_AT_LOCK.into() });
             if scope.operator {
-                let href = format!("/repositories/{id}/operations?kind=unlock&remove_all=1");
+                let href = format!("/repositories/{id}/locks/remove");
                 acts.push(Link { href, text: words::REMOVE_LOCKS.into() });
             }
         }
@@ -201,14 +201,15 @@ pub async fn items(s: &Services, figures: &Figures, scope: Scope<'_>) -> Result<
         if alert.icon == LOCK && items.iter().any(|i| i.icon == LOCK && i.is_about(alert.href.as_deref())) {
             continue;
         }
-        let acts = alert.href.map(|href| Link { href, text: words::OPEN.into() });
+        let acts = alert.acts.into_iter().filter(|act| scope.operator || !act.operator);
+        let acts = acts.map(|act| Link { href: act.href, text: act.text.into() });
         items.push(Item {
             icon: alert.icon,
             class: alert.class,
-            what: alert.title.into(),
+            what: alert.title,
             why: words::alert(&alert.subject, &alert.detail),
             about: vec![],
-            acts: acts.into_iter().collect(),
+            acts: acts.collect(),
         });
     }
     items.sort_by_key(|item| item.class != "bad");

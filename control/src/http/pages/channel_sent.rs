@@ -60,7 +60,7 @@ pub struct SentRow {
     /// Whether it sums up the day.
     pub summary: bool,
     /// The alert's condition; none in a summary or a test.
-    pub title: Option<&'static str>,
+    pub title: Option<String>,
     /// What the alert is about.
     pub subject: String,
     /// Where that is.
@@ -95,7 +95,7 @@ async fn rows(s: &Services, sent: &[Delivery], now: Timestamp) -> Result<Vec<Sen
         rows.push(SentRow {
             what: words::news(delivery.what),
             summary: delivery.what == What::Summary,
-            title: alert.as_ref().map(|a| a.title),
+            title: alert.as_ref().map(|a| a.title.clone()),
             subject: alert.as_ref().map(|a| a.subject.clone()).unwrap_or_default(),
             href: alert.and_then(|a| a.href),
             line: last(delivery, now),

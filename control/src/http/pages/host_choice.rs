@@ -1,5 +1,6 @@
 //! A host to choose in a form: from a list where there are few, by its name where there are so many that nobody finds one in a list.
 
+use super::form::FormErrors;
 use crate::domain::fleet::{Host, HostState};
 use crate::http::problem::ApiError;
 use crate::service::{ActError, Services, hosts};
@@ -77,5 +78,20 @@ pub async fn read(s: &Services, text: &str) -> Result<Option<Host>, ActError> {
         Ok(Some(host)) => Ok(Some(host)),
         Ok(None) | Err(ActError::NotFound(_)) => Err(ActError::field("/host", wrong::no_host(text))),
         Err(error) => Err(error),
+    }
+}
+
+/// The same, with what is wrong noted at the form's field.
+///
+/// # Errors
+/// When the database fails.
+pub async fn field(s: &Services, text: &str, name: &str, errors: &mut FormErrors) -> Result<Option<HostId>, ApiError> {
+    match read(s, text).await {
+        Ok(host) => Ok(host.map(|host| host.id)),
+        Err(ActError::Invalid(_)) => {
+            errors.add(name, wrong::no_host(text.trim()));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -221,6 +221,7 @@ fn settings_tabs(config: &mut web::ServiceConfig) {
         .service(users::change)
         .service(tokens::list)
         .service(tokens::add)
+        .service(tokens::ask_revoke)
         .service(tokens::revoke)
         .service(audit::list)
         .service(releases::show)
@@ -240,12 +241,15 @@ fn settings_tabs(config: &mut web::ServiceConfig) {
 
 /// The tabs of one repository, and what is done there.
 fn repository(config: &mut web::ServiceConfig) {
-    use self::repository::{access, changes, maintenance, operations, overview, retention, settings, snapshots};
+    use self::repository::{access, changes, locks, maintenance, operations, overview, retention, settings, snapshots};
     config
         .service(overview::show)
-        .service(overview::look_at_locks)
+        .service(overview::live)
+        .service(locks::look_at_locks)
+        .service(locks::ask_remove)
         .service(maintenance::show)
         .service(maintenance::save)
+        .service(maintenance::ask_run)
         .service(maintenance::run)
         .service(retention::show)
         .service(retention::ask)
@@ -265,6 +269,7 @@ fn repository(config: &mut web::ServiceConfig) {
         .service(access::remove)
         .service(settings::show)
         .service(settings::save)
+        .service(settings::ask_rotate)
         .service(settings::rotate)
         .service(settings::ask_delete)
         .service(settings::delete);

@@ -3,13 +3,12 @@
 use super::door::{LiveQuery, View, go};
 use super::engine::Page;
 use super::form::{FormErrors, typed, typed_secret};
-use super::repository::level_badge;
-use super::view::Badge;
+use super::repository::lines::{RepositoryLine, lines, summary};
 use crate::domain::repository::Repository;
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::repositories::RepositoryInput;
-use crate::service::{Services, health, repositories};
+use crate::service::{Services, repositories};
 use crate::words::Moment;
 use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
@@ -52,7 +51,9 @@ impl RepositoryRow {
 /// All repositories.
 #[derive(Debug, Serialize)]
 pub struct RepositoriesPage {
-    /// This page of them, by name.
+    /// What they are in all: how many, how much is stored, how many are safe.
+    pub summary: String,
+    /// This page of them, the worst first.
     pub repositories: Vec<RepositoryLine>,
     /// The next page.
     pub next: Option<String>,
@@ -76,23 +77,6 @@ pub struct RepositoriesLive {
 
 impl Page for RepositoriesLive {
     const TEMPLATE: &'static str = "fragments/repositories.html";
-}
-
-/// A repository in the list, and how it is.
-#[derive(Debug, Serialize)]
-pub struct RepositoryLine {
-    /// The repository.
-    pub repository: RepositoryRow,
-    /// How it is on the whole.
-    pub badge: Badge,
-    /// The worst of its troubles.
-    pub trouble: String,
-    /// How many snapshots it holds.
-    pub snapshots: u64,
-    /// Bytes that are stored.
-    pub stored: Option<u64>,
-    /// Bytes that may be stored.
-    pub quota: Option<u64>,
 }
 
 /// What was typed, but for the password.
@@ -136,15 +120,6 @@ pub struct RepositoryAddPage {
 impl Page for RepositoryAddPage {
     const TEMPLATE: &'static str = "pages/repository-add.html";
     const NAV: &'static str = "repositories";
-}
-
-/// A host to choose.
-#[derive(Debug, Serialize)]
-pub struct HostChoice {
-    /// Its identity.
-    pub id: String,
-    /// Its name.
-    pub name: String,
 }
 
 /// The repository form.
@@ -221,43 +196,12 @@ pub fn named(wrong: FormErrors) -> FormErrors {
     FormErrors { fields: wrong.fields.into_iter().map(|(field, detail)| (name(field), detail)).collect(), ..wrong }
 }
 
-async fn line(s: &Services, repository: &Repository, now: Timestamp) -> Result<RepositoryLine, ApiError> {
-    let view = health::of_repository(s, repository.id).await?;
-    let trouble = view.health.troubles.first().map(|t| crate::words::capital(&t.text)).unwrap_or_default();
-    Ok(RepositoryLine {
-        repository: RepositoryRow::new(repository, now),
-        badge: level_badge(view.health.level),
-        trouble,
-        snapshots: view.snapshots,
-        stored: view.sample.map(|s| s.raw_size),
-        quota: repository.quota_bytes,
-    })
-}
-
 /// What the list is narrowed to.
 #[derive(Debug, Deserialize)]
 pub struct Asked {
     #[serde(default)]
     tag: String,
     cursor: Option<String>,
-}
-
-/// A page of the list, and the cursor of the next.
-async fn lines(
-    s: &Services,
-    tag: &str,
-    cursor: Option<String>,
-) -> Result<(Vec<RepositoryLine>, Option<String>), ApiError> {
-    let now = Timestamp::now();
-    let listed = match tag {
-        "" => repositories::list(s, cursor, super::hosts::PAGE).await?,
-        tag => repositories::list_of_tagged(s, tag.to_owned(), cursor, super::hosts::PAGE).await?,
-    };
-    let mut lines = Vec::with_capacity(listed.items.len());
-    for repository in &listed.items {
-        lines.push(line(s, repository, now).await?);
-    }
-    Ok((lines, listed.next))
 }
 
 /// All repositories.
@@ -271,7 +215,8 @@ pub async fn list(
     let Asked { tag, cursor } = query.into_inner();
     let (later, tag) = (cursor.is_some(), tag.trim().to_owned());
     let (repositories, next) = lines(&s, &tag, cursor).await?;
-    view.show(&who, &RepositoriesPage { repositories, next, later, tag }).await
+    let summary = summary(&s, &tag).await?;
+    view.show(&who, &RepositoriesPage { summary, repositories, next, later, tag }).await
 }
 
 /// What changed of the first page of the list.

@@ -3,17 +3,18 @@
 
 use super::super::door::{View, go};
 use super::super::engine::Page;
-use super::super::form::{FormErrors, chosen, typed, typed_secret};
-use super::super::repositories::HostChoice;
+use super::super::form::{FormErrors, typed, typed_secret};
+use super::super::host_choice::{self, HostChoice};
+use super::super::hosts::PAGE;
 use super::overview::Proof;
-use super::{Head, Opened};
+use super::{Head, Opened, Users};
 use crate::domain::backend::{Setting, settings};
 use crate::domain::repository::Backend;
 use crate::http::guard::{Admin, Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::accounts::{self, AccountInput};
 use crate::service::repositories::CredentialInput;
-use crate::service::{Services, hosts, repositories};
+use crate::service::{Services, hosts, repositories, repository_users};
 use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
@@ -27,10 +28,18 @@ use std::collections::BTreeMap;
 pub struct AccessPage {
     /// The head.
     pub head: Head,
-    /// Each host that may.
+    /// This page of the hosts that may, by name.
     pub users: Vec<UserRow>,
+    /// The next page.
+    pub next: Option<String>,
+    /// Whether this is not the first page.
+    pub later: bool,
+    /// Only those whose name holds this.
+    pub find: String,
     /// All hosts, to let in.
-    pub hosts: Vec<HostChoice>,
+    pub hosts: HostChoice,
+    /// Those that may use it already, to write an account.
+    pub writers: Users,
     /// What a credential takes here.
     pub settings: &'static [Setting],
     /// Whether it takes a rest-server's user and password.
@@ -72,19 +81,23 @@ fn mode(word: &str) -> CredentialMode {
     if word == "full" { CredentialMode::Full } else { CredentialMode::AppendOnly }
 }
 
-async fn page(s: &Services, id: RepositoryId) -> Result<AccessPage, ApiError> {
+async fn page(s: &Services, id: RepositoryId, find: &str, cursor: Option<String>) -> Result<AccessPage, ApiError> {
     let opened = Opened::of(s, id).await?;
     let row = |c: repositories::CredentialView| UserRow {
         proof: Proof::new(&c, opened.now),
         url: c.url.clone(),
         schedules: c.schedules,
     };
-    let users = repositories::used_by(s, id).await?.into_iter().map(row).collect();
-    let listed = hosts::list(s, None, 1000).await?;
+    let later = cursor.is_some();
+    let listed = repository_users::list(s, id, find, cursor, PAGE).await?;
     Ok(AccessPage {
         head: opened.head("hosts"),
-        users,
-        hosts: listed.items.into_iter().map(|h| HostChoice { id: h.id.to_string(), name: h.name }).collect(),
+        users: listed.items.into_iter().map(row).collect(),
+        next: listed.next,
+        later,
+        find: find.to_owned(),
+        hosts: HostChoice::of(s, "").await?,
+        writers: Users::of(s, id).await?,
         settings: settings(opened.repository.backend),
         rest: opened.repository.backend == Backend::Rest,
         form: BTreeMap::new(),
@@ -110,8 +123,13 @@ pub async fn show(
     id: web::Path<RepositoryId>,
     query: web::Query<BTreeMap<String, String>>,
 ) -> Result<HttpResponse, ApiError> {
-    let form = query.into_inner();
-    view.show(&who, &AccessPage { form, ..page(&s, *id).await? }).await
+    let mut form = query.into_inner();
+    let (find, cursor) = (form.remove("find").unwrap_or_default(), form.remove("cursor"));
+    let shown = page(&s, *id, find.trim(), cursor).await?;
+    if let Some(host) = form.get_mut("host") {
+        *host = HostChoice::of(&s, host).await?.value;
+    }
+    view.show(&who, &AccessPage { form, ..shown }).await
 }
 
 fn credential(form: &Typed, settings: &[Setting]) -> CredentialInput {
@@ -135,9 +153,9 @@ pub async fn let_in(
     form: SafeForm<Typed>,
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
-    let shown = page(&s, *id).await?;
+    let shown = page(&s, *id, "", None).await?;
     let mut errors = FormErrors::default();
-    let host: Option<HostId> = chosen(text(&form, "host"), "host", &mut errors);
+    let host = host_choice::field(&s, text(&form, "host"), "host", &mut errors).await?;
     if host.is_none() {
         errors.add("host", wrong::HOST);
     }
@@ -191,8 +209,8 @@ pub async fn account(
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
     let mut errors = FormErrors::default();
-    let host: Option<HostId> = chosen(text(&form, "account_host"), "account_host", &mut errors);
-    let write_on = chosen(text(&form, "write_on"), "write_on", &mut errors);
+    let host = host_choice::field(&s, text(&form, "account_host"), "account_host", &mut errors).await?;
+    let write_on = host_choice::field(&s, text(&form, "write_on"), "write_on", &mut errors).await?;
     if host.is_none() {
         errors.add("account_host", wrong::HOST);
     }
@@ -209,7 +227,7 @@ pub async fn account(
             Err(error) => errors = FormErrors::of(error, &["user"])?,
         }
     }
-    let shown = AccessPage { account: again(&form, &[]), account_errors: errors, ..page(&s, *id).await? };
+    let shown = AccessPage { account: again(&form, &[]), account_errors: errors, ..page(&s, *id, "", None).await? };
     view.again(&who, &shown).await
 }
 

@@ -2,12 +2,14 @@
 
 use super::super::door::{View, go};
 use super::super::engine::Page;
-use super::super::form::{FormErrors, chosen, number, typed};
+use super::super::form::{FormErrors, number, typed};
+use super::super::host_choice;
 use super::super::names::Names;
 use super::super::schedule_form::ticked;
 use super::super::view::{Badge, job_badge};
 use super::super::when;
-use super::{Head, Opened, UserChoice, users};
+use super::question::QuestionPage;
+use super::{Head, Opened, Users};
 use crate::domain::upkeep::{Chore, Plan, Window};
 use crate::http::guard::{Admin, Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
@@ -16,7 +18,7 @@ use crate::service::upkeep::{self, ChoreView, Upkeep};
 use crate::words::Moment;
 use crate::words::repository as words;
 use actix_web::{HttpResponse, get, post, web};
-use restic_manager_shared::id::{HostId, RepositoryId};
+use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::PruneOptions;
 use serde::{Deserialize, Serialize};
@@ -26,8 +28,10 @@ use serde::{Deserialize, Serialize};
 pub struct MaintenancePage {
     /// The head.
     pub head: Head,
-    /// Each chore.
+    /// Each chore, those that failed first; at most some.
     pub chores: Vec<ChoreRow>,
+    /// How many more there are.
+    pub more: usize,
     /// Whether each host's own repository has chores of its own.
     pub places: bool,
     /// The cron lines of the form, in the order of the chores.
@@ -35,7 +39,7 @@ pub struct MaintenancePage {
     /// What was typed.
     pub form: PlanForm,
     /// Hosts to choose from.
-    pub users: Vec<UserChoice>,
+    pub users: Users,
     /// All IANA zones.
     pub zones: Vec<&'static str>,
     /// What is wrong.
@@ -60,6 +64,8 @@ pub struct ChoreRow {
     pub badge: Badge,
     /// Whether it goes on, or was asked for.
     pub open: bool,
+    /// Whether it takes something away for good.
+    pub removes: bool,
     /// When it last ended.
     pub last: Option<Moment>,
     /// When it is due next.
@@ -118,6 +124,9 @@ pub struct PlanForm {
     #[serde(skip_serializing)]
     show_lines: Option<String>,
 }
+
+/// Chores on the page; where each host has a repository of its own there are thousands.
+const SHOWN: usize = 50;
 
 const FIELDS: [&str; 18] = [
     "maintenance_host_id",
@@ -251,6 +260,7 @@ async fn chore_row(s: &Services, view: &ChoreView, names: &mut Names, now: Times
         of,
         badge: chore_badge(view),
         open: view.open || state.asked_by.is_some(),
+        removes: removes(Some(state.chore)),
         last: state.last_done_at.map(|at| Moment::new(at, now)),
         next: view.next_at.map(|at| Moment::new(at, now)),
         note: crate::words::capital(state.note.as_deref().unwrap_or_default()),
@@ -268,18 +278,21 @@ async fn page(
     let opened = Opened::of(s, id).await?;
     let (kept, mut names) = (upkeep::get(s, id).await?, Names::default());
     let mut chores = vec![];
-    for view in &kept.chores {
+    for view in kept.chores.iter().take(SHOWN) {
         chores.push(chore_row(s, view, &mut names, opened.now).await?);
     }
-    let form = form.unwrap_or_else(|| PlanForm::of(&kept));
+    let users = Users::of(s, id).await?;
+    let mut form = form.unwrap_or_else(|| PlanForm::of(&kept));
+    form.host = users.value(s, &mut names, &form.host).await?;
     let head = opened.head("maintenance");
     Ok(MaintenancePage {
         places: head.per_host,
         head,
         chores,
+        more: kept.chores.len().saturating_sub(SHOWN),
         lines: Chore::ALL.iter().map(|chore| cron_line(&form, *chore, opened.now)).collect(),
         form,
-        users: users(s, id).await?,
+        users,
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
         errors,
     })
@@ -310,7 +323,7 @@ pub async fn save(
         return view.show(&who, &page(&s, *id, Some(form), FormErrors::default()).await?).await;
     }
     let mut errors = FormErrors::default();
-    let host: Option<HostId> = chosen(&form.host, "host", &mut errors);
+    let host = host_choice::field(&s, &form.host, "host", &mut errors).await?;
     let plan = form.plan(&mut errors);
     if errors.is_empty() {
         match upkeep::put(&s, &who.actor, *id, host, plan).await {
@@ -322,24 +335,81 @@ pub async fn save(
 }
 
 /// Does chores now.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct RunForm {
     /// Which; all if it is `all`.
     chore: String,
+    /// It was asked about, and is meant.
+    sure: Option<String>,
 }
 
-/// Does a chore now, or all of them, one after the other.
+impl RunForm {
+    /// The chore; none for all of them.
+    fn chore(&self) -> Option<Chore> {
+        self.chore.parse().ok()
+    }
+}
+
+/// Whether a chore takes something away for good, so that a person is asked first.
+fn removes(chore: Option<Chore>) -> bool {
+    match chore {
+        None | Some(Chore::Forget | Chore::Prune) => true,
+        Some(Chore::Snapshots | Chore::Check | Chore::ReadData | Chore::Stats) => false,
+    }
+}
+
+async fn question(s: &Services, id: RepositoryId, form: &RunForm) -> Result<QuestionPage, ApiError> {
+    let opened = Opened::of(s, id).await?;
+    let (chore, mut names) = (form.chore(), Names::default());
+    let host = match upkeep::get(s, id).await?.maintenance_host_id {
+        Some(host) => Some(names.host(s, host).await?),
+        None => None,
+    };
+    let (title, button) = words::ask::chores(chore, &opened.repository.name);
+    let mut said: Vec<String> = words::ask::chores_mean(chore).into_iter().map(Into::into).collect();
+    said.push(words::ask::does(host.as_deref()));
+    let none_can = removes(chore) && opened.head("maintenance").none_can_forget;
+    Ok(QuestionPage {
+        id: id.to_string(),
+        name: opened.repository.name,
+        tab: ("/maintenance", words::MAINTENANCE),
+        title,
+        words: said,
+        refused: none_can.then_some(words::ask::NONE_CAN_DELETE),
+        action: format!("/repositories/{id}/maintenance/run"),
+        fields: vec![("chore", form.chore.clone()), ("sure", "1".into())],
+        button,
+        danger: removes(chore),
+    })
+}
+
+/// Asks before chores are done now.
+#[get("/repositories/{id}/maintenance/run")]
+pub async fn ask_run(
+    who: Guarded<Operator>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+    form: web::Query<RunForm>,
+) -> Result<HttpResponse, ApiError> {
+    view.show(&who, &question(&s, *id, &form).await?).await
+}
+
+/// Does a chore now, or all of them, one after the other. What removes something is asked about first.
 #[post("/repositories/{id}/maintenance/run")]
 pub async fn run(
     who: Guarded<Operator>,
+    view: View,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
     form: SafeForm<RunForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let chores = match form.0.chore.parse::<Chore>() {
-        Ok(chore) => vec![chore],
-        Err(_) => Chore::ALL.to_vec(),
-    };
+    let chore = form.0.chore();
+    if removes(chore) && form.0.sure.is_none() {
+        return view.show(&who, &question(&s, *id, &form.0).await?).await;
+    }
+    let chores = chore.map_or_else(|| Chore::ALL.to_vec(), |chore| vec![chore]);
     upkeep::run_now(&s, &who.actor, *id, chores).await?;
     Ok(go(&format!("/repositories/{id}/maintenance?done=chores-asked")))
 }

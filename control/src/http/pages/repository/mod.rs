@@ -4,9 +4,12 @@ pub mod access;
 pub mod ask;
 pub mod changes;
 pub mod fields;
+pub mod lines;
+pub mod locks;
 pub mod maintenance;
 pub mod operations;
 pub mod overview;
+pub mod question;
 pub mod retention;
 pub mod settings;
 pub mod snapshots;
@@ -20,10 +23,10 @@ use crate::domain::place::is_per_host;
 use crate::domain::repository::Repository;
 use crate::http::problem::ApiError;
 use crate::service::health::{self, HealthView};
-use crate::service::{Services, alerts, jobs, repositories};
+use crate::service::{Services, alerts, jobs, repositories, repository_users};
 use crate::store::jobs::Filter;
 use crate::words::state;
-use restic_manager_shared::id::RepositoryId;
+use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
@@ -44,6 +47,8 @@ pub struct Head {
     pub per_host: bool,
     /// The same press twice is one job.
     pub key: String,
+    /// Hosts have credentials, and none of them may delete: nothing can be forgotten or pruned.
+    pub none_can_forget: bool,
 }
 
 /// A repository with its health, as every tab begins.
@@ -86,6 +91,7 @@ impl Opened {
             hosts: counts.append_only + counts.full,
             per_host: is_per_host(&self.repository.url),
             key: super::hosts::press_key(self.newest.first()),
+            none_can_forget: counts.append_only > 0 && counts.full == 0,
         }
     }
 }
@@ -94,6 +100,7 @@ impl Opened {
 #[must_use]
 pub const fn level_badge(level: Level) -> Badge {
     match level {
+        Level::Unknown => Badge { class: "mute", icon: "never", word: state::level(level), loud: false },
         Level::Ok => Badge { class: "ok", icon: "ok", word: state::level(level), loud: true },
         Level::Warning => Badge { class: "warn", icon: "warn", word: state::level(level), loud: true },
         Level::Critical => Badge { class: "bad", icon: "bad", word: state::level(level), loud: true },
@@ -111,18 +118,45 @@ pub struct UserChoice {
     pub mode: &'static str,
 }
 
-/// The hosts that may use a repository, by name.
-///
-/// # Errors
-/// When there is no such repository.
-pub async fn users(s: &Services, id: RepositoryId) -> Result<Vec<UserChoice>, ApiError> {
-    let used = repositories::used_by(s, id).await?;
-    let choice = |c: repositories::CredentialView| UserChoice {
-        id: c.host_id.to_string(),
-        name: c.host_name,
-        mode: crate::words::repository::mode(c.mode),
-    };
-    Ok(used.into_iter().map(choice).collect())
+/// The hosts that may use a repository, to choose from.
+#[derive(Debug, Serialize)]
+pub struct Users {
+    /// They, by name; none if the name is typed.
+    pub items: Vec<UserChoice>,
+    /// There are too many for a list.
+    pub typed: bool,
+}
+
+/// A list of more hosts than this is no help, and there is one in each of many forms.
+const FEW: i64 = 30;
+
+impl Users {
+    /// The hosts that may use a repository.
+    ///
+    /// # Errors
+    /// When there is no such repository.
+    pub async fn of(s: &Services, id: RepositoryId) -> Result<Self, ApiError> {
+        let listed = repository_users::list(s, id, "", None, FEW).await?;
+        let typed = listed.next.is_some();
+        let choice = |c: repositories::CredentialView| UserChoice {
+            id: c.host_id.to_string(),
+            name: c.host_name,
+            mode: crate::words::repository::mode(c.mode),
+        };
+        let items = if typed { vec![] } else { listed.items.into_iter().map(choice).collect() };
+        Ok(Self { items, typed })
+    }
+
+    /// What stands in the field: the identity of a choice, or the name where it is typed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn value(&self, s: &Services, names: &mut Names, chosen: &str) -> Result<String, ApiError> {
+        match chosen.parse::<HostId>() {
+            Ok(host) if self.typed => names.host(s, host).await,
+            _ => Ok(chosen.to_owned()),
+        }
+    }
 }
 
 /// A job that is not over, with what it waits for.

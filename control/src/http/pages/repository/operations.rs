@@ -5,9 +5,11 @@ use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::FormErrors;
 use super::super::host_add::{Choice, choices};
+use super::super::host_choice;
+use super::super::names::Names;
 use super::ask::ask_page;
 use super::fields::{Field, NAMES, Values, fields, task};
-use super::{Head, Opened, UserChoice, users};
+use super::{Head, Opened, Users};
 use crate::domain::job::JobKind;
 use crate::domain::operation::{Need, Operation, destruction, operations as table};
 use crate::domain::permission::Role;
@@ -30,7 +32,7 @@ pub struct OperationsPage {
     /// The operations, in groups.
     pub groups: Vec<Group>,
     /// The hosts that may use the repository.
-    pub users: Vec<UserChoice>,
+    pub users: Users,
     /// Other repositories.
     pub repositories: Vec<Choice>,
     /// What was typed.
@@ -125,7 +127,7 @@ async fn page(
     s: &Services,
     id: RepositoryId,
     role: Role,
-    typed: Values,
+    mut typed: Values,
     errors: FormErrors,
 ) -> Result<OperationsPage, ApiError> {
     let opened = Opened::of(s, id).await?;
@@ -133,12 +135,18 @@ async fn page(
         title,
         operations: table().filter(|o| group(o.kind) == title).map(|o| offered(o, role)).collect(),
     });
+    let (users, mut names) = (Users::of(s, id).await?, Names::default());
+    for field in ["host", "of"] {
+        if let Some(value) = typed.get_mut(field) {
+            *value = users.value(s, &mut names, value).await?;
+        }
+    }
     let mut repositories = choices(s).await?;
     repositories.retain(|r| r.id != id.to_string());
     Ok(OperationsPage {
         head: opened.head("operations"),
         groups: groups.into(),
-        users: users(s, id).await?,
+        users,
         repositories,
         open: typed.get("kind").cloned().unwrap_or_default(),
         typed,
@@ -166,8 +174,8 @@ fn key(press: &str, input: &JobInput) -> Result<String, ApiError> {
     Ok(format!("{press}-{}", &TokenHash::of(&text).as_str()[..16]))
 }
 
-fn host(values: &Values, name: &str, wrong: &mut FormErrors) -> Option<HostId> {
-    super::super::form::chosen(values.get(name).map(String::as_str).unwrap_or_default(), name, wrong)
+async fn host(s: &Services, values: &Values, name: &str, wrong: &mut FormErrors) -> Result<Option<HostId>, ApiError> {
+    host_choice::field(s, values.get(name).map(String::as_str).unwrap_or_default(), name, wrong).await
 }
 
 /// Asks for an operation. What destroys is asked about first.
@@ -184,7 +192,8 @@ pub async fn ask(
     let mut errors = FormErrors::default();
     let kind = values.get("kind").and_then(|k| k.parse::<JobKind>().ok());
     let task = kind.and_then(|kind| task(kind, *id, &values, &mut errors));
-    let (host_id, of_host_id) = (host(&values, "host", &mut errors), host(&values, "of", &mut errors));
+    let host_id = host(&s, &values, "host", &mut errors).await?;
+    let of_host_id = host(&s, &values, "of", &mut errors).await?;
     let press = values.get("key").cloned().unwrap_or_default();
     if let Some(task) = task.filter(|_| errors.is_empty()) {
         let input = JobInput { host_id, of_host_id, task, confirm: false };

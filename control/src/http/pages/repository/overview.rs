@@ -1,23 +1,25 @@
 //! The first tab of a repository: whether it is healthy and safe, how large it is and grows, its locks, and what goes on there.
 
 use super::super::chart::{Chart, chart};
-use super::super::door::{View, go};
+use super::super::door::{LiveQuery, View};
 use super::super::engine::Page;
 use super::super::names::Names;
 use super::super::recovery::KitRow;
 use super::super::view::JobRow;
+use super::locks::{LockList, lock_list};
 use super::{Head, OpenJob, Opened, open_jobs};
 use crate::domain::health::{Level, Trouble as Known, Weighed};
-use crate::domain::locks::{Judged, Unknown, Verdict};
-use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
+use crate::domain::job::{Job, JobState};
+use crate::domain::place::is_per_host;
+use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::health::{self, HealthView};
-use crate::service::locks::{self, Locks};
+use crate::service::locks;
 use crate::service::repositories::CredentialView;
-use crate::service::{Services, recovery, repositories, upkeep};
+use crate::service::{Services, recovery, repository_users, upkeep};
 use crate::words::Moment;
 use crate::words::repository as words;
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::DeleteVerdict;
@@ -37,8 +39,14 @@ pub struct RepositoryPage {
     pub figures: Figures,
     /// Its size over time; none before there are two counts.
     pub chart: Option<Chart>,
-    /// What is proven of each host's credential.
+    /// What is proven of hosts' credentials, those first of which it is not proven that they can only append.
     pub proofs: Vec<Proof>,
+    /// The hosts that take most room.
+    pub largest: Vec<Room>,
+    /// The newest job of it that came to a good end: the storage answered then.
+    pub reached: Option<Moment>,
+    /// Whether it has certificate authorities of its own.
+    pub authorities: bool,
     /// Its locks.
     pub locks: LockList,
     /// Jobs that are not over.
@@ -54,6 +62,36 @@ pub struct RepositoryPage {
 impl Page for RepositoryPage {
     const TEMPLATE: &'static str = "pages/repository.html";
     const NAV: &'static str = "repositories";
+}
+
+/// How much room a host takes.
+#[derive(Debug, Serialize)]
+pub struct Room {
+    /// Its identity.
+    pub id: String,
+    /// Its name.
+    pub host: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// How much that is of the largest, in thousandths.
+    pub share: u64,
+}
+
+/// Hosts whose proof is shown; the others are on the Hosts tab.
+const PROOFS: i64 = 8;
+/// Hosts whose room is shown.
+const LARGEST: i64 = 6;
+
+/// What changes of it while somebody looks: the verdict, its newest jobs, and what goes on.
+#[derive(Debug, Serialize)]
+pub struct RepositoryLive {
+    /// The same page.
+    #[serde(flatten)]
+    pub page: RepositoryPage,
+}
+
+impl Page for RepositoryLive {
+    const TEMPLATE: &'static str = "fragments/repository.html";
 }
 
 /// Something that is not as it should be.
@@ -158,84 +196,6 @@ impl Proof {
     }
 }
 
-/// The locks of a repository.
-#[derive(Debug, Serialize)]
-pub struct LockList {
-    /// Each of them.
-    pub items: Vec<LockRow>,
-    /// When somebody last looked.
-    pub seen: Option<Moment>,
-    /// Hosts on which a plain unlock removes the dead ones and no other.
-    pub unlock_on: Vec<(String, String)>,
-    /// Whether removing all would do no harm.
-    pub all_dead: bool,
-    /// Whether some lock stands in the way of removing the dead ones.
-    pub blocked: bool,
-}
-
-/// A lock.
-#[derive(Debug, Serialize)]
-pub struct LockRow {
-    /// The machine's own name.
-    pub hostname: String,
-    /// The user there.
-    pub username: String,
-    /// The process there.
-    pub pid: u32,
-    /// Whether it shuts out everybody else.
-    pub exclusive: bool,
-    /// When it was made or renewed.
-    pub at: Moment,
-    /// The icon's name.
-    pub icon: &'static str,
-    /// The colour's class.
-    pub class: &'static str,
-    /// Whose it is, in words.
-    pub text: String,
-    /// The jobs that it may belong to, by the hosts' names.
-    pub jobs: Vec<(String, String)>,
-}
-
-fn lock_row(judged: &Judged, now: Timestamp) -> LockRow {
-    let (icon, class, holders) = match &judged.verdict {
-        Verdict::Held { by } => ("lock", "run", vec![by]),
-        Verdict::Dead { of } => ("unlock", "warn", of.iter().collect()),
-        Verdict::Unknown { why: Unknown::NotOurs } => ("warn", "warn", vec![]),
-        Verdict::Unknown { why: Unknown::Unconfirmed { by } } => ("clock", "warn", vec![by]),
-        Verdict::Unknown { why: Unknown::Ambiguous { of } } => ("warn", "warn", of.iter().collect()),
-    };
-    let lock = &judged.lock;
-    LockRow {
-        hostname: lock.hostname.clone(),
-        username: lock.username.clone(),
-        pid: lock.pid,
-        exclusive: lock.exclusive,
-        at: Moment::new(lock.time, now),
-        icon,
-        class,
-        text: crate::words::capital(&judged.text),
-        jobs: holders.iter().map(|h| (h.job_id.to_string(), h.host.clone())).collect(),
-    }
-}
-
-async fn lock_list(s: &Services, locks: &Locks, names: &mut Names, now: Timestamp) -> Result<LockList, ApiError> {
-    let mut unlock_on = vec![];
-    for host in &locks.cleanup.unlock_on {
-        unlock_on.push((host.to_string(), names.host(s, *host).await?));
-    }
-    Ok(LockList {
-        items: locks.items.iter().map(|judged| lock_row(judged, now)).collect(),
-        seen: locks.seen_at.map(|at| Moment::new(at, now)),
-        unlock_on,
-        all_dead: locks.cleanup.remove_all,
-        blocked: !locks.cleanup.blocked_by.is_empty(),
-    })
-}
-
-fn times(ratio: Option<f64>) -> Option<String> {
-    ratio.map(|n| format!("{n:.2}\u{d7}"))
-}
-
 #[allow(clippy::cast_possible_truncation)] // 0 to 100
 fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
     let moment = |at: Option<Timestamp>| at.map(|at| Moment::new(at, now));
@@ -246,8 +206,8 @@ fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
         quota,
         used_percent: stored.zip(quota).map(|(stored, quota)| stored.saturating_mul(100) / quota.max(1)),
         restore: view.sample.and_then(|s| s.restore_size),
-        deduplication: times(view.ratios.deduplication.or(view.ratios.both)),
-        compression: times(view.ratios.compression),
+        deduplication: words::times(view.ratios.deduplication.or(view.ratios.both)),
+        compression: words::times(view.ratios.compression),
         growth: view.growth_per_day.map(f64::abs),
         shrinks: view.growth_per_day.is_some_and(|g| g < 0.0),
         full: words::full(view.full, quota.is_some() || view.sample.is_some_and(|s| s.free.is_some())),
@@ -265,6 +225,7 @@ fn figures(view: &HealthView, quota: Option<u64>, now: Timestamp) -> Figures {
 /// Damage stands above all else.
 fn troubles(opened: &Opened) -> Vec<Trouble> {
     let look = |level| match level {
+        Level::Unknown => ("never", "mute"),
         Level::Ok => ("ok", "ok"),
         Level::Warning => ("warn", "warn"),
         Level::Critical => ("bad", "bad"),
@@ -280,6 +241,18 @@ fn troubles(opened: &Opened) -> Vec<Trouble> {
     opened.damage.iter().map(damage).chain(weighed).collect()
 }
 
+async fn largest(s: &Services, opened: &Opened, names: &mut Names) -> Result<Vec<Room>, ApiError> {
+    let own = is_per_host(&opened.repository.url);
+    let found = repository_users::largest(s, opened.repository.id, own, LARGEST).await?;
+    let most = found.first().map_or(1, |(_, bytes)| *bytes).max(1);
+    let mut rooms = vec![];
+    for (host, bytes) in found {
+        let share = u64::try_from(u128::from(bytes) * 1000 / u128::from(most)).unwrap_or(1000);
+        rooms.push(Room { id: host.to_string(), host: names.host(s, host).await?, bytes, share });
+    }
+    Ok(rooms)
+}
+
 async fn maintains(
     s: &Services,
     host: Option<HostId>,
@@ -291,11 +264,18 @@ async fn maintains(
     }
 }
 
+/// When its storage last answered, as far as its newest jobs say.
+fn reached(opened: &Opened) -> Option<Moment> {
+    let good = |job: &&Job| matches!(job.state, JobState::Succeeded | JobState::Warning);
+    let at = opened.newest.iter().filter(good).filter_map(|job| job.finished_at).max();
+    at.map(|at| Moment::new(at, opened.now))
+}
+
 async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError> {
     let opened = Opened::of(s, id).await?;
     let (now, mut names) = (opened.now, Names::default());
     let locks = locks::of_repository(s, id).await?;
-    let used = repositories::used_by(s, id).await?;
+    let used = repository_users::doubtful(s, id, PROOFS).await?;
     let samples = health::history(s, id).await?;
     let quota = opened.repository.quota_bytes;
     let host = upkeep::get(s, id).await?.maintenance_host_id;
@@ -307,6 +287,9 @@ async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError
         troubles: troubles(&opened),
         figures: figures(&opened.health, quota, now),
         chart: chart(&samples, quota, now),
+        largest: largest(s, &opened, &mut names).await?,
+        reached: reached(&opened),
+        authorities: opened.repository.ca_pem.is_some(),
         proofs: used.iter().map(|c| Proof::new(c, now)).collect(),
         locks: lock_list(s, &locks, &mut names, now).await?,
         open: open_jobs(s, id, &mut names).await?,
@@ -326,22 +309,15 @@ pub async fn show(
     view.show(&who, &page(&s, *id).await?).await
 }
 
-/// Nothing but the press.
-#[derive(Debug, serde::Deserialize)]
-pub struct LookForm {}
-
-/// Looks at the locks anew, in each restic repository that this one stands for.
-#[post("/repositories/{id}/locks/look")]
-pub async fn look_at_locks(
-    who: Guarded<Operator>,
+/// What changed of it since the browser looked.
+#[get("/ui/repositories/{id}/live")]
+pub async fn live(
+    who: Guarded<Viewer>,
+    view: View,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
-    _form: SafeForm<LookForm>,
+    query: web::Query<LiveQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let jobs = locks::look(&s, &who.actor, *id).await?;
-    Ok(match jobs.as_slice() {
-        [one] => go(&format!("/jobs/{}", one.job.id)),
-        [] => go(&format!("/repositories/{id}?done=nothing-to-look-at")),
-        _ => go(&format!("/repositories/{id}?done=locks-asked")),
-    })
+    let live = RepositoryLive { page: page(&s, *id).await? };
+    view.fragment(&who, &query.cursor, &format!("/repositories/{id}"), &live).await
 }

@@ -17,8 +17,14 @@ use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Snapshots of each decision that a page shows of a schedule; the rest is counted.
+/// Snapshots of each decision that the page of one schedule shows; the rest is counted.
 const SHOWN: usize = 200;
+/// Those that a page of many schedules shows of each.
+const GLANCE: usize = 12;
+/// Schedules of which something would go on a page.
+const SCHEDULES: usize = 50;
+/// Schedules with nothing to remove that are named.
+const NAMED: usize = 50;
 /// Ids that one carrying out takes.
 const MOST: usize = 5_000;
 
@@ -27,14 +33,52 @@ const MOST: usize = 5_000;
 pub struct RetentionPage {
     /// The head.
     pub head: Head,
-    /// Each schedule.
+    /// Schedules of which something would go, or that need a look; this page of them.
     pub plans: Vec<PlanView>,
+    /// Some of those with nothing to remove.
+    pub quiet: Vec<Quiet>,
+    /// How many of those there are.
+    pub quiet_count: usize,
+    /// How many schedules there are.
+    pub schedules: usize,
     /// How many snapshots would go in all.
     pub goes: usize,
-    /// How many of these can be carried out now: not those of frozen hosts.
-    pub can_go: usize,
-    /// How many are left for the next time.
+    /// How many of these the button on this page removes.
+    pub sent: usize,
+    /// How many of those that can go are left for other pages, or the next time.
     pub left: usize,
+    /// The page after this one.
+    pub next: Option<usize>,
+    /// Whether this is not the first page.
+    pub later: bool,
+    /// Whether only one schedule is shown.
+    pub only: bool,
+}
+
+/// A schedule with nothing to remove.
+#[derive(Debug, Serialize)]
+pub struct Quiet {
+    /// Its identity.
+    pub id: String,
+    /// Its name.
+    pub schedule: String,
+    /// Its host's identity.
+    pub host_id: String,
+    /// Its host's name.
+    pub host: String,
+    /// How many snapshots stay.
+    pub stays: usize,
+}
+
+/// What is shown of the schedules.
+#[derive(Debug, Default, Deserialize)]
+pub struct RetentionQuery {
+    /// Only this schedule.
+    #[serde(default)]
+    schedule: String,
+    /// Which page, from none.
+    #[serde(default)]
+    page: usize,
 }
 
 impl Page for RetentionPage {
@@ -124,8 +168,8 @@ const fn look(gate: &Gate) -> (&'static str, &'static str) {
     }
 }
 
-/// A schedule's plan; `room` is how many more ids may be sent.
-fn plan_view(plan: &SchedulePlan, room: &mut usize, now: Timestamp) -> PlanView {
+/// A schedule's plan; `room` is how many more ids may be sent, `most` how many snapshots of each decision are shown.
+fn plan_view(plan: &SchedulePlan, room: &mut usize, most: usize, now: Timestamp) -> PlanView {
     let (goes, stays): (Vec<&Entry>, Vec<&Entry>) =
         plan.plan.entries.iter().partition(|e| e.decision == Decision::Forget);
     let frozen = matches!(plan.plan.gate, Gate::Frozen { .. });
@@ -134,7 +178,7 @@ fn plan_view(plan: &SchedulePlan, room: &mut usize, now: Timestamp) -> PlanView 
     // What nobody vouches for first: a person should see it.
     let shown = |entries: &[&Entry]| {
         let (odd, usual): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|e| unattested(e));
-        odd.into_iter().chain(usual).take(SHOWN).map(|e| row(e, now)).collect()
+        odd.into_iter().chain(usual).take(most).map(|e| row(e, now)).collect()
     };
     let (icon, class) = look(&plan.plan.gate);
     PlanView {
@@ -148,9 +192,9 @@ fn plan_view(plan: &SchedulePlan, room: &mut usize, now: Timestamp) -> PlanView 
         gate: crate::words::capital(&plan.gate_text),
         frozen,
         all: plan.plan.entries.len(),
-        goes_more: goes.len().saturating_sub(SHOWN),
+        goes_more: goes.len().saturating_sub(most),
         goes_count: goes.len(),
-        stays_more: stays.len().saturating_sub(SHOWN),
+        stays_more: stays.len().saturating_sub(most),
         stays_count: stays.len(),
         unattested: stays.iter().filter(|e| unattested(e)).count(),
         ids: sent.join(" "),
@@ -159,16 +203,51 @@ fn plan_view(plan: &SchedulePlan, room: &mut usize, now: Timestamp) -> PlanView 
     }
 }
 
-async fn page(s: &Services, id: RepositoryId) -> Result<RetentionPage, ApiError> {
+/// Whether nothing would go and nothing needs a look.
+fn is_quiet(plan: &SchedulePlan) -> bool {
+    matches!(plan.plan.gate, Gate::Nothing) && !plan.plan.entries.iter().any(unattested)
+}
+
+fn quiet(plan: &SchedulePlan) -> Quiet {
+    Quiet {
+        id: plan.schedule_id.to_string(),
+        schedule: plan.schedule.clone(),
+        host_id: plan.host_id.to_string(),
+        host: plan.host.clone(),
+        stays: plan.plan.entries.len(),
+    }
+}
+
+fn forgotten(plan: &SchedulePlan) -> usize {
+    plan.plan.entries.iter().filter(|e| e.decision == Decision::Forget).count()
+}
+
+async fn page(s: &Services, id: RepositoryId, asked: &RetentionQuery) -> Result<RetentionPage, ApiError> {
     let opened = Opened::of(s, id).await?;
-    let (plans, mut room) = (retention::preview(s, id).await?, MOST);
-    let plans: Vec<PlanView> = plans.iter().map(|plan| plan_view(plan, &mut room, opened.now)).collect();
-    let can_go: usize = plans.iter().filter(|p| !p.frozen).map(|p| p.goes_count).sum();
+    let all = retention::preview(s, id).await?;
+    let only = !asked.schedule.is_empty();
+    let (calm, busy): (Vec<&SchedulePlan>, Vec<&SchedulePlan>) = match only {
+        true => (vec![], all.iter().filter(|p| p.schedule_id.to_string() == asked.schedule).collect()),
+        false => all.iter().partition(|p| is_quiet(p)),
+    };
+    let (first, most) = (asked.page.saturating_mul(SCHEDULES), if only { SHOWN } else { GLANCE });
+    let mut room = MOST;
+    let here = busy.iter().skip(first).take(SCHEDULES);
+    let plans: Vec<PlanView> = here.map(|plan| plan_view(plan, &mut room, most, opened.now)).collect();
+    let frozen = |plan: &&&SchedulePlan| matches!(plan.plan.gate, Gate::Frozen { .. });
+    let can_go: usize = busy.iter().filter(|p| !frozen(p)).map(|p| forgotten(p)).sum();
+    let sent = MOST - room;
     Ok(RetentionPage {
         head: opened.head("retention"),
-        goes: plans.iter().map(|p| p.goes_count).sum(),
-        can_go,
-        left: can_go - (MOST - room),
+        quiet: calm.iter().take(NAMED).map(|plan| quiet(plan)).collect(),
+        quiet_count: calm.len(),
+        schedules: all.len(),
+        goes: busy.iter().map(|p| forgotten(p)).sum(),
+        sent,
+        left: can_go.saturating_sub(sent),
+        next: (busy.len() > first.saturating_add(SCHEDULES)).then_some(asked.page.saturating_add(1)),
+        later: asked.page > 0,
+        only,
         plans,
     })
 }
@@ -180,8 +259,9 @@ pub async fn show(
     view: View,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
+    asked: web::Query<RetentionQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    view.show(&who, &page(&s, *id).await?).await
+    view.show(&who, &page(&s, *id, &asked).await?).await
 }
 
 /// Asks once before snapshots are removed.

@@ -30,8 +30,6 @@ pub struct RepositorySettingsPage {
     pub errors: FormErrors,
     /// The change of its password that is under way.
     pub rotation: Option<RotationView>,
-    /// What is wrong with the new password.
-    pub rotate_errors: FormErrors,
 }
 
 impl Page for RepositorySettingsPage {
@@ -105,7 +103,6 @@ async fn page(s: &Services, id: RepositoryId) -> Result<RepositorySettingsPage, 
         form: Typed::of(&opened.repository),
         errors: FormErrors::default(),
         rotation: rotation.as_ref().map(|r| rotation_view(r, opened.now)),
-        rotate_errors: FormErrors::default(),
     })
 }
 
@@ -141,6 +138,45 @@ pub async fn save(
     view.again(&who, &RepositorySettingsPage { form: form.typed(), errors, ..page(&s, *id).await? }).await
 }
 
+/// Asks for a new password, and says what its change does.
+#[derive(Debug, Serialize)]
+pub struct RepositoryPasswordPage {
+    /// The head.
+    pub head: Head,
+    /// Why it cannot be changed.
+    pub refused: Option<&'static str>,
+    /// What is wrong with what was typed.
+    pub errors: FormErrors,
+}
+
+impl Page for RepositoryPasswordPage {
+    const TEMPLATE: &'static str = "pages/repository-password.html";
+    const NAV: &'static str = "repositories";
+}
+
+async fn password_page(s: &Services, id: RepositoryId, errors: FormErrors) -> Result<RepositoryPasswordPage, ApiError> {
+    let opened = Opened::of(s, id).await?;
+    let under_way =
+        opened.repository.rotation.as_ref().is_some_and(|r| !matches!(r.stage, Stage::OldKeyStays | Stage::Stuck));
+    let refused = match opened.health.credentials.full {
+        _ if under_way => Some(words::ROTATION_UNDER_WAY),
+        0 => Some(words::OLD_KEY_WOULD_STAY),
+        _ => None,
+    };
+    Ok(RepositoryPasswordPage { head: opened.head("settings"), refused, errors })
+}
+
+/// Asks for a new password.
+#[get("/repositories/{id}/rotate-password")]
+pub async fn ask_rotate(
+    who: Guarded<Admin>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<RepositoryId>,
+) -> Result<HttpResponse, ApiError> {
+    view.show(&who, &password_page(&s, *id, FormErrors::default()).await?).await
+}
+
 /// The new password.
 #[derive(Debug, Deserialize)]
 pub struct RotateForm {
@@ -160,8 +196,11 @@ pub async fn rotate(
     match rotation::start(&s, &who.actor, *id, typed_secret(&form.0.new_password)).await {
         Ok(_) => Ok(go(&format!("/repositories/{id}/settings?done=rotation-started"))),
         Err(error) => {
-            let rotate_errors = FormErrors::of(error, &["password"])?;
-            view.again(&who, &RepositorySettingsPage { rotate_errors, ..page(&s, *id).await? }).await
+            let mut errors = FormErrors::of(error, &["password"])?;
+            if let Some(wrong) = errors.fields.remove("password") {
+                errors.add("new_password", wrong);
+            }
+            view.again(&who, &password_page(&s, *id, errors).await?).await
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What people do with roll-outs and releases. Whatever takes an update to hosts, or away from them, is asked about once.
+//! What people do with roll-outs and releases, and the page that asks first in the settings. Whatever takes an update to hosts, or away from them, is asked about once.
 
 use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::{FormErrors, number, typed};
 use super::super::repository::access::Sure;
 use super::releases::{StageFields, page};
-use crate::domain::release::Stage;
+use crate::domain::release::{Stage, check_stages};
 use crate::http::guard::{Admin, Guarded, SafeForm};
 use crate::http::problem::ApiError;
 use crate::service::rollouts::Act;
@@ -19,9 +19,17 @@ use std::collections::HashMap;
 /// Stages that the form has room for.
 const ROWS: usize = 4;
 
-/// Asks once before something is done about releases.
+/// The list that a question came from: its address, and its name.
+pub type Origin = (&'static str, &'static str);
+
+/// The list of releases.
+const RELEASES: Origin = ("/settings/releases", words::RELEASES);
+
+/// Asks once before something is done in the settings.
 #[derive(Debug, Serialize)]
-pub struct ReleaseAskPage {
+pub struct SettingsAskPage {
+    /// Where it came from.
+    pub from: Origin,
     /// The question.
     pub title: String,
     /// What it does, and what not.
@@ -30,12 +38,14 @@ pub struct ReleaseAskPage {
     pub action: String,
     /// What the button says.
     pub button: &'static str,
+    /// What goes with it.
+    pub fields: Vec<(String, String)>,
     /// Whether it takes something away.
     pub danger: bool,
 }
 
-impl Page for ReleaseAskPage {
-    const TEMPLATE: &'static str = "pages/release-ask.html";
+impl Page for SettingsAskPage {
+    const TEMPLATE: &'static str = "pages/settings-ask.html";
     const NAV: &'static str = "settings";
 }
 
@@ -65,7 +75,22 @@ fn read_stages(rows: &[StageFields]) -> Result<Vec<Stage>, FormErrors> {
     if wrong.is_empty() { Ok(stages) } else { Err(wrong) }
 }
 
-/// Starts a roll-out.
+/// The question before a roll-out, with all that was typed.
+fn ask_start(version: &str, stages: &[Stage], form: &Typed) -> SettingsAskPage {
+    let typed = form.iter().filter(|(name, _)| *name != "csrf").map(|(name, value)| (name.clone(), value.clone()));
+    let shares: Vec<(Option<&str>, u8)> = stages.iter().map(|s| (s.tag.as_deref(), s.percent)).collect();
+    SettingsAskPage {
+        from: RELEASES,
+        fields: typed.chain([("sure".to_owned(), "1".to_owned())]).collect(),
+        title: words::start(version),
+        words: words::start_means(&shares),
+        action: "/settings/releases/rollout".into(),
+        button: words::START,
+        danger: false,
+    }
+}
+
+/// Starts a roll-out. It is asked about first.
 #[post("/settings/releases/rollout")]
 pub async fn start(
     who: Guarded<Admin>,
@@ -77,6 +102,9 @@ pub async fn start(
     let rows = typed_stages(&form.0);
     let errors = match read_stages(&rows) {
         Err(wrong) => wrong,
+        Ok(stages) if !form.0.contains_key("sure") && check_stages(&stages).is_empty() => {
+            return view.show(&who, &ask_start(&version, &stages, &form.0)).await;
+        }
         Ok(stages) => match rollouts::start(&s, &who.actor, version.clone(), Some(stages)).await {
             Ok(_) => return Ok(go("/settings/releases?done=rollout-started")),
             Err(error) => FormErrors::of(error, &["stages", "version"])?,
@@ -114,7 +142,9 @@ pub async fn ask_advance(who: Guarded<Admin>, view: View, s: web::Data<Services>
         Some(r) => words::advance(r.gate.healthy, r.gate.needed, &r.rollout.version),
         None => vec![words::NOTHING.to_owned()],
     };
-    let page = ReleaseAskPage {
+    let page = SettingsAskPage {
+        from: RELEASES,
+        fields: vec![],
         title: words::ADVANCE.0.into(),
         words,
         action: "/settings/releases/advance".into(),
@@ -142,7 +172,9 @@ pub async fn ask_back(who: Guarded<Admin>, view: View, s: web::Data<Services>) -
         Some(r) => words::roll_back(r.updated, &r.rollout.version, r.rollout.previous.as_deref()),
         None => vec![words::NOTHING.to_owned()],
     };
-    let page = ReleaseAskPage {
+    let page = SettingsAskPage {
+        from: RELEASES,
+        fields: vec![],
         title: words::ROLL_BACK.0.into(),
         words,
         action: "/settings/releases/roll-back".into(),
@@ -171,7 +203,9 @@ pub async fn ask_withdraw(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (version, target) = path.into_inner();
-    let page = ReleaseAskPage {
+    let page = SettingsAskPage {
+        from: RELEASES,
+        fields: vec![],
         title: words::withdraw(&version, &target),
         words: words::withdraw_means(),
         action: format!("/settings/releases/{version}/{target}/withdraw"),

@@ -1,15 +1,17 @@
-//! API tokens: what scripts sign in with. Shown once when they are made, and taken back with one press.
+//! API tokens: what scripts sign in with. Shown once when they are made; taking one back is asked about.
 
 use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::FormErrors;
 use super::super::view::asked_by;
+use super::rollout::SettingsAskPage;
 use super::{RoleChoice, roles};
 use crate::domain::permission::Role;
 use crate::http::guard::{Admin, Guarded, SafeForm};
 use crate::http::problem::ApiError;
-use crate::service::{Services, tokens};
+use crate::service::{ActError, Noun, Services, tokens};
 use crate::words::Moment;
+use crate::words::token as words;
 use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ApiTokenId;
@@ -130,6 +132,27 @@ pub async fn add(
         },
     };
     view.again(&who, &page(&s, form, String::new(), errors).await?).await
+}
+
+/// Asks before a token is taken back.
+#[get("/settings/tokens/{id}/revoke")]
+pub async fn ask_revoke(
+    who: Guarded<Admin>,
+    view: View,
+    s: web::Data<Services>,
+    id: web::Path<ApiTokenId>,
+) -> Result<HttpResponse, ApiError> {
+    let token = tokens::list(&s).await?.into_iter().find(|t| t.id == *id).ok_or(ActError::NotFound(Noun::ApiToken))?;
+    let page = SettingsAskPage {
+        from: ("/settings/tokens", words::TOKENS),
+        title: words::revoke(&token.name),
+        words: words::revoke_means(token.role.as_str(), &asked_by(&token.created_by)),
+        action: format!("/settings/tokens/{id}/revoke"),
+        fields: vec![],
+        button: words::REVOKE,
+        danger: true,
+    };
+    view.show(&who, &page).await
 }
 
 /// Nothing but the press.
