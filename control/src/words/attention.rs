@@ -12,6 +12,8 @@ pub const LOOK_AT_LOCK: &str = "Look at the lock";
 pub const REMOVE_LOCKS: &str = "Remove lock…";
 /// An act: to the job that says it.
 pub const WHY: &str = "Why";
+/// A new command for a host whose agent never came.
+pub const INSTALL: &str = "Install command…";
 /// An act.
 pub const OPEN_HOST: &str = "Open host";
 

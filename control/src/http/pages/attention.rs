@@ -167,7 +167,9 @@ async fn silent(s: &Services, state: Protection, n: i64, scope: Scope<'_>) -> Re
         _ => None,
     };
     let paused = first.paused.as_ref().filter(|_| one).map(|p| PausedWords::new(p, now).sentence());
-    let acts = if one {
+    let acts = if one && scope.operator && first.state == HostState::Pending {
+        vec![Link { href: format!("/hosts/{}/install", first.id), text: words::INSTALL.into() }]
+    } else if one {
         vec![Link { href: format!("/hosts/{}", first.id), text: words::OPEN_HOST.into() }]
     } else {
         vec![Link { href: scope.hosts(&[("state", state.as_str())]), text: words::all(n) }]
