@@ -23,9 +23,9 @@ struct Setup {
 }
 
 /// A host of an operating system.
-async fn host(server: &ControlPlane, admin: &str, name: &str, os: &str) -> FakeAgent {
+async fn host(server: &ControlPlane, admin: &str, name: &str, os: &str, path: &str) -> FakeAgent {
     let repositories = server.get(admin, "/api/v1/repositories").await;
-    let body = json!({"host_name": name, "initial_paths": ["/etc"], "rest_username": "u", "rest_password": "p",
+    let body = json!({"host_name": name, "initial_paths": [path], "rest_username": "u", "rest_password": "p",
         "repository_id": repositories["items"][0]["id"]});
     let (status, made) = server.post(admin, "/api/v1/enrollment-tokens", body).await;
     assert_eq!(status, 201, "{made}");
@@ -44,7 +44,7 @@ impl Setup {
         let server = ControlPlane::start();
         let admin = server.token("admin");
         let mut agent = server.host(&admin, "web-01", &["/etc"]).await;
-        let windows = host(&server, &admin, "win-01", "windows").await;
+        let windows = host(&server, &admin, "win-01", "windows", "C:\\Users").await;
         let repositories = server.get(&admin, "/api/v1/repositories").await;
         let repository = repositories["items"][0]["id"].as_str().unwrap().to_owned();
         for n in [2, 1] {
