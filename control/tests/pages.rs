@@ -90,7 +90,7 @@ async fn every_page_answers_and_escapes() {
     paths.extend([format!("/schedules/{schedule}/pause"), "/hosts/actions?do=pause&all=1".into()]);
     paths.push("/hosts/actions?do=update_agent&all=1".into());
     paths.push(format!("/hosts/actions?do=run&host={host}&q=%3Cscript%3Ealert(1)&of_tag=%7B%7B%207*7%20%7D%7D"));
-    for tab in ["", "/schedules", "/schedules/new", "/jobs", "/snapshots", "/settings", "/remove"] {
+    for tab in ["", "/run", "/schedules", "/schedules/new", "/jobs", "/snapshots", "/settings", "/remove"] {
         paths.push(format!("/hosts/{host}{tab}"));
     }
     let typed = "cron=%3Cscript%3Ealert(1)&timezone=%7B%7B%207*7%20%7D%7D";

@@ -57,6 +57,8 @@ pub struct LockFacts {
 /// When the database fails.
 pub async fn alike(s: &Services, job: &Job, names: &mut Names, now: Timestamp) -> Result<Option<Alike>, ApiError> {
     let cause = job.result.as_ref().and_then(|r| r.cause.as_ref()).map(|c| c.code).filter(|c| is_of_repository(*c));
+    // Where each host has a repository of its own, a lock is in nobody else's way.
+    let cause = cause.filter(|code| job.of_host_id.is_none() || *code != CauseCode::RepositoryLocked);
     let Some(about) = job.repository_id.zip(cause) else { return Ok(None) };
     let found = protection::failed_alike(s, job.id, about, ALIKE).await?;
     if found.jobs.is_empty() {

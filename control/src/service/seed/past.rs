@@ -41,14 +41,11 @@ pub(super) fn sow(
     let first_kept = fires.len().saturating_sub(KEPT);
     let (mut track, mut failure) = (None, None);
     for (n, due) in fires.into_iter().enumerate() {
-        let (state, mut result) = end(plan, member, due);
+        let (state, result) = end(plan, member, due);
         let took = Duration::from_secs(20 + member.kind.size / 4 + member.dice.below(90));
         let ended = due + if state == JobState::Missed { Duration::from_secs(60) } else { took };
         let ran = state != JobState::Missed;
-        if let Some(summary) = &mut result.summary {
-            summary.total_duration = took.as_secs_f64();
-        }
-        result.command = Some(command(member, schedule));
+        let result = timed(result, took, command(member, schedule));
         // All of a large fleet's past would be told at length.
         let lines =
             if n >= first_kept { log(state, (due, ended), schedule, &result) } else { vec![last(state, ended)] };
@@ -91,6 +88,12 @@ pub(super) fn sow(
         protection::put_failure(conn, schedule.id, failure)?;
     }
     Ok(())
+}
+
+/// The same end, after so long.
+fn timed(result: JobResult, took: Duration, command: String) -> JobResult {
+    let in_all = |s: BackupSummary| BackupSummary { total_duration: took.as_secs_f64(), ..s };
+    JobResult { summary: result.summary.map(in_all), command: Some(command), ..result }
 }
 
 /// The command line of a run.
