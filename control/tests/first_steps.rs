@@ -103,7 +103,8 @@ async fn a_waiting_host_gets_a_new_command_of_what_it_was_given() {
     assert_eq!((status, said["code"].as_str()), (410, Some("token_revoked")), "{said}");
     let (status, said) = agent.enroll(&second).await;
     assert_eq!((status, &said["host_name"]), (200, &json!("web-01")), "{said}");
-    assert_eq!(said["state"]["schedules"][0]["paths"], json!(["/etc", "/srv"]), "{said}");
+    let schedules = server.get(&admin, &format!("/api/v1/hosts/{}/schedules", agent.host)).await;
+    assert_eq!(schedules["items"][0]["paths"], json!(["/etc", "/srv"]), "{schedules}");
     assert_eq!(said["state"]["repositories"].as_array().unwrap().len(), 1, "with its credential: {said}");
     let host = hosts(&server, &admin).await.remove(0);
     assert_eq!(host["tags"], json!(["nightly"]));
@@ -152,7 +153,8 @@ async fn the_first_steps_are_done_in_place() {
     assert!(second.contains("action=\"/welcome/host\"") && second.contains("recovery kit"), "{second}");
     let wrong = anna.submit("/welcome/host", &[("name", "web-01"), ("paths", "")]).await;
     assert!(wrong.status == 422 && wrong.text.contains("First backup in 3 steps"), "{}", wrong.text);
-    let main = second.split("/repositories/").find_map(|rest| rest.get(..36)).unwrap().to_owned();
+    let repositories = server.get(&server.token("viewer"), "/api/v1/repositories").await;
+    let main = repositories["items"][0]["id"].as_str().unwrap().to_owned();
     let form =
         [("name", "web-01"), ("paths", "/etc"), ("repository", &*main), ("rest_username", "u"), ("rest_password", "p")];
     assert_eq!(anna.submit("/welcome/host", &form).await.location, "/");
