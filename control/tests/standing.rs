@@ -64,6 +64,7 @@ async fn a_repository_stands_alike_in_both_databases() {
                 let users = standing::users(conn, id, &which, 9)?;
                 assert_eq!(users.iter().map(|u| u.name.as_str()).collect::<Vec<_>>(), found, "{name}: {which:?}");
             }
+            assert!(standing::causes(conn, &[one, two])?.is_empty());
             assert!(standing::schedules_of(conn, id, &[one, two])?.is_empty());
 
             let sample = Sample {

@@ -1,14 +1,16 @@
 //! Alerts: seeing them and saying that one is known. They are opened and resolved by what they are about.
 
 use super::{ActError, Listed, Noun, Services, after, audit, page};
-use crate::domain::alert::{Alert, AlertKind};
+use crate::domain::alert::{About, Alert, AlertKind};
 use crate::domain::permission::Actor;
 use crate::domain::watch::KINDS;
 use crate::store::alerts::{self, Acknowledged};
-use crate::store::alerts_by_tag;
-use restic_manager_shared::id::{AlertId, RepositoryId};
+use crate::store::{alerts_by_tag, standing};
+use restic_manager_shared::id::{AlertId, HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::CauseCode;
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Hosts for which the same holds that are told one by one; more are told as how many they are.
@@ -122,6 +124,19 @@ pub async fn damage(s: &Services, id: RepositoryId) -> Result<Vec<Alert>, ActErr
         Ok(alerts::open_about(conn, AlertKind::RepositoryDamaged, &format!("repository:{id}"), DAMAGE)?)
     })
     .await
+}
+
+/// Of the hosts whose backups fail, where and why the newest one did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn causes(s: &Services, alerts: &[Alert]) -> Result<HashMap<HostId, (RepositoryId, CauseCode)>, ActError> {
+    let failing = alerts.iter().filter(|alert| alert.kind == AlertKind::BackupFailed && alert.resolved_at.is_none());
+    let hosts: Vec<HostId> = failing.filter_map(|alert| About::of(&alert.subject).host).collect();
+    if hosts.is_empty() {
+        return Ok(HashMap::new());
+    }
+    s.db.read(move |conn| Ok(standing::causes(conn, &hosts)?)).await
 }
 
 /// That an alert is known: why, and until when it is quiet for that.

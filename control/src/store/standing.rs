@@ -80,6 +80,34 @@ pub fn backups(conn: &mut Conn, id: RepositoryId) -> StoreResult<Backups> {
     Ok(found)
 }
 
+/// Of these hosts, where and why the newest backup of an enabled schedule failed; of several one that is told first.
+///
+/// # Errors
+/// When the database fails.
+pub fn causes(conn: &mut Conn, of: &[HostId]) -> StoreResult<HashMap<HostId, (RepositoryId, CauseCode)>> {
+    let of: Vec<String> = of.iter().map(ToString::to_string).collect();
+    let rows = schedules::table
+        .inner_join(schedule_tracks::table.on(schedule_tracks::schedule_id.eq(schedules::id)))
+        .filter(schedules::host_id.eq_any(of))
+        .filter(schedules::enabled)
+        .filter(schedule_tracks::last_end.eq_any([JobState::Failed.as_str(), JobState::Lost.as_str()]))
+        .filter(schedules::repository_id.is_not_null())
+        .filter(schedule_tracks::cause.is_not_null())
+        .order(schedules::id)
+        .select((
+            schedules::host_id,
+            schedules::repository_id.assume_not_null(),
+            schedule_tracks::cause.assume_not_null(),
+        ))
+        .load::<(String, String, String)>(conn)?;
+    let mut found = HashMap::new();
+    for (host, repository, cause) in rows {
+        let told = (parse("schedules.repository_id", &repository)?, from_word("schedule_tracks.cause", &cause)?);
+        found.entry(parse("schedules.host_id", &host)?).or_insert(told);
+    }
+    Ok(found)
+}
+
 /// When each place of a repository was last checked without an error, whoever asked for it, among its newest checks.
 ///
 /// # Errors

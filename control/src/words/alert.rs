@@ -71,6 +71,12 @@ pub const fn way(kind: AlertKind) -> &'static str {
     }
 }
 
+/// Why it is so, before what the alert says.
+#[must_use]
+pub fn because(why: &str, detail: &str) -> String {
+    format!("{why}. {detail}")
+}
+
 /// An act.
 pub const REMOVE_LOCK: &str = "Remove lock…";
 /// An act: to all hosts.

@@ -7,6 +7,7 @@ use super::names::Names;
 use super::view::asked_by;
 use crate::domain::alert::{About, Alert, AlertKind, Severity};
 use crate::domain::channel::DeliveryState;
+use crate::domain::health::lies_with_repository;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::alerts::Crowd;
@@ -14,10 +15,11 @@ use crate::service::channels::Told;
 use crate::service::names::Wanted;
 use crate::service::{Services, alerts, channels};
 use crate::words::Moment;
-use crate::words::{alert as words, channel::told as channel};
+use crate::words::{alert as words, attention, channel::told as channel, things};
 use actix_web::{HttpResponse, get, web};
 use restic_manager_shared::id::{AlertId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::job::CauseCode;
 use serde::{Deserialize, Serialize};
 
 /// The most open alerts on a page.
@@ -346,12 +348,37 @@ async fn rows(
     now: Timestamp,
 ) -> Result<(Vec<AlertRow>, bool), ApiError> {
     let (told, channels) = channels::told(s, items.iter().map(|a| a.id).collect()).await?;
+    let causes = alerts::causes(s, items).await?;
     let mut rows = Vec::with_capacity(items.len());
     for alert in items {
         let told = lines_of(&told, alert.id, now);
-        rows.push(AlertRow { told, ..row(s, alert, names, now).await? });
+        let mut row = AlertRow { told, ..row(s, alert, names, now).await? };
+        let failed = (alert.kind == AlertKind::BackupFailed).then(|| About::of(&alert.subject).host).flatten();
+        if let Some((repository, code)) = failed.and_then(|host| causes.get(&host)) {
+            because(s, &mut row, *repository, *code, names).await?;
+        }
+        rows.push(row);
     }
     Ok((rows, channels))
+}
+
+/// Says why backups fail, where that lies with the repository; a lock is removed where it is told whose it is.
+async fn because(
+    s: &Services,
+    row: &mut AlertRow,
+    repository: RepositoryId,
+    code: CauseCode,
+    names: &mut Names,
+) -> Result<(), ApiError> {
+    if !lies_with_repository(code) {
+        return Ok(());
+    }
+    let name = names.repository(s, repository).await?.unwrap_or_else(|| things::REPOSITORY.into());
+    row.detail = words::because(&attention::failing(&name, Some(code)), &row.detail);
+    if code == CauseCode::RepositoryLocked {
+        row.acts.splice(0..0, acts(AlertKind::ForeignLock, None, Some(repository)));
+    }
+    Ok(())
 }
 
 /// What changes of the open alerts.
