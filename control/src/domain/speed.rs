@@ -18,10 +18,10 @@ pub fn follow(before: Option<&Progress>, newest: Progress) -> Progress {
     }
     if track.len() > MOST {
         let newest = track.len() - 1;
-        let mut n = 0;
+        let mut n = 0usize;
         track.retain(|_| {
             n += 1;
-            (n - 1) % 2 == 0 || n - 1 == newest
+            (n - 1).is_multiple_of(2) || n - 1 == newest
         });
     }
     Progress { track, ..newest }
