@@ -82,6 +82,10 @@ impl Restored {
     }
 
     fn entry(&mut self, raw: Raw) {
+        // A folder is known by what is in it, whatever became of that.
+        if let Some((parent, _)) = raw.item.rsplit_once('/') {
+            self.folders.insert(self.hasher.hash_one(parent));
+        }
         match raw.action.as_str() {
             "restored" => {
                 let is_folder = self.is_folder(&raw.item, raw.size);
@@ -107,10 +111,7 @@ impl Restored {
     }
 
     /// restic does not say what is a folder, but a folder comes after what is in it.
-    fn is_folder(&mut self, item: &str, size: u64) -> bool {
-        if let Some((parent, _)) = item.rsplit_once('/') {
-            self.folders.insert(self.hasher.hash_one(parent));
-        }
+    fn is_folder(&self, item: &str, size: u64) -> bool {
         size == 0 && self.folders.contains(&self.hasher.hash_one(item))
     }
 
@@ -161,6 +162,18 @@ mod tests {
         assert_eq!((r.restored, r.bytes, r.examples.len()), (4, 13, 2));
         assert_eq!(r.new_examples.iter().map(|e| e.path.as_str()).collect::<Vec<_>>(), ["/srv/etc/new"]);
         assert!(!r.line(r#"{"message_type":"status","percent_done":0.1}"#));
+    }
+
+    #[test]
+    fn a_folder_of_files_that_stay_is_no_new_file() {
+        let mut r = Restored::default();
+        for line in [
+            r#"{"message_type":"verbose_status","action":"unchanged","item":"/srv/etc/key","size":10}"#,
+            r#"{"message_type":"verbose_status","action":"restored","item":"/srv/etc","size":0}"#,
+        ] {
+            assert!(r.line(line), "{line}");
+        }
+        assert_eq!((r.created, r.kept, r.new_examples.len()), (0, 1, 0));
     }
 
     #[test]
