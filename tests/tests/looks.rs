@@ -129,7 +129,10 @@ fn of_repositories(it: &Seeded) -> Vec<Visit> {
         visit("/repositories/{id}/delete", format!("/repositories/{odd}/delete")),
         visit("/repositories/{id}/hosts", format!("/repositories/{odd}/hosts?host={}", it.host)),
         visit("/repositories/{id}/hosts/{host}/remove", format!("/repositories/{odd}/hosts/{}/remove", it.host)),
+        visit("/repositories/{id}/locks/remove", format!("/repositories/{odd}/locks/remove")),
         visit("/repositories/{id}/maintenance", format!("/repositories/{odd}/maintenance")),
+        visit("/repositories/{id}/maintenance/run", format!("/repositories/{odd}/maintenance/run?chore=all")),
+        visit("/repositories/{id}/rotate-password", format!("/repositories/{odd}/rotate-password")),
         visit("/repositories/{id}/operations", format!("/repositories/{odd}/operations")),
         visit(
             "/repositories/{id}/operations",
@@ -176,6 +179,13 @@ async fn of_releases(it: &Seeded) -> Vec<Visit> {
     vec![visit("/settings/releases/{version}/{target}/withdraw", withdraw)]
 }
 
+/// A token that may be taken back.
+async fn of_tokens(it: &Seeded) -> Vec<Visit> {
+    let tokens = it.control.get(&it.admin, "/api/v1/api-tokens").await;
+    let token = tokens["items"][0]["id"].as_str().unwrap();
+    vec![visit("/settings/tokens/{id}/revoke", format!("/settings/tokens/{token}/revoke"))]
+}
+
 /// The steps of a restore, each of a draft that has come so far.
 async fn of_restores(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
     let path = format!("/srv/{}", endless());
@@ -217,6 +227,7 @@ async fn visits(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
     visits.extend(of_repositories(it));
     visits.extend(of_restores(it, visitor).await);
     visits.extend(of_channels(it).await);
+    visits.extend(of_tokens(it).await);
     visits.extend(of_releases(it).await);
     visits
 }
