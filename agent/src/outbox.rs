@@ -27,7 +27,7 @@ pub enum Step {
         next_seq: i64,
     },
     /// A chunk that was packed before.
-    Kept(ChunkRequest),
+    Kept(Box<ChunkRequest>),
     /// A log line came.
     Line(LogLine),
     /// So many lines came and found no room.
@@ -91,7 +91,7 @@ impl Outbox {
             Step::Kept(chunk) => {
                 chunk.lines.iter().for_each(|line| self.count(line));
                 self.next_seq = chunk.seq + 1;
-                self.chunks.push_back(chunk);
+                self.chunks.push_back(*chunk);
             }
             Step::Line(line) => {
                 self.count(&line);
@@ -109,7 +109,7 @@ impl Outbox {
     pub fn steps(&self) -> Vec<Step> {
         let next_seq = self.chunks.front().map_or(self.next_seq, |c| c.seq);
         let begin = Step::Begin { attempt: self.attempt, next_seq };
-        let chunks = self.chunks.iter().cloned().map(Step::Kept);
+        let chunks = self.chunks.iter().cloned().map(|chunk| Step::Kept(Box::new(chunk)));
         let lines = self.lines.iter().cloned().map(Step::Line);
         [begin].into_iter().chain(chunks).chain(lines).chain([Step::LeftOut(self.omitted)]).collect()
     }
