@@ -72,7 +72,7 @@ async fn an_alert_reaches_a_channel_and_the_api_tells_who_was_told() {
     assert!(page.contains("told Pager"), "{page}");
     let at = path.replace("/api/v1", "/alerts");
     let sent = eve.open(&at).await.text;
-    for word in ["Opened", "Retention is frozen", "Host web-01", "Delivered", "the channel itself"] {
+    for word in ["Opened", "Retention of web-01 is frozen", "Host web-01", "Delivered", "the channel itself"] {
         assert!(sent.contains(word), "{word}: {sent}");
     }
     assert!(!sent.contains("/hidden") && !sent.contains("Send test") && !sent.contains("<script>alert"), "{sent}");
@@ -313,7 +313,7 @@ async fn an_alert_is_acknowledged_with_reason_and_day_and_opened_again() {
     let alert = alert(&server, &admin).await;
     let path = format!("/alerts/{alert}/acknowledge");
     let ask = anna.open(&path).await;
-    assert!(ask.status == 200 && ask.text.contains("Retention is frozen") && !ask.text.contains("<script>alert"));
+    assert!(ask.status == 200 && ask.text.contains("Retention of web-01 is frozen") && !ask.text.contains("<script>alert"));
     let wrong = anna.submit(&path, &[("reason", HOSTILE), ("until", "31.1.2030")]).await;
     assert!(wrong.status == 422 && wrong.text.contains("A day such as"), "{}", wrong.text);
     let done = anna.submit(&path, &[("reason", HOSTILE), ("until", "2030-01-31")]).await;
