@@ -313,7 +313,9 @@ async fn an_alert_is_acknowledged_with_reason_and_day_and_opened_again() {
     let alert = alert(&server, &admin).await;
     let path = format!("/alerts/{alert}/acknowledge");
     let ask = anna.open(&path).await;
-    assert!(ask.status == 200 && ask.text.contains("Retention of web-01 is frozen") && !ask.text.contains("<script>alert"));
+    assert!(
+        ask.status == 200 && ask.text.contains("Retention of web-01 is frozen") && !ask.text.contains("<script>alert")
+    );
     let wrong = anna.submit(&path, &[("reason", HOSTILE), ("until", "31.1.2030")]).await;
     assert!(wrong.status == 422 && wrong.text.contains("A day such as"), "{}", wrong.text);
     let done = anna.submit(&path, &[("reason", HOSTILE), ("until", "2030-01-31")]).await;

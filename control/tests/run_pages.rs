@@ -43,7 +43,9 @@ async fn runs(agent: &mut FakeAgent, percent: f64) -> String {
 #[tokio::test]
 async fn a_host_that_runs_says_so_and_offers_no_second_run() {
     let (server, mut agent, schedules) = with_schedules(&[]).await;
-    let anna = Visitor::sign_in(&server, "operator").await;
+    let mut anna = Visitor::sign_in(&server, "operator").await;
+    // Not the first steps: nothing was backed up yet.
+    anna.cookie.push_str("; rm_first_steps=left");
     let host = format!("/hosts/{}", agent.host);
     let pages = ["/hosts".to_owned(), host.clone(), format!("{host}/schedules")];
     for path in &pages {

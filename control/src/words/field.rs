@@ -3,10 +3,12 @@
 /// The words beside a field, by its name in the form.
 #[must_use]
 pub fn label(name: &str) -> &str {
-    match name {
-        "again" => "The same again",
-        "backup_hours" => "Newest good backup older than",
-        "ca" | "ca_pem" => "Extra certificate authorities",
+    schedule(name).or_else(|| other(name)).unwrap_or(name)
+}
+
+/// Fields of schedules.
+fn schedule(name: &str) -> Option<&'static str> {
+    Some(match name {
         "catch_up" => "Make up for",
         "cron" => "Cron",
         "drill_cron" => "Drill cron",
@@ -14,13 +16,6 @@ pub fn label(name: &str) -> &str {
         "exclude_files" => "Exclude files on the host",
         "exclude_if_present" => "Skip folders that hold",
         "exclude_larger_than" => "Skip files larger than",
-        "expires_in_days" => "Ends after days",
-        "file" => "Binary",
-        "floor" => "Forget at least",
-        "ceiling_percent" => "Forget at most",
-        "folder" => "Folder on the host",
-        "from" => "From",
-        "group_seconds" => "Wait for more, seconds",
         "hook" => "Back up what a hook prints",
         "hook_filename" => "As the file",
         "hook_limit" => "Each hook may take",
@@ -37,6 +32,31 @@ pub fn label(name: &str) -> &str {
         "keep_tags" => "With these tags",
         "limit_upload" | "limit_upload_kib" => "Upload limit",
         "limit_download" | "limit_download_kib" => "Download limit",
+        "paths" => "Paths",
+        "initial_paths" => "Initial paths",
+        "excludes" => "Excludes",
+        "random_files" => "Files by chance",
+        "oldest_files" => "Files proven longest ago",
+        "read_concurrency" => "Files read at once",
+        "retries" => "Try again",
+        "timezone" => "Time zone",
+        _ => return None,
+    })
+}
+
+/// All other fields.
+fn other(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "again" => "The same again",
+        "backup_hours" => "Newest good backup older than",
+        "ca" | "ca_pem" => "Extra certificate authorities",
+        "expires_in_days" => "Ends after days",
+        "file" => "Binary",
+        "floor" => "Forget at least",
+        "ceiling_percent" => "Forget at most",
+        "folder" => "Folder on the host",
+        "from" => "From",
+        "group_seconds" => "Wait for more, seconds",
         "manual_limit_days" => "Without an interval it counts for",
         "max_repack_size" => "Rewrite at most",
         "max_unused" => "Unused data may stay",
@@ -44,32 +64,24 @@ pub fn label(name: &str) -> &str {
         "new_password" => "New password",
         "offline_alert_hours" => "Raise an alert when an agent was silent for",
         "offline_hours" => "Agent silent for",
-        "paths" => "Paths",
-        "initial_paths" => "Initial paths",
-        "excludes" => "Excludes",
         "quota" | "quota_bytes" => "Quota",
-        "random_files" => "Files by chance",
-        "oldest_files" => "Files proven longest ago",
-        "read_concurrency" => "Files read at once",
         "read_data_parts" => "Read the data in",
         "reason" => "Why",
         "remind_hours" => "Remind after hours",
         "repository" | "repository_id" => "Repository",
         "rest_password" => "Storage password",
         "rest_username" => "Storage user",
-        "retries" => "Try again",
         "signed" => "Signature",
         "token" => "Setup token",
         "typed" => "Name of the host",
-        "timezone" => "Time zone",
         "to" => "To",
         "until" => "Day and time",
         "url" => "Address",
         "username" => "User",
         "valid" | "valid_seconds" => "Token is valid for",
         "maintenance_host_id" | "host" => "Host",
-        other => other,
-    }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -36,7 +36,6 @@ impl Pages {
         tera.register_filter("count", |n: i64, _: Kwargs, _: &State| words::count(n));
         tera.register_filter("left", |n: u64, _: Kwargs, _: &State| words::job::left(n));
         tera.register_filter("span", |n: f64, _: Kwargs, _: &State| words::span(n));
-        tera.register_filter("capital", |text: &str, _: Kwargs, _: &State| words::capital(text));
         tera.register_filter("label", |name: &str, _: Kwargs, _: &State| words::field::label(name).replace('_', " "));
         tera.register_filter("urlencode", tera_contrib::urlencode::urlencode);
         let texts: Vec<(String, String)> = Templates::iter()
