@@ -222,7 +222,12 @@ async fn snapshots_are_listed_by_day(eve: &Visitor<'_>) {
     let apart = [picks[0], between(&of_laptop, "name=\"s\" value=\"", "\"")[0]];
     let refused = eve.open(&ticked(&apart)).await;
     let list = eve.open(&refused.location).await;
-    assert!(list.status == 200 && list.text.contains("same repository"), "{}: {}", refused.location, list.text);
+    assert!(
+        list.status == 200 && list.text.contains("in different repositories"),
+        "{}: {}",
+        refused.location,
+        list.text
+    );
 }
 
 async fn everything_is_found(eve: &Visitor<'_>) {

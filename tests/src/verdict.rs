@@ -128,9 +128,9 @@ fn text<'a>(job: &'a Value, field: &str) -> &'a str {
     job[field].as_str().unwrap_or_default()
 }
 
-/// The control plane's own work after a restic was killed: its lock is looked for and removed.
+/// The control plane's own work after a restic was killed, or a backup met a lock: locks are looked for, and those of the dead removed.
 fn is_clean_up(job: &Value) -> bool {
-    job["requested_by"] == "system:locks" && job["kind"] == "unlock"
+    job["requested_by"] == "system:locks" && (job["kind"] == "unlock" || job["kind"] == "locks")
 }
 
 /// All jobs of a host, once the clean-ups among them have ended.
