@@ -147,7 +147,7 @@ async fn run_now_runs_again_on_a_page_that_was_gone_back_to() {
     let mut it = Scene::new().await;
     it.finish().await;
     it.open("/hosts").await;
-    it.browser.press("Run now").await;
+    it.browser.press("Run now on web-01").await;
     it.browser.sees("Backup of").await;
     let path = async |browser: &Browser| browser.page.current_url().await.unwrap().path().to_owned();
     let first = path(&it.browser).await;
@@ -159,7 +159,7 @@ async fn run_now_runs_again_on_a_page_that_was_gone_back_to() {
     it.finish().await;
     it.browser.page.back().await.unwrap();
     it.browser.until(&format!("document.querySelector('main [name=key]')?.value === 'after-{}'", it.job)).await;
-    it.browser.press("Run now").await;
+    it.browser.press("Run now on web-01").await;
     it.browser.sees("Backup of").await;
     assert_ne!(path(&it.browser).await, first, "it is another job");
     it.browser.end().await;
