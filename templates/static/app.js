@@ -64,7 +64,7 @@
 
   /* Pages that look again by themselves, <… data-again="2000">: not over the head of somebody who is typing or ticking, and not while
      nothing answers, for then what is seen would be gone. While it goes on waiting, what came takes the place of what is shown, where that holds no focus. */
-  const touched = () => $$("main input, main textarea").some((i) => i.value !== i.defaultValue || (i.checked ?? false) !== (i.defaultChecked ?? false));
+  const touched = () => $$("main input, main textarea").some((i) => (["checkbox", "radio"].includes(i.type) ? i.checked !== i.defaultChecked : i.value !== i.defaultValue));
   const waiting = $("[data-again]");
   if (waiting) {
     const ms = +waiting.dataset.again;

@@ -104,7 +104,7 @@ fn of_the_host(it: &Seeded) -> Vec<Visit> {
 /// A host that waits for its agent, with its command and without.
 async fn of_waiting(it: &Seeded, visitor: &Visitor<'_>) -> Vec<Visit> {
     let body = json!({"host_name": "waits-for-its-agent", "initial_paths": [format!("/srv/{}", endless()), "/etc"],
-        "repository_id": it.odd_repository, "tags": [endless()]});
+        "repository_id": it.odd_repository, "tags": ["x".repeat(100)]});
     let (status, made) = it.control.post(&it.admin, "/api/v1/enrollment-tokens", body).await;
     assert_eq!(status, 201, "{made}");
     let host = made["host_id"].as_str().unwrap();
