@@ -83,6 +83,7 @@ fn of_the_host(it: &Seeded) -> Vec<Visit> {
         visit("/hosts/{id}/jobs", format!("/hosts/{host}/jobs")),
         visit("/hosts/{id}/pause", format!("/hosts/{host}/pause")),
         visit("/hosts/{id}/remove", format!("/hosts/{host}/remove")),
+        visit("/hosts/{id}/run", format!("/hosts/{host}/run")),
         visit("/hosts/{id}/settings", format!("/hosts/{host}/settings")),
         visit("/hosts/actions", format!("/hosts/actions?do=run&host={host}")),
         visit("/hosts/{id}/schedules", format!("/hosts/{host}/schedules")),

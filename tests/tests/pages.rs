@@ -113,7 +113,7 @@ async fn the_first_steps_lead_to_the_dashboard() {
     browser.press("Give the schedule a time").await;
     browser.sees("— run-now only —").await;
     browser.page.goto(&format!("{}/", fleet.control.url)).await.unwrap();
-    browser.sees("hosts protected").await;
+    browser.sees("of 1 host protected").await;
     browser.end().await;
 }
 

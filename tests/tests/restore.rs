@@ -32,6 +32,10 @@ async fn lost(fleet: &Fleet, host: &str) -> (Agent, PathBuf) {
 async fn find_and_tick(browser: &Browser, script: bool, name: &str) {
     browser.press("Browse its files").await;
     browser.sees("What do you want back?").await;
+    if script {
+        // Until then the page waits for the host, and what is shown is replaced.
+        browser.wait("input[name=tick]").await;
+    }
     browser.fill("find", name).await;
     browser.press("Find").await;
     // Not a tick of the folder that was shown before the search.
