@@ -49,12 +49,14 @@ async fn people_and_scripts_are_let_in_and_shut_out() {
     let token = anna.wait("#tok").await.text().await.unwrap();
     let status = async || control.call(&token, Method::GET, "/api/v1/hosts", json!(null)).await.0;
     assert_eq!(status().await, 200);
-    anna.press("Revoke a script").await;
+    anna.press("Revoke… a script").await;
+    anna.sees("Revoke the token a script?").await;
+    anna.press("Revoke").await;
     anna.sees("refused from now on").await;
     assert_eq!(status().await, 401);
 
     anna.page.goto(&format!("{}/settings/audit", control.url)).await.unwrap();
-    for said in ["api_token.revoke", "a script", "user.update", "ben", "Unbroken"] {
+    for said in ["Revoked an API token", "a script", "Changed a user", "ben", "Unbroken"] {
         anna.sees(said).await;
     }
     anna.end().await;
