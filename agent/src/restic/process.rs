@@ -19,8 +19,9 @@ use tokio::task::JoinHandle;
 pub const GRACE: Duration = Duration::from_secs(75);
 /// What a longer line, or element of a list, has beyond this is dropped.
 pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
-/// A grandchild may hold a pipe open after the child has gone.
-const AFTERMATH: Duration = Duration::from_secs(2);
+/// A grandchild may hold a pipe open after the child has gone. Not less: a machine that is very busy takes seconds to read what is already there,
+/// and without restic's last line a good backup counts as failed.
+const AFTERMATH: Duration = Duration::from_secs(10);
 
 /// What to run.
 #[derive(Clone, Debug)]
