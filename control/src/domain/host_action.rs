@@ -242,33 +242,10 @@ impl<'a> Facts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::schedule::Retention;
     use restic_manager_shared::id::HostId;
-    use restic_manager_shared::time::Timestamp;
-    use restic_manager_shared::wire::state::{BackupOptions, Firing};
 
     fn schedule(enabled: bool, manual: bool, repository_id: Option<RepositoryId>) -> Schedule {
-        Schedule {
-            id: ScheduleId::new(),
-            host_id: HostId::new(),
-            repository_id,
-            name: String::new(),
-            enabled,
-            manual,
-            cron: None,
-            timezone: None,
-            paths: vec![],
-            excludes: vec![],
-            tags: vec![],
-            options: BackupOptions::default(),
-            firing: Firing::default(),
-            drill: None,
-            paused: None,
-            pauses: vec![],
-            retention: Retention::default(),
-            created_at: Timestamp::from_seconds(0),
-            updated_at: Timestamp::from_seconds(0),
-        }
+        Schedule { enabled, manual, repository_id, ..Schedule::sample() }
     }
 
     #[test]

@@ -208,31 +208,9 @@ pub fn pick_schedule(schedules: &[Schedule]) -> Result<&Schedule, PickRefused> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::schedule::Retention;
-    use restic_manager_shared::wire::state::{BackupOptions, Firing};
 
     fn schedule(enabled: bool, manual: bool) -> Schedule {
-        Schedule {
-            id: ScheduleId::new(),
-            host_id: HostId::new(),
-            repository_id: None,
-            name: String::new(),
-            enabled,
-            manual,
-            cron: None,
-            timezone: None,
-            paths: vec![],
-            excludes: vec![],
-            tags: vec![],
-            options: BackupOptions::default(),
-            firing: Firing::default(),
-            paused: None,
-            pauses: vec![],
-            drill: None,
-            retention: Retention::default(),
-            created_at: Timestamp::from_seconds(0),
-            updated_at: Timestamp::from_seconds(0),
-        }
+        Schedule { enabled, manual, ..Schedule::sample() }
     }
 
     #[test]

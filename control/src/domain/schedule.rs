@@ -68,6 +68,34 @@ pub struct Schedule {
     pub updated_at: Timestamp,
 }
 
+#[cfg(test)]
+impl Schedule {
+    /// One for tests: enabled, by plan, of a host of its own, with nothing to back up yet.
+    pub(crate) fn sample() -> Self {
+        Self {
+            id: ScheduleId::new(),
+            host_id: HostId::new(),
+            repository_id: None,
+            name: String::new(),
+            enabled: true,
+            manual: false,
+            cron: None,
+            timezone: None,
+            paths: vec![],
+            excludes: vec![],
+            tags: vec![],
+            options: BackupOptions::default(),
+            retention: Retention::default(),
+            firing: Firing::default(),
+            drill: None,
+            paused: None,
+            pauses: vec![],
+            created_at: Timestamp::from_seconds(0),
+            updated_at: Timestamp::from_seconds(0),
+        }
+    }
+}
+
 impl Schedule {
     /// What it backs up, as the agent needs it.
     #[must_use]

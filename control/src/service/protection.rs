@@ -210,7 +210,7 @@ impl Figures {
 /// # Errors
 /// When the database fails.
 pub async fn standings(s: &Services, tag: Option<String>, now: Timestamp) -> Result<Figures, ActError> {
-    let hosts = s.db.read(move |conn| Ok::<_, ActError>(host_search::standings(conn, tag.as_deref(), now)?)).await?;
+    let hosts = s.db.read(move |conn| Ok::<_, ActError>(host_search::standings(conn, tag.as_slice(), now)?)).await?;
     Ok(Figures { hosts: hosts.into_iter().collect(), ..Figures::default() })
 }
 
@@ -230,9 +230,8 @@ pub async fn last_day(s: &Services, now: Timestamp) -> Result<Figures, ActError>
 /// When the database fails.
 pub async fn figures(s: &Services, tag: Option<String>, now: Timestamp) -> Result<Figures, ActError> {
     s.db.read(move |conn| {
-        let tag = tag.as_deref();
-        let ended = protection::ended_since(conn, tag, now - Duration::from_secs(24 * 3600))?;
-        let hosts = host_search::standings(conn, tag, now)?;
+        let ended = protection::ended_since(conn, tag.as_deref(), now - Duration::from_secs(24 * 3600))?;
+        let hosts = host_search::standings(conn, tag.as_slice(), now)?;
         Ok(Figures { hosts: hosts.into_iter().collect(), ended: ended.into_iter().collect() })
     })
     .await

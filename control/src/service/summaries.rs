@@ -115,7 +115,7 @@ async fn counted(s: &Services, tags: Vec<String>, since: Timestamp, now: Timesta
         }
         let (alerts, alerts_all) = alerts_by_tag::worst(conn, &tags, NAMED)?;
         Ok(Counted {
-            standings: host_search::standings_with_tags(conn, &tags, now)?.into_iter().collect(),
+            standings: host_search::standings(conn, &tags, now)?.into_iter().collect(),
             ended: day_figures::ended(conn, &tags, since, now)?,
             worst,
             causes,

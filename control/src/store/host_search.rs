@@ -206,21 +206,18 @@ pub fn count(conn: &mut Conn, filter: &Filter, now: Timestamp) -> StoreResult<i6
     Ok(narrowed(filter, now)?.count().get_result(conn)?)
 }
 
-/// How many hosts stand how, all or those with a tag; none is named that nobody does.
+/// How many hosts stand how, of those with one of these tags, or of all if none is named; no state is named that nobody is in.
 ///
 /// # Errors
 /// When the database fails.
-pub fn standings(conn: &mut Conn, tag: Option<&str>, now: Timestamp) -> StoreResult<Vec<(Protection, i64)>> {
+pub fn standings(conn: &mut Conn, tags: &[String], now: Timestamp) -> StoreResult<Vec<(Protection, i64)>> {
     let by = rank_sql(now);
-    let mut query = hosts::table
-        .filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str()))
-        .group_by(sql::<Integer>(&by))
-        .select((sql::<Integer>(&by), count_star()))
-        .into_boxed::<Backend>();
-    if let Some(tag) = tag {
-        query = query.filter(has_tag(tag)?);
+    let grouped = hosts::table.group_by(sql::<Integer>(&by)).select((sql::<Integer>(&by), count_star()));
+    let mut query = grouped.into_boxed::<Backend>();
+    for tag in tags {
+        query = query.or_filter(has_tag(tag)?);
     }
-    let rows = query.load::<(i32, i64)>(conn)?;
+    let rows = query.filter(hosts::lifecycle.ne(Lifecycle::Retired.as_str())).load::<(i32, i64)>(conn)?;
     let of = |at: i32| Protection::ALL.iter().copied().find(|state| rank(*state) == at);
     Ok(rows.into_iter().filter_map(|(at, n)| Some((of(at)?, n))).collect())
 }
@@ -237,19 +234,6 @@ fn with_tags<'a>(tags: &[String]) -> StoreResult<Query<'a>> {
 /// The ids of hosts with one of these tags.
 pub(super) fn ids_with_tags(conn: &mut Conn, tags: &[String]) -> StoreResult<HashSet<String>> {
     Ok(with_tags(tags)?.select(hosts::id).load::<String>(conn)?.into_iter().collect())
-}
-
-/// How many hosts stand how, of those with one of these tags, or of all if none is named.
-///
-/// # Errors
-/// When the database fails.
-pub fn standings_with_tags(conn: &mut Conn, tags: &[String], now: Timestamp) -> StoreResult<Vec<(Protection, i64)>> {
-    if tags.is_empty() {
-        return standings(conn, None, now);
-    }
-    let ranks = with_tags(tags)?.select(sql::<Integer>(&rank_sql(now))).load::<i32>(conn)?;
-    let count = |state: Protection| ranks.iter().filter(|at| **at == rank(state)).count();
-    Ok(Protection::ALL.iter().map(|state| (*state, i64::try_from(count(*state)).unwrap_or(i64::MAX))).collect())
 }
 
 /// Hosts that are not protected, the worst first, of those with one of these tags, or of all if none is named.

@@ -56,23 +56,6 @@ const fn icon(code: CauseCode) -> &'static str {
     }
 }
 
-/// Whether it lies with the repository or its storage, so that other hosts may have it too.
-#[must_use]
-pub const fn is_of_repository(code: CauseCode) -> bool {
-    matches!(
-        code,
-        CauseCode::RepositoryMissing
-            | CauseCode::RepositoryLocked
-            | CauseCode::WrongPassword
-            | CauseCode::RepositoryUnreachable
-            | CauseCode::StorageUnauthorized
-            | CauseCode::StorageForbidden
-            | CauseCode::StorageFull
-            | CauseCode::StorageTls
-            | CauseCode::RepositoryDamaged
-    )
-}
-
 /// Why nothing came of a fire.
 #[must_use]
 pub fn nothing_came(state: JobState, Names { host, .. }: Names<'_>) -> Option<Told> {

@@ -233,6 +233,11 @@ async fn with_strips(s: &Services, hosts: &[Host], now: Timestamp) -> Result<Vec
     Ok(shown)
 }
 
+/// The further part of an address that has a query already; nothing if there is no value.
+fn further(name: &str, value: &str) -> String {
+    address("", &[(name, value)]).replacen('?', "&", 1)
+}
+
 async fn rows(s: &Services, jobs: &[Job], now: Timestamp) -> Result<Vec<JobRow>, ApiError> {
     Names::default().rows(s, jobs, now).await
 }
@@ -259,12 +264,8 @@ async fn fleet(s: &Services, asked: &Asked, operator: bool) -> Result<Fleet, Api
     let never = figures.stand(&[Protection::Never, Protection::Unplanned]);
     Ok(Fleet {
         choices: asked.choices(&figures),
-        and_show: if asked.show.is_empty() {
-            String::new()
-        } else {
-            address("", &[("show", &asked.show)]).replacen('?', "&", 1)
-        },
-        and_tag: tag.as_deref().map(|tag| address("", &[("tag", tag)]).replacen('?', "&", 1)).unwrap_or_default(),
+        and_show: further("show", &asked.show),
+        and_tag: further("tag", asked.tag.trim()),
         total: quiet + warned + at_risk + never,
         protected: quiet + warned,
         quiet,

@@ -1,9 +1,9 @@
 //! What stands on the page of a job that failed beside its own words: what else fails for the same cause, and what is known of the locks in its
 //! way.
 
-use super::cause::is_of_repository;
 use super::names::Names;
 use super::view::JobRow;
+use crate::domain::health::lies_with_repository;
 use crate::domain::job::Job;
 use crate::domain::locks::{Holder, Judged, Unknown, Verdict};
 use crate::http::problem::ApiError;
@@ -56,7 +56,7 @@ pub struct LockFacts {
 /// # Errors
 /// When the database fails.
 pub async fn alike(s: &Services, job: &Job, names: &mut Names, now: Timestamp) -> Result<Option<Alike>, ApiError> {
-    let cause = job.result.as_ref().and_then(|r| r.cause.as_ref()).map(|c| c.code).filter(|c| is_of_repository(*c));
+    let cause = job.result.as_ref().and_then(|r| r.cause.as_ref()).map(|c| c.code).filter(|c| lies_with_repository(*c));
     // Where each host has a repository of its own, a lock is in nobody else's way.
     let cause = cause.filter(|code| job.of_host_id.is_none() || *code != CauseCode::RepositoryLocked);
     let Some(about) = job.repository_id.zip(cause) else { return Ok(None) };
