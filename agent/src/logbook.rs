@@ -68,12 +68,13 @@ impl Logbook {
         self.outbox.first().cloned()
     }
 
-    /// Packs all lines that wait, and answers all chunks that hold lines.
+    /// Packs all lines that wait, and answers all chunks that the server has not confirmed. One without lines is among them: were its
+    /// number missing, the others would be renumbered, and a copy of a request that comes late would tell its lines once more.
     pub fn pack_all(&mut self, at: Timestamp) -> Vec<ChunkRequest> {
         while self.outbox.has_loose_lines() {
             self.step(Step::Packed(at));
         }
-        self.outbox.chunks().filter(|c| !c.lines.is_empty()).cloned().collect()
+        self.outbox.chunks().cloned().collect()
     }
 
     /// The server has everything up to this chunk.

@@ -132,7 +132,67 @@ fn a_long_run_has_a_short_file() {
     assert_eq!(told(&host.killed(book)), [(6001, vec!["last"])]);
 }
 
+/// A control plane behind a network that may hold a request back, and deliver it long after it was given up.
+#[derive(Default)]
+struct Far {
+    stored: i64,
+    lines: Vec<String>,
+    held: Vec<ChunkRequest>,
+}
+
+impl Far {
+    /// As [`ChunkResponse`](restic_manager_shared::wire::progress::ChunkResponse) has it.
+    fn hears(&mut self, chunk: &ChunkRequest) -> i64 {
+        if chunk.seq == self.stored + 1 {
+            self.stored = chunk.seq;
+            self.lines.extend(chunk.lines.iter().map(|l| l.text.clone()));
+        }
+        self.stored
+    }
+}
+
 proptest! {
+    /// However late a copy of a request arrives, each line is told once and in order.
+    #[test]
+    fn copies_that_come_late_say_nothing_twice(steps in prop::collection::vec((0_u8..6, any::<prop::sample::Index>()), 0..80)) {
+        let host = Host::new();
+        let (mut book, mut far, mut said, mut ended) = (host.open(), Far::default(), Vec::new(), false);
+        for (n, (step, which)) in steps.iter().enumerate() {
+            match step {
+                0 if !ended => {
+                    said.push(format!("line {n}"));
+                    say(&mut book, &[&format!("line {n}")]);
+                }
+                // A request that is given up, with news or as a sign of life.
+                1 => far.held.extend(book.next_chunk(NOW, !ended)),
+                2 => {
+                    if let Some(chunk) = book.next_chunk(NOW, !ended) {
+                        book.stored(far.hears(&chunk));
+                    }
+                }
+                3 if !far.held.is_empty() => {
+                    let late = far.held.swap_remove(which.index(far.held.len()));
+                    far.hears(&late);
+                }
+                // The job ends, or its agent; what waits goes by way of the journal.
+                4 | 5 => {
+                    let killed = *step == 5 && !ended;
+                    let waiting = if killed { left_behind(&host.dir, host.job, 1, NOW) } else { book.pack_all(NOW) };
+                    book = Logbook::in_memory(Outbox::new(1, waiting));
+                    ended = true;
+                }
+                _ => {}
+            }
+        }
+        while let Some(chunk) = book.next_chunk(NOW, false) {
+            book.stored(far.hears(&chunk));
+        }
+        for late in std::mem::take(&mut far.held) {
+            far.hears(&late);
+        }
+        prop_assert_eq!(far.lines, said);
+    }
+
     /// Whatever happened, the file makes the same outbox again; so does what it is shortened to.
     #[test]
     fn the_file_makes_the_same_outbox(steps in prop::collection::vec(0_u8..8, 0..60)) {

@@ -22,6 +22,7 @@ pub struct Browser {
     driver: Child,
     pub page: Client,
     profile: TempDir,
+    script: bool,
 }
 
 /// How a browser is set.
@@ -109,7 +110,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("Chromium starts");
-        Self { driver, page, profile }
+        Self { driver, page, profile, script: settings.script }
     }
 
     /// Tells the browser something in the words of the DevTools protocol.
@@ -166,7 +167,7 @@ impl Browser {
         self.page.goto(&format!("{}{path}", control.url)).await.unwrap();
         self.fill("name", name).await;
         self.fill("password", password).await;
-        self.press("Sign in").await;
+        self.follow("Sign in").await;
     }
 
     pub async fn fill(&self, name: &str, value: &str) {
@@ -183,13 +184,30 @@ impl Browser {
         }
     }
 
-    /// Presses the button or link with that text inside `main`.
+    /// Presses the button or link with that text inside `main`. Without script each of them leads to a page, which is waited for.
     pub async fn press(&self, text: &str) {
+        if self.script { self.click(text).await } else { self.follow(text).await }
+    }
+
+    async fn click(&self, text: &str) {
         let path = format!("//main//*[self::button or self::a][contains(normalize-space(.), {text:?})]");
         match self.page.wait().at_most(PATIENCE).for_element(Locator::XPath(&path)).await {
             Ok(element) => element.click().await.unwrap(),
             Err(e) => panic!("nothing to press says {text}: {e}\n{}", self.text().await),
         }
+    }
+
+    /// Presses what leads to another page, and waits until that is there: what is filled in next, or looked for, may be on both.
+    pub async fn follow(&self, text: &str) {
+        let before = self.wait("html").await;
+        self.click(text).await;
+        for _ in 0..600 {
+            if before.tag_name().await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{text} leads nowhere:\n{}", self.text().await);
     }
 
     /// Waits until the page's main part holds the text.
