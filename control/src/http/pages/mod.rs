@@ -133,7 +133,9 @@ fn first_steps(config: &mut web::ServiceConfig) {
         .service(welcome::connect)
         .service(welcome::add_host)
         .service(welcome::run)
-        .service(welcome::leave);
+        .service(welcome::leave)
+        // The address of a form that came back with an error, opened again.
+        .service(web::redirect("/welcome/{form}", "/").see_other());
 }
 
 /// Hosts, and what is done with one.

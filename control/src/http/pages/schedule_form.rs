@@ -3,12 +3,15 @@
 use super::form::{FormErrors, chosen, commas, lines, number, typed};
 use crate::domain::drill::{DrillPlan, DrillWish, check_plan};
 use crate::domain::retention::foresee;
-use crate::domain::schedule::{Retention, Schedule, ScheduleInput, zone};
+use crate::domain::schedule::{Retention, Schedule, ScheduleInput, check, zone};
+use crate::http::problem::ApiError;
+use crate::service::ActError;
 use crate::words::capital;
 use crate::words::schedule as words;
 use crate::words::wrong;
 use restic_manager_shared::id::ScheduleId;
 use restic_manager_shared::time::Timestamp;
+use restic_manager_shared::wire::enroll::Os;
 use restic_manager_shared::wire::state::{BackupOptions, Compression, Firing, Overlap, StdinSource};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -338,6 +341,15 @@ fn compression_of(word: &str, wrong: &mut FormErrors) -> Option<Compression> {
     found
 }
 
+/// What cannot be read, and beside it what the rules refuse of the rest, so that a form is mended in one round. Drills are not looked at
+/// again: what is wrong with them was said when they were read.
+pub(super) fn all_wrong(mut unread: FormErrors, input: &ScheduleInput, os: Option<Os>) -> Result<FormErrors, ApiError> {
+    let refused = check(input, os).into_iter().filter(|error| !error.pointer.starts_with("/drill/")).collect();
+    let refused = named(FormErrors::of(ActError::Invalid(refused), &FIELDS)?);
+    refused.fields.into_iter().for_each(|(field, detail)| unread.add(&field, detail));
+    Ok(unread)
+}
+
 /// What the form's fields are called where services name them otherwise.
 pub(super) fn named(wrong: FormErrors) -> FormErrors {
     let name = |field: String| {
@@ -347,4 +359,28 @@ pub(super) fn named(wrong: FormErrors) -> FormErrors {
             .to_owned()
     };
     FormErrors { fields: wrong.fields.into_iter().map(|(field, detail)| (name(field), detail)).collect(), ..wrong }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let form = ScheduleForm {
+            name: "docs".into(),
+            paths: "docs".into(),
+            cron: "every day".into(),
+            keep_daily: "seven".into(),
+            limit_upload: "fast".into(),
+            drill: Some("1".into()),
+            drill_cron: "sometimes".into(),
+            ..ScheduleForm::blank()
+        };
+        let mut unread = FormErrors::default();
+        let input = form.input(None, &mut unread);
+        let wrong = all_wrong(unread, &input, Some(Os::Linux)).ok().expect("about the form");
+        let fields: Vec<&str> = wrong.fields.keys().map(String::as_str).collect();
+        assert_eq!(fields, ["cron", "drill_cron", "keep_daily", "limit_upload", "paths"], "{wrong:?}");
+    }
 }

@@ -7,7 +7,7 @@ use super::hosts::{HostHead, Pressed, head, press_key};
 use super::names::Names;
 use super::pause::PausedWords;
 use super::run_now::RunButton;
-use super::schedule_form::{FIELDS, ScheduleForm, named, ticked};
+use super::schedule_form::{FIELDS, ScheduleForm, all_wrong, named, ticked};
 use super::schedule_preview::{Preview, RepositoryChoice, choices, preview};
 use super::view::{HostRow, JobRow};
 use super::when::{self, NextRun, Runs};
@@ -256,8 +256,8 @@ pub async fn add(
     form: SafeForm<ScheduleForm>,
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
+    let host = hosts::get(&s, *id).await?;
     if form.show_runs.is_some() {
-        let host = hosts::get(&s, *id).await?;
         return view.show(&who, &page(&s, &host, None, form, FormErrors::default()).await?).await;
     }
     let mut errors = FormErrors::default();
@@ -267,8 +267,9 @@ pub async fn add(
             Ok(_) => return Ok(go(&format!("/hosts/{id}/schedules?done=schedule-added"))),
             Err(error) => errors = named(FormErrors::of(error, &FIELDS)?),
         }
+    } else {
+        errors = all_wrong(errors, &input, host.os)?;
     }
-    let host = hosts::get(&s, *id).await?;
     view.again(&who, &page(&s, &host, None, form, errors).await?).await
 }
 
@@ -297,8 +298,8 @@ pub async fn save(
 ) -> Result<HttpResponse, ApiError> {
     let SafeForm(form) = form;
     let old = schedules::get(&s, *id).await?;
+    let host = hosts::get(&s, old.host_id).await?;
     if form.show_runs.is_some() {
-        let host = hosts::get(&s, old.host_id).await?;
         return view.show(&who, &page(&s, &host, Some(*id), form, FormErrors::default()).await?).await;
     }
     let mut errors = FormErrors::default();
@@ -308,8 +309,9 @@ pub async fn save(
             Ok(saved) => return Ok(go(&format!("/hosts/{}/schedules?done=schedule-saved", saved.host_id))),
             Err(error) => errors = named(FormErrors::of(error, &FIELDS)?),
         }
+    } else {
+        errors = all_wrong(errors, &input, host.os)?;
     }
-    let host = hosts::get(&s, old.host_id).await?;
     view.again(&who, &page(&s, &host, Some(*id), form, errors).await?).await
 }
 
