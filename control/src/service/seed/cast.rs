@@ -34,13 +34,38 @@ pub(super) struct Kind {
     pub(super) fate: Fate,
 }
 
-/// Name, address and size limit in GiB.
-pub(super) const REPOSITORIES: [(&str, &str, Option<u64>); 5] = [
-    ("dc-main", "rest:https://backup.example.org:8000/dc-main", Some(8192)),
-    ("db-vault", "rest:https://backup.example.org:8000/db-vault", Some(2048)),
-    ("laptops", "s3:https://s3.example.org/laptops", None),
-    ("offsite-sftp", "sftp:backup@offsite.example.net:/srv/restic", Some(2048)),
-    ("windows-fs", "rest:https://backup.example.org:8000/windows-fs", Some(4096)),
+/// Who keeps a repository, and what went wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keeper {
+    /// Its name; a member of the first round.
+    pub(super) host: &'static str,
+    /// A prune of its was killed, and its lock is still there.
+    pub(super) left_lock: bool,
+    /// Its last prune failed.
+    pub(super) prune_fails: bool,
+}
+
+const fn keeper(host: &'static str) -> Option<Keeper> {
+    Some(Keeper { host, left_lock: false, prune_fails: false })
+}
+
+/// Name, address, size limit in GiB, and keeper. One has none: then its storage only grows.
+pub(super) const REPOSITORIES: [(&str, &str, Option<u64>, Option<Keeper>); 5] = [
+    ("dc-main", "rest:https://backup.example.org:8000/dc-main", Some(8192), keeper("nas-01")),
+    (
+        "db-vault",
+        "rest:https://backup.example.org:8000/db-vault",
+        Some(2048),
+        Some(Keeper { host: "nas-01", left_lock: true, prune_fails: false }),
+    ),
+    ("laptops", "s3:https://s3.example.org/laptops", None, None),
+    (
+        "offsite-sftp",
+        "sftp:backup@offsite.example.net:/srv/restic",
+        Some(2048),
+        Some(Keeper { host: "mon-01", left_lock: false, prune_fails: true }),
+    ),
+    ("windows-fs", "rest:https://backup.example.org:8000/windows-fs", Some(4096), keeper("nas-01")),
 ];
 
 type Lines = &'static [(&'static str, Option<&'static str>, &'static str)];

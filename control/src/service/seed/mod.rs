@@ -3,6 +3,7 @@
 
 mod cast;
 mod dice;
+mod keepers;
 mod past;
 mod present;
 
@@ -85,7 +86,7 @@ pub async fn sow(s: &Services, plan: Plan) -> Result<Sown, SowError> {
         return Err(SowError::NotEmpty(table));
     }
     let mut repositories = Vec::with_capacity(REPOSITORIES.len());
-    for (name, url, quota) in REPOSITORIES {
+    for (name, url, quota, _) in REPOSITORIES {
         repositories.push(add_repository(s, name, url, quota).await?);
     }
     let mut sown = Sown::default();
@@ -108,7 +109,8 @@ pub async fn sow(s: &Services, plan: Plan) -> Result<Sown, SowError> {
     }
     repeat(s, plan, &mut sown).await?;
     raise_alerts(s, repositories.clone(), plan.now).await?;
-    stock(s, plan, repositories).await?;
+    stock(s, plan, repositories.clone()).await?;
+    keepers::appoint(s, plan, &repositories).await?;
     Ok(sown)
 }
 
