@@ -5,38 +5,20 @@
 
 mod support;
 
-use control::config::Data;
 use control::domain::alert::{AlertKind, Severity};
 use control::domain::channel::{DeliveryState, Preset, Rules, Security, What};
-use control::domain::permission::Actor;
 use control::service::channel_input::{ChannelInput, SmtpInput, WebhookInput};
 use control::service::channels::ChannelView;
 use control::service::{ActError, Services, alerts, channels, notices};
-use control::store::{Target, alerts as store};
+use control::store::alerts as store;
 use restic_manager_shared::id::AlertId;
 use restic_manager_shared::secret::Secret;
 use ring::hmac;
 use support::peers::{MailServer, WebServer};
-use support::{Database, at, databases};
+use support::{admin, at, databases, services};
 use tempfile::TempDir;
 
 const LOCK: (AlertKind, &str) = (AlertKind::ForeignLock, "repository:x");
-
-/// The services of a server on this database; as often as one likes, one after the other or beside each other.
-async fn services(database: &Database, dir: &TempDir) -> Services {
-    let database_url = match &database.target {
-        Target::Postgres(url) => Some(url.clone()),
-        Target::Sqlite(_) => None,
-    };
-    let data = Data { data_dir: dir.path().to_owned(), database_url, releases_dir: None };
-    let (_, stopping) = tokio::sync::watch::channel(false);
-    let services = control::app::open(&data, stopping).await.unwrap();
-    Services { public_url: Some("https://backup.example.org/".into()), ..services }
-}
-
-fn admin() -> Actor {
-    Actor::system("test")
-}
 
 fn hook(name: &str, preset: Preset, url: &str, secret: Option<&str>) -> ChannelInput {
     let webhook = WebhookInput { preset, url: Some(Secret::new(url)), secret: secret.map(Secret::new) };

@@ -5,11 +5,9 @@
 
 mod support;
 
-use control::config::Data;
 use control::domain::alert::{AlertKind, Severity};
 use control::domain::channel::{DeliveryState, Preset, Rules, Security, What};
 use control::domain::job::JobState;
-use control::domain::permission::Actor;
 use control::domain::summary::SummaryPlan;
 use control::service::channel_input::{ChannelInput, SmtpInput, WebhookInput};
 use control::service::channels::ChannelView;
@@ -25,29 +23,13 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use support::peers::{MailServer, WebServer};
 use support::plan::{insert_many, plan, statements};
-use support::{Database, at, databases, open, seeded};
+use support::{admin, at, databases, open, seeded, services};
 use tempfile::TempDir;
 
 const LOCK: (AlertKind, &str) = (AlertKind::ForeignLock, "repository:x");
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// The services of a server on this database; as often as one likes, one after the other or beside each other.
-async fn services(database: &Database, dir: &TempDir) -> Services {
-    let database_url = match &database.target {
-        Target::Postgres(url) => Some(url.clone()),
-        Target::Sqlite(_) => None,
-    };
-    let data = Data { data_dir: dir.path().to_owned(), database_url, releases_dir: None };
-    let (_, stopping) = tokio::sync::watch::channel(false);
-    let services = control::app::open(&data, stopping).await.unwrap();
-    Services { public_url: Some("https://backup.example.org/".into()), ..services }
-}
-
-fn admin() -> Actor {
-    Actor::system("test")
-}
 
 fn eight() -> SummaryPlan {
     SummaryPlan { at: "08:00".into(), timezone: "Europe/Berlin".into() }

@@ -5,8 +5,11 @@
 pub mod peers;
 pub mod plan;
 
+use control::config::Data;
+use control::domain::permission::Actor;
 use control::domain::place::Place;
 use control::domain::upkeep::Plan;
+use control::service::Services;
 use control::store::jobs::NewJob;
 use control::store::snapshots::Origin;
 use control::store::{Conn, Db, StoreResult, Target, hosts, jobs};
@@ -54,6 +57,23 @@ pub fn fresh_postgres() -> String {
 
 pub fn open(database: &Database) -> Db {
     Db::open(&database.target).unwrap_or_else(|e| panic!("{}: {e}", database.name))
+}
+
+/// The services of a server on this database; as often as one likes, one after the other or beside each other.
+pub async fn services(database: &Database, dir: &TempDir) -> Services {
+    let database_url = match &database.target {
+        Target::Postgres(url) => Some(url.clone()),
+        Target::Sqlite(_) => None,
+    };
+    let data = Data { data_dir: dir.path().to_owned(), database_url, releases_dir: None };
+    let (_, stopping) = tokio::sync::watch::channel(false);
+    let services = control::app::open(&data, stopping).await.unwrap();
+    Services { public_url: Some("https://backup.example.org/".into()), ..services }
+}
+
+/// Who acts in a test.
+pub fn admin() -> Actor {
+    Actor::system("test")
 }
 
 /// An instant.
