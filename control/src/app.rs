@@ -12,7 +12,7 @@ use crate::service::exports::{self, Counted, ExportError};
 use crate::service::vault::{Vault, VaultError};
 use crate::service::{
     ActError, Services, agents, doctor, fires, identity, ingest, installs, protection, queries, releases, rollouts,
-    users,
+    tokens, users,
 };
 use crate::store::{Db, OpenError, Target, relay};
 use actix_web::dev::Server;
@@ -178,6 +178,7 @@ pub async fn open(args: &DataArgs, stopping: watch::Receiver<bool>) -> Result<Se
         judged: fires::Judged::default(),
         agent_tokens: agents::TokenCache::default(),
         questions: queries::Questions::default(),
+        token_uses: tokens::Uses::default(),
         shown: installs::Shown::default(),
         gate: users::Gate::default(),
         releases: releases::Releases::new(args.releases_dir.clone().unwrap_or_else(|| args.data_dir.join("releases"))),
@@ -329,6 +330,9 @@ async fn until_stopped(
     }
     if let Err(error) = ingest::write_back_seen(services).await {
         tracing::error!(%error, "the last signs of life were not written back");
+    }
+    if let Err(error) = tokens::write_back_uses(services).await {
+        tracing::error!(%error, "the last uses of API tokens were not written down");
     }
     running.await.map_err(|e| StartError::Serve(io::Error::other(e)))?.map_err(StartError::Serve)
 }

@@ -7,6 +7,7 @@ use control::domain::permission::Actor;
 use control::http::routes;
 use control::release;
 use control::service::{ActError, seed, tokens, users};
+use restic_manager_shared::id::ApiTokenId;
 use restic_manager_shared::secret::Secret;
 use restic_manager_shared::time::Timestamp;
 use std::io::Read;
@@ -69,8 +70,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Token(TokenCommand::Add { name, role, data }) => {
             let services = open(&data).await?;
-            let token = tokens::add(&services, &Actor::system("command line"), name, role, None).await.map_err(said)?;
-            println!("{}", token.reveal());
+            let new = tokens::NewApiToken { id: ApiTokenId::new(), name, role, days: None };
+            let token = tokens::add(&services, &Actor::system("command line"), new).await.map_err(said)?;
+            token.iter().for_each(|token| println!("{}", token.reveal()));
         }
     }
     Ok(ExitCode::SUCCESS)

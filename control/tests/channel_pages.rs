@@ -177,6 +177,15 @@ async fn a_channel_is_made_tried_changed_and_deleted_on_pages() {
         ("remind_hours", "24"),
         ("group_seconds", "30"),
     ];
+    // Another kind is chosen after some of it was typed: nothing is added, and what both kinds have stays.
+    let mail = anna.submit("/alerts/channels/add", &[&form[..], &[("to_kind", "mail")]].concat()).await;
+    assert!(
+        mail.status == 200 && mail.text.contains("name=\"host\"") && mail.text.contains("prod, acme"),
+        "{}",
+        mail.text
+    );
+    assert!(mail.text.contains("value=\"587\"") && !mail.text.contains("signing-key"), "{}", mail.text);
+    assert!(!anna.open("/alerts/channels").await.text.contains("prod, acme"), "it was added");
     let wrong = anna
         .submit("/alerts/channels/add", &[&form[1..2], &[("kind", "generic"), ("remind_hours", "x")]].concat())
         .await;

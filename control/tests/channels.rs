@@ -9,7 +9,7 @@ use control::domain::alert::{AlertKind, Severity};
 use control::domain::channel::{DeliveryState, Preset, Rules, Security, What};
 use control::service::channel_input::{ChannelInput, SmtpInput, WebhookInput};
 use control::service::channels::ChannelView;
-use control::service::{ActError, Services, alerts, channels, notices};
+use control::service::{ActError, Services, alerts, channels, navigation, notices};
 use control::store::alerts as store;
 use restic_manager_shared::id::AlertId;
 use restic_manager_shared::secret::Secret;
@@ -241,9 +241,9 @@ async fn an_acknowledgement_ends_with_its_date() {
         ));
     }
     alerts::acknowledge(&s, &admin(), alert, how("Old box", Some(soon))).await.unwrap();
-    assert_eq!(alerts::waiting(&s).await.unwrap(), 0);
+    assert_eq!(navigation::counts(&s).await.unwrap().alerts, 0);
     assert_eq!(notices::follow_the_clock(&s, soon).await.unwrap(), 1);
-    assert_eq!(alerts::waiting(&s).await.unwrap(), 1);
+    assert_eq!(navigation::counts(&s).await.unwrap().alerts, 1);
     notices::send_due(&s, soon).await.unwrap();
     let posted = web.posted();
     assert_eq!(posted.len(), 2);

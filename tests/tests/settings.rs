@@ -5,6 +5,7 @@
 use reqwest::Method;
 use restic_manager_tests::browser::Browser;
 use restic_manager_tests::control::ControlPlane;
+use restic_manager_tests::visitor::Visitor;
 use serde_json::json;
 
 async fn choose(browser: &Browser, role: &str) {
@@ -63,6 +64,23 @@ async fn people_and_scripts_are_let_in_and_shut_out() {
     ben.end().await;
 }
 
+/// Sent twice, by a double click or by loading the page again.
+#[tokio::test]
+async fn a_form_makes_one_token_however_often_it_is_sent() {
+    let control = ControlPlane::start();
+    let admin = Visitor::sign_in(&control, "admin").await;
+    let page = admin.open("/settings/tokens").await.text;
+    let key = page.split("name=\"key\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let form = [("key", key), ("name", "a script"), ("role", "viewer"), ("expires_in_days", "")];
+    let first = admin.submit("/settings/tokens", &form).await;
+    assert!(first.status == 200 && first.text.contains("rma_"), "{}", first.text);
+    let second = admin.submit("/settings/tokens", &form).await;
+    assert!(second.text.contains("This form has made its token already"), "{}", second.text);
+    let list = admin.open("/settings/tokens").await.text;
+    assert_eq!(list.matches("/revoke\"").count(), 1, "{list}");
+    assert!(list.contains("not yet"), "nobody has used it: {list}");
+}
+
 #[tokio::test]
 async fn a_script_does_the_same() {
     let control = ControlPlane::start();
@@ -85,6 +103,9 @@ async fn a_script_does_the_same() {
     let input = json!({"name": "short", "role": "viewer", "expires_in_days": 0});
     assert_eq!(call(Method::POST, "/api/v1/api-tokens", input).await.0, 422);
     let (_, tokens) = call(Method::GET, "/api/v1/api-tokens", json!(null)).await;
+    assert!(tokens["items"][0]["last_used_at"].is_string(), "{tokens}");
+    let (prefix, from) = (&tokens["items"][0]["prefix"], &tokens["items"][0]["last_used_from"]);
+    assert!(prefix.as_str().is_some_and(|p| p.len() == 9 && admin.starts_with(p)) && from == "127.0.0.1", "{tokens}");
     let own = tokens["items"][0]["id"].as_str().unwrap();
     assert_eq!(call(Method::DELETE, &format!("/api/v1/api-tokens/{own}"), json!(null)).await.0, 204);
     assert_eq!(call(Method::GET, "/api/v1/users", json!(null)).await.0, 401, "what is taken back is refused");

@@ -4,7 +4,7 @@ mod alert_sender;
 
 use crate::service::upkeep as service_upkeep;
 use crate::service::{
-    ActError, Services, drills, exports, ingest, notices, protection, rollouts, rotation, summaries, watch,
+    ActError, Services, drills, exports, ingest, notices, protection, rollouts, rotation, summaries, tokens, watch,
 };
 use actix_web::web::Data;
 use restic_manager_shared::time::Timestamp;
@@ -34,6 +34,7 @@ const EXPORTS: Duration = Duration::from_secs(3600);
 pub fn start(s: &Data<Services>, upkeep: Duration, settle: Duration) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
         every("seen", SEEN, s, |s| async move { ingest::write_back_seen(&s).await }),
+        every("uses of tokens", SEEN, s, |s| async move { tokens::write_back_uses(&s).await }),
         every("silent jobs", (s.leased() / LOOKS).max(Duration::from_secs(1)), s, |s| async move {
             ingest::lose_silent(&s, Timestamp::now()).await
         }),

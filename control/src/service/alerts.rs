@@ -106,15 +106,6 @@ pub async fn open(s: &Services, limit: i64) -> Result<(Vec<Alert>, Vec<Crowd>), 
     })
     .await
 }
-
-/// How many open alerts nobody has acknowledged.
-///
-/// # Errors
-/// When the database fails.
-pub async fn waiting(s: &Services) -> Result<i64, ActError> {
-    s.db.read(|conn| Ok(alerts::waiting(conn)?)).await
-}
-
 /// What checks have found broken in a repository, or in the places of it, and no later check has found whole. The oldest first.
 ///
 /// # Errors

@@ -278,14 +278,6 @@ pub async fn list(s: &Services, filter: Filter, cursor: Option<String>, limit: i
     Ok(page(items, limit, |j| format!("{}.{}", j.queued_at.micros(), j.id)))
 }
 
-/// How many jobs run now.
-///
-/// # Errors
-/// When the database fails.
-pub async fn running(s: &Services) -> Result<i64, ActError> {
-    s.db.read(|conn| Ok(jobs::count_open(conn, &[JobState::Running])?)).await
-}
-
 /// What happened to a job after an event; waits up to `wait` for something to happen.
 ///
 /// # Errors

@@ -26,6 +26,7 @@ pub mod jobs;
 mod listing;
 pub mod locks;
 pub mod names;
+pub mod navigation;
 pub mod notices;
 pub mod operations;
 mod outcomes;
@@ -92,6 +93,8 @@ pub struct Services {
     pub questions: queries::Questions,
     /// Files of releases, and what offers are made from.
     pub releases: releases::Releases,
+    /// Uses of API tokens that are not written down yet.
+    pub token_uses: tokens::Uses,
     /// Install commands that may be shown again.
     pub shown: installs::Shown,
     /// Limits on signing in.

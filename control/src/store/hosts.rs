@@ -238,6 +238,15 @@ pub fn get(conn: &mut Conn, id: HostId) -> StoreResult<Option<HostRecord>> {
         .transpose()
 }
 
+/// How many hosts there are, those that are yet to come among them.
+///
+/// # Errors
+/// When the database fails.
+pub fn count(conn: &mut Conn) -> StoreResult<i64> {
+    let here = [Lifecycle::Pending, Lifecycle::Enrolled].map(Lifecycle::as_str);
+    Ok(hosts::table.filter(hosts::lifecycle.eq_any(here)).count().get_result(conn)?)
+}
+
 /// The host of that name.
 ///
 /// # Errors

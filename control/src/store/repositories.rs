@@ -83,6 +83,14 @@ macro_rules! changeable {
     }};
 }
 
+/// How many there are.
+///
+/// # Errors
+/// When the database fails.
+pub fn count(conn: &mut Conn) -> StoreResult<i64> {
+    Ok(repositories::table.count().get_result(conn)?)
+}
+
 /// All repositories by name, with the bytes that each may store.
 ///
 /// # Errors

@@ -16,7 +16,8 @@ diesel::table! {
 diesel::table! {
     api_tokens (id) {
         id -> Text, name -> Text, token_hash -> Text, role -> Text, created_by -> Text,
-        created_at -> BigInt, expires_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>,
+        created_at -> BigInt, expires_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, prefix -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>, last_used_from -> Nullable<Text>,
     }
 }
 diesel::table! {

@@ -25,6 +25,10 @@ pub struct ApiTokenRecord {
     pub created_at: Timestamp,
     /// Until when; none for ever.
     pub expires_at: Option<Timestamp>,
+    /// How it begins; none for one that was made before this was kept.
+    pub prefix: Option<String>,
+    /// When it was last used, and from which address.
+    pub used: Option<(Timestamp, String)>,
 }
 
 /// Adds a token.
@@ -41,22 +45,38 @@ pub fn insert(conn: &mut Conn, t: &ApiTokenRecord) -> StoreResult<()> {
             api_tokens::created_by.eq(&t.created_by),
             api_tokens::created_at.eq(t.created_at.micros()),
             api_tokens::expires_at.eq(t.expires_at.map(Timestamp::micros)),
+            api_tokens::prefix.eq(&t.prefix),
         ))
         .execute(conn)?;
     Ok(())
 }
 
-type Row = (String, String, String, String, String, i64, Option<i64>, Option<i64>);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = api_tokens)]
+struct Row {
+    id: String,
+    name: String,
+    token_hash: String,
+    role: String,
+    created_by: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    prefix: Option<String>,
+    last_used_at: Option<i64>,
+    last_used_from: Option<String>,
+}
 
 fn token(row: Row) -> StoreResult<ApiTokenRecord> {
     Ok(ApiTokenRecord {
-        id: parse("api_tokens.id", &row.0)?,
-        name: row.1,
-        token_hash: row.2,
-        role: parse("api_tokens.role", &row.3)?,
-        created_by: row.4,
-        created_at: Timestamp::from_micros(row.5),
-        expires_at: time(row.6),
+        id: parse("api_tokens.id", &row.id)?,
+        name: row.name,
+        token_hash: row.token_hash,
+        role: parse("api_tokens.role", &row.role)?,
+        created_by: row.created_by,
+        created_at: Timestamp::from_micros(row.created_at),
+        expires_at: time(row.expires_at),
+        prefix: row.prefix,
+        used: time(row.last_used_at).zip(row.last_used_from),
     })
 }
 
@@ -66,8 +86,29 @@ fn token(row: Row) -> StoreResult<ApiTokenRecord> {
 /// When the database fails.
 pub fn list(conn: &mut Conn) -> StoreResult<Vec<ApiTokenRecord>> {
     let kept = api_tokens::table.filter(api_tokens::revoked_at.is_null());
-    let rows = kept.order((api_tokens::name, api_tokens::id)).load::<Row>(conn)?;
+    let rows = kept.order((api_tokens::name, api_tokens::id)).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(token).collect()
+}
+
+/// Whether there is or was a token of that identity.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_known(conn: &mut Conn, id: ApiTokenId) -> StoreResult<bool> {
+    let found = api_tokens::table.find(id.to_string()).select(api_tokens::id).first::<String>(conn);
+    Ok(found.optional()?.is_some())
+}
+
+/// Notes that a token was used, unless a later use is known.
+///
+/// # Errors
+/// When the database fails.
+pub fn used(conn: &mut Conn, id: ApiTokenId, at: Timestamp, from: &str) -> StoreResult<()> {
+    let earlier = api_tokens::last_used_at.is_null().or(api_tokens::last_used_at.lt(at.micros()));
+    diesel::update(api_tokens::table.filter(api_tokens::id.eq(id.to_string())).filter(earlier))
+        .set((api_tokens::last_used_at.eq(at.micros()), api_tokens::last_used_from.eq(from)))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// Revokes a token; answers its record, or none if there is no such token any more.
@@ -76,7 +117,9 @@ pub fn list(conn: &mut Conn) -> StoreResult<Vec<ApiTokenRecord>> {
 /// When the database fails.
 pub fn revoke(conn: &mut Conn, id: ApiTokenId, now: Timestamp) -> StoreResult<Option<ApiTokenRecord>> {
     let live = api_tokens::table.find(id.to_string()).filter(api_tokens::revoked_at.is_null());
-    let Some(record) = live.first::<Row>(conn).optional()?.map(token).transpose()? else { return Ok(None) };
+    let Some(record) = live.select(Row::as_select()).first(conn).optional()?.map(token).transpose()? else {
+        return Ok(None);
+    };
     diesel::update(api_tokens::table.find(id.to_string()))
         .set(api_tokens::revoked_at.eq(now.micros()))
         .execute(conn)?;
@@ -92,7 +135,8 @@ pub fn by_hash(conn: &mut Conn, hash: &str, now: Timestamp) -> StoreResult<Optio
         .filter(api_tokens::token_hash.eq(hash))
         .filter(api_tokens::revoked_at.is_null())
         .filter(api_tokens::expires_at.is_null().or(api_tokens::expires_at.gt(now.micros())))
-        .first::<Row>(conn)
+        .select(Row::as_select())
+        .first(conn)
         .optional()?;
     row.map(token).transpose()
 }

@@ -102,6 +102,18 @@ pub const fn rollout(state: RolloutState) -> &'static str {
     }
 }
 
+/// What people do here, and the least role that may. The API says of each operation which role it needs.
+pub const RIGHTS: [(&str, Role); 8] = [
+    ("See hosts, jobs, snapshots, repositories, alerts", Role::Viewer),
+    ("Search and browse what is in snapshots", Role::Viewer),
+    ("Run now, cancel, acknowledge alerts", Role::Operator),
+    ("Add hosts, edit, pause and delete schedules", Role::Operator),
+    ("Restore files, check, forget, prune, remove locks", Role::Operator),
+    ("Repositories, their repair, credentials and plans", Role::Admin),
+    ("Recovery kits, channels, releases of the agent", Role::Admin),
+    ("Users, tokens, audit log, removing hosts", Role::Admin),
+];
+
 /// What a role may do, each more than the one before.
 #[must_use]
 pub const fn may(role: Role) -> &'static str {

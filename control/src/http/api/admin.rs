@@ -8,7 +8,7 @@ use crate::http::params::{Input, Paging};
 use crate::http::problem::ApiError;
 use crate::service::tokens::ApiTokenView;
 use crate::service::user_admin::{UserChange, UserView};
-use crate::service::{Services, audit, general, tokens, user_admin, users};
+use crate::service::{ActError, Services, audit, general, tokens, user_admin, users};
 use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use restic_manager_shared::id::{ApiTokenId, UserId};
 use restic_manager_shared::secret::Secret;
@@ -198,8 +198,9 @@ pub async fn create_api_token(
     input: Input<ApiTokenInput>,
 ) -> Result<HttpResponse, ApiError> {
     let ApiTokenInput { name, role, expires_in_days } = input.read()?;
-    let token = tokens::add(&s, &who.actor, name, role, expires_in_days).await?;
-    Ok(HttpResponse::Created().json(NewApiToken { token: token.reveal().to_owned() }))
+    let new = tokens::NewApiToken { id: ApiTokenId::new(), name, role, days: expires_in_days };
+    let made = tokens::add(&s, &who.actor, new).await?.ok_or(ActError::Internal("a new identity was known"))?;
+    Ok(HttpResponse::Created().json(NewApiToken { token: made.reveal().to_owned() }))
 }
 
 /// One entry of the audit log.

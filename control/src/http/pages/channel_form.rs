@@ -158,6 +158,22 @@ pub struct Typed {
     pub timezone: String,
 }
 
+impl Typed {
+    /// With the usual in the place of what another kind's form does not ask for.
+    fn filled(self) -> Self {
+        let usual = blank();
+        let or = |typed: String, usual: String| if typed.is_empty() { usual } else { typed };
+        Self {
+            port: or(self.port, usual.port),
+            security: or(self.security, usual.security),
+            min_severity: or(self.min_severity, usual.min_severity),
+            group_seconds: or(self.group_seconds, usual.group_seconds),
+            timezone: or(self.timezone, usual.timezone),
+            ..self
+        }
+    }
+}
+
 fn preset(kind: &str) -> Option<Preset> {
     kind.parse().ok()
 }
@@ -360,7 +376,7 @@ pub async fn new(who: Guarded<Admin>, view: View, query: web::Query<KindQuery>) 
     view.show(&who, &page(&query.kind, None, blank(), &[], FormErrors::default())).await
 }
 
-/// Makes a channel.
+/// Makes a channel; or shows the form for another kind, with what was typed.
 #[post("/alerts/channels/add")]
 pub async fn add(
     who: Guarded<Admin>,
@@ -369,6 +385,9 @@ pub async fn add(
     form: SafeForm<ChannelForm>,
 ) -> Result<HttpResponse, ApiError> {
     let form = form.0;
+    if let Some(kind) = typed(form.text("to_kind")) {
+        return view.show(&who, &page(&kind, None, form.typed().filled(), &form.ticked(), FormErrors::default())).await;
+    }
     let mut errors = FormErrors::default();
     let input = form.input(&mut errors);
     if errors.is_empty() {

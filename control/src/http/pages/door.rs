@@ -7,7 +7,7 @@ use crate::http::guard::{Guarded, Needed, Viewer};
 use crate::http::params::Site;
 use crate::http::problem::{ApiError, problem};
 use crate::service::queries::Patience;
-use crate::service::{ActError, Services, alerts, jobs, users};
+use crate::service::{ActError, Services, navigation, users};
 use crate::words::{Moment, done::done, refusal, run_now};
 use actix_web::body::{self, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -70,14 +70,13 @@ impl View {
     /// # Errors
     /// When the database fails.
     pub async fn shell<R: Needed>(&self, who: &Guarded<R>) -> Result<Shell, ApiError> {
-        let running = jobs::running(&self.services).await?;
-        let alerts = alerts::waiting(&self.services).await?;
+        let counts = navigation::counts(&self.services).await?;
         let user = User::new(&who.actor);
         let trouble = self.services.trouble().map(|t| TroubleWords {
             since: Moment::new(t.since, Timestamp::now()),
             why: Some(t.why).filter(|_| user.admin),
         });
-        Ok(Shell { user: Some(user), csrf: who.csrf.clone(), running, alerts, trouble, ..self.stranger() })
+        Ok(Shell { user: Some(user), csrf: who.csrf.clone(), counts, trouble, ..self.stranger() })
     }
 
     /// How long this answer may take: a page comes at once, without what has not arrived; the one that shows so asks again and waits.

@@ -8,6 +8,7 @@ use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::pause::Paused;
 use crate::domain::permission::{Actor, Role};
 use crate::domain::protection::Protection;
+use crate::service::navigation::Counts;
 use crate::words::Moment;
 pub use crate::words::job::asked_by;
 use crate::words::{release, state};
@@ -36,10 +37,8 @@ pub struct Shell {
     pub user: Option<User>,
     /// What forms carry.
     pub csrf: String,
-    /// Jobs that run now.
-    pub running: i64,
-    /// Open alerts that nobody has acknowledged.
-    pub alerts: i64,
+    /// What stands beside the names in the navigation.
+    pub counts: Counts,
     /// What was just done, told once.
     pub said: &'static str,
     /// Why a press of Run now was not taken, told once.

@@ -19,7 +19,7 @@ use crate::domain::job::{Job, JobKind, JobState};
 use crate::http::guard::{Admin, Guarded, Needed, Operator, SafeForm, Viewer};
 use crate::http::params::Site;
 use crate::http::problem::ApiError;
-use crate::service::{Services, hosts, installs, jobs, recovery, repositories};
+use crate::service::{Services, health, hosts, installs, jobs, recovery, repositories};
 use crate::store::jobs::Filter;
 use crate::words::things;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
@@ -39,6 +39,8 @@ pub struct WelcomePage {
     pub repository: Option<RepositoryRow>,
     /// How its recovery kit stands: `early` before a host can open it, `due`, or `made`.
     pub kit: &'static str,
+    /// Whether it is proven that no host can delete there.
+    pub proven: bool,
     /// What was typed of a repository.
     pub repository_form: repository_pages::Typed,
     /// What was typed of a host.
@@ -143,6 +145,7 @@ async fn page<R: Needed>(
     };
     if let Some(repository) = repository {
         page.kit = kit(s, &repository).await?;
+        page.proven = health::of_repository(s, repository.id).await?.credentials.safe();
         page.repository = Some(RepositoryRow::new(&repository, now));
     }
     let Some(host) = there.host else { return Ok(page) };

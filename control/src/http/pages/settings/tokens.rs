@@ -9,6 +9,7 @@ use super::{RoleChoice, roles};
 use crate::domain::permission::Role;
 use crate::http::guard::{Admin, Guarded, SafeForm};
 use crate::http::problem::ApiError;
+use crate::service::tokens::NewApiToken;
 use crate::service::{ActError, Noun, Services, tokens};
 use crate::words::Moment;
 use crate::words::token as words;
@@ -17,6 +18,10 @@ use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::ApiTokenId;
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A token that was not used for so long is marked: it may not be needed.
+const IDLE: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The fields of the form.
 const FIELDS: [&str; 3] = ["name", "role", "expires_in_days"];
@@ -34,6 +39,8 @@ pub struct SettingsTokensPage {
     pub form: TokenForm,
     /// The token that was just made: this is the only time it is seen.
     pub made: String,
+    /// The form was sent before, and has made its token.
+    pub made_before: bool,
     /// What is wrong with the form.
     pub errors: FormErrors,
 }
@@ -50,12 +57,18 @@ pub struct TokenRow {
     pub id: String,
     /// What it is for.
     pub name: String,
+    /// How it begins.
+    pub prefix: Option<String>,
     /// Role.
     pub role: &'static str,
     /// Who made it.
     pub by: String,
     /// When.
     pub made: Moment,
+    /// When it was last used, and from where.
+    pub used: Option<(Moment, String)>,
+    /// It has not been used for long.
+    pub idle: bool,
     /// Until when.
     pub until: Option<Moment>,
     /// It has ended.
@@ -65,6 +78,9 @@ pub struct TokenRow {
 /// A token to be.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct TokenForm {
+    /// The identity of the token to be: sent twice, the form makes one.
+    #[serde(default)]
+    pub key: String,
     /// What it is for.
     #[serde(default)]
     pub name: String,
@@ -77,7 +93,11 @@ pub struct TokenForm {
 }
 
 impl TokenForm {
-    fn read(&self) -> Result<(Role, Option<u32>), FormErrors> {
+    fn blank() -> Self {
+        Self { key: ApiTokenId::new().to_string(), ..Self::default() }
+    }
+
+    fn read(&self) -> Result<NewApiToken, FormErrors> {
         let mut wrong = FormErrors::default();
         let role = self.role.parse::<Role>().map_err(|_| wrong.add("role", wrong::ROLE)).ok();
         let days = match self.expires_in_days.trim() {
@@ -85,31 +105,38 @@ impl TokenForm {
             days => days.parse().map_err(|_| wrong.add("expires_in_days", wrong::DAYS)).ok(),
         };
         match role {
-            Some(role) if wrong.is_empty() => Ok((role, days)),
+            Some(role) if wrong.is_empty() => {
+                let id = self.key.parse().unwrap_or_else(|_| ApiTokenId::new());
+                Ok(NewApiToken { id, name: self.name.trim().to_owned(), role, days })
+            }
             _ => Err(wrong),
         }
     }
 }
 
-async fn page(s: &Services, form: TokenForm, made: String, errors: FormErrors) -> Result<SettingsTokensPage, ApiError> {
+async fn page(s: &Services, form: TokenForm, errors: FormErrors) -> Result<SettingsTokensPage, ApiError> {
     let now = Timestamp::now();
     let row = |t: tokens::ApiTokenView| TokenRow {
         id: t.id.to_string(),
         name: t.name,
+        prefix: t.prefix,
         role: t.role.as_str(),
         by: asked_by(&t.created_by),
         made: Moment::new(t.created_at, now),
+        idle: t.last_used_at.unwrap_or(t.created_at) < now - IDLE,
+        used: t.last_used_at.map(|at| Moment::new(at, now)).zip(t.last_used_from),
         until: t.expires_at.map(|at| Moment::new(at, now)),
         ended: t.expires_at.is_some_and(|at| at <= now),
     };
     let tokens = tokens::list(s).await?.into_iter().map(row).collect();
-    Ok(SettingsTokensPage { tab: "tokens", tokens, roles: roles(), form, made, errors })
+    let (made, made_before) = (String::new(), false);
+    Ok(SettingsTokensPage { tab: "tokens", tokens, roles: roles(), form, made, made_before, errors })
 }
 
 /// Shows all tokens.
 #[get("/settings/tokens")]
 pub async fn list(who: Guarded<Admin>, view: View, s: web::Data<Services>) -> Result<HttpResponse, ApiError> {
-    view.show(&who, &page(&s, TokenForm::default(), String::new(), FormErrors::default()).await?).await
+    view.show(&who, &page(&s, TokenForm::blank(), FormErrors::default()).await?).await
 }
 
 /// Makes a token, and shows it.
@@ -123,15 +150,16 @@ pub async fn add(
     let form = form.0;
     let errors = match form.read() {
         Err(wrong) => wrong,
-        Ok((role, days)) => match tokens::add(&s, &who.actor, form.name.trim().to_owned(), role, days).await {
+        Ok(new) => match tokens::add(&s, &who.actor, new).await {
             Ok(token) => {
-                let made = token.reveal().to_owned();
-                return view.show(&who, &page(&s, TokenForm::default(), made, FormErrors::default()).await?).await;
+                let page = page(&s, TokenForm::blank(), FormErrors::default()).await?;
+                let made = token.as_ref().map(|token| token.reveal().to_owned()).unwrap_or_default();
+                return view.show(&who, &SettingsTokensPage { made, made_before: token.is_none(), ..page }).await;
             }
             Err(error) => FormErrors::of(error, &FIELDS)?,
         },
     };
-    view.again(&who, &page(&s, form, String::new(), errors).await?).await
+    view.again(&who, &page(&s, form, errors).await?).await
 }
 
 /// Asks before a token is taken back.

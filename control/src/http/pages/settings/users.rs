@@ -3,7 +3,7 @@
 use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::FormErrors;
-use super::{RoleChoice, roles};
+use super::{RightLine, RoleChoice, rights, roles};
 use crate::domain::permission::{Role, Who};
 use crate::http::guard::{Admin, Guarded, SafeForm};
 use crate::http::problem::ApiError;
@@ -29,6 +29,8 @@ pub struct SettingsUsersPage {
     pub users: Vec<UserRow>,
     /// Roles to choose from.
     pub roles: Vec<RoleChoice>,
+    /// What each may do.
+    pub rights: Vec<RightLine>,
     /// The name that was typed.
     pub name: String,
     /// The role that was chosen.
@@ -99,7 +101,7 @@ async fn list_page(
     let now = Timestamp::now();
     let users = user_admin::list(s).await?.iter().map(|user| UserRow::new(user, who, now)).collect();
     let (name, role) = (form.name.clone(), form.role.clone());
-    Ok(SettingsUsersPage { tab: "users", users, roles: roles(), name, role, errors })
+    Ok(SettingsUsersPage { tab: "users", users, roles: roles(), rights: rights(), name, role, errors })
 }
 
 /// Shows all users.
