@@ -223,6 +223,20 @@ async fn a_preview_names_files_room_and_count_and_asks_for_a_tick() {
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
+    let replaced = ">replaced</span><code class=\"grow brk\">/etc/hosts</code>";
+    for (show, there, not_there) in [
+        ("", vec![replaced, "/etc/new"], vec![]),
+        ("?show=new", vec!["/etc/new"], vec![replaced]),
+        ("?show=replaced", vec![replaced], vec!["/etc/new"]),
+    ] {
+        let page = anna.open(&format!("{at}/preview{show}")).await.text;
+        assert!(page.contains(&format!("href=\"{at}/preview?show=new#files\"")), "{show}: {page}");
+        for words in ["All 718</a>", "New 716</a>", "Replaced 2</a>"].iter().chain(&there) {
+            assert!(page.contains(words), "{show}: {words}: {page}");
+        }
+        assert!(!not_there.iter().any(|words| page.contains(words)), "{show}: {page}");
+        assert!(!page.contains("Deleted 0"), "nothing is deleted where that was not asked for: {page}");
+    }
     let run = format!("{at}/run");
     let no = anna.submit(&run, &[]).await;
     assert_eq!(no.status, 422);

@@ -6,6 +6,7 @@ pub mod files;
 pub mod find;
 pub mod start;
 pub mod target;
+pub mod would;
 
 use super::names::Names;
 use crate::domain::job::{Job, JobKind};
