@@ -4,6 +4,7 @@
 
 mod support;
 
+use control::store::snapshot_days;
 use control::store::snapshots::{self, Filter};
 use control::store::{Conn, StoreError};
 use control::store::{hosts, jobs};
@@ -91,6 +92,49 @@ async fn jobs_of_hosts_with_a_tag_are_listed_newest_first() {
                 }
                 assert_eq!(seen.len(), all, "{name}: {tag}");
                 assert!(seen.is_sorted_by(|a, b| a > b), "{name}: {tag}: newest first, each once");
+            }
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    }
+}
+
+/// A month is one statement, whose days follow an index as far as they are counted.
+#[tokio::test]
+async fn the_days_of_a_month_are_counted_up_to_a_limit() {
+    for database in databases() {
+        let db = open(&database);
+        let (host, job) = seeded(&db).await;
+        let name = database.name;
+        db.write(move |conn| {
+            let repository = jobs::get(conn, job)?.unwrap().job.repository_id.unwrap();
+            fill(conn, &repository.to_string());
+            let theirs = format!("UPDATE snapshots SET host_id = '{host}' WHERE time > {}", at(MANY - 100).micros());
+            diesel::sql_query(theirs).execute(conn).unwrap();
+            diesel::sql_query("UPDATE snapshots SET gone_at = 1 WHERE time <= 10 * 1000000").execute(conn).unwrap();
+            let tags = format!(
+                "UPDATE snapshots SET record = replace(record, '\"tags\":[]', '\"tags\":[\"app\"]') WHERE time > {}",
+                at(MANY - 7).micros()
+            );
+            diesel::sql_query(tags).execute(conn).unwrap();
+            let days = [(at(0), at(501)), (at(501), at(601)), (at(1000), at(60_000)), (at(MANY), at(MANY + 9))];
+            let all = Filter::default();
+            assert_eq!(snapshot_days::counts(conn, &all, &days)?, [490, 100, snapshot_days::MOST, 1], "{name}");
+            let of_host = Filter { host: Some(host), ..Filter::default() };
+            let days_of_host = [(at(0), at(501)), (at(MANY - 50), at(MANY + 1))];
+            assert_eq!(snapshot_days::counts(conn, &of_host, &days_of_host)?, [0, 51], "{name}");
+            let tagged = Filter { tag: Some("app".to_owned()), ..of_host.clone() };
+            assert_eq!(snapshot_days::counts(conn, &tagged, &days_of_host)?, [0, 7], "{name}");
+            assert_eq!(snapshot_days::oldest(conn, None)?, Some(at(11)), "{name}: what is gone is not the oldest");
+            assert_eq!(snapshot_days::oldest(conn, Some(host))?, Some(at(MANY - 99)), "{name}");
+            for (filter, index) in [(&all, "snapshots_by_time"), (&of_host, "snapshots_by_host")] {
+                let made = statements(conn, |c| snapshot_days::counts(c, filter, &days).unwrap());
+                assert_eq!(made.len(), 1, "{name}");
+                if let Conn::Sqlite(_) = conn {
+                    let plan = plan(conn, &made[0]);
+                    assert!(plan.contains(index), "{index}: {plan}");
+                }
             }
             Ok::<_, StoreError>(())
         })

@@ -437,3 +437,28 @@ async fn looking_again_at_locks_looks_at_every_host_s_own_repository() {
     let olga = Visitor::sign_in(&server, "viewer").await;
     assert_eq!(olga.submit(&path, &[]).await.status, 403);
 }
+
+#[tokio::test]
+async fn the_picture_of_the_size_goes_as_far_back_as_is_asked() {
+    let mut it = Seeded::new().await;
+    let anna = Visitor::sign_in(&it.server, "viewer").await.cookie;
+    for total in [1024, 4096] {
+        let task = json!({"kind": "stats", "repository_id": it.repository, "mode": "raw_data"});
+        let body = json!({"task": task, "host_id": it.agent.host});
+        assert_eq!(it.server.post(&it.admin, "/api/v1/jobs", body).await.0, 202);
+        it.finish(json!({"kind": "stats", "mode": "raw_data", "total_size": total})).await;
+    }
+    let anna = Visitor { server: &it.server, cookie: anna };
+    for (query, chosen) in
+        [("", "12 months"), ("?span=month", "30 days"), ("?span=all", "All"), ("?span=x", "12 months")]
+    {
+        let page = anna.open(&it.at(query)).await.text;
+        assert!(page.contains("class=\"plot\""), "{query}: {page}");
+        assert_eq!(page.matches("#size-h\" aria-current=\"true\"").count(), 1, "{query}: {page}");
+        assert!(page.contains(&format!("aria-current=\"true\">{chosen}</a>")), "{query}: {page}");
+        assert!(page.contains(&format!("{}?span=month#size-h", it.at(""))), "{query}: {page}");
+    }
+    let live = anna.open(&format!("/ui{}/live", it.at(""))).await;
+    assert_eq!(live.status, 200);
+    assert!(!live.text.contains("class=\"plot\""), "what is looked at anew leaves the picture: {}", live.text);
+}

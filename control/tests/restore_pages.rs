@@ -223,6 +223,20 @@ async fn a_preview_names_files_room_and_count_and_asks_for_a_tick() {
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
+    let replaced = ">replaced</span><code class=\"grow brk\">/etc/hosts</code>";
+    for (show, there, not_there) in [
+        ("", vec![replaced, "/etc/new"], vec![]),
+        ("?show=new", vec!["/etc/new"], vec![replaced]),
+        ("?show=replaced", vec![replaced], vec!["/etc/new"]),
+    ] {
+        let page = anna.open(&format!("{at}/preview{show}")).await.text;
+        assert!(page.contains(&format!("href=\"{at}/preview?show=new#files\"")), "{show}: {page}");
+        for words in ["All 718</a>", "New 716</a>", "Replaced 2</a>"].iter().chain(&there) {
+            assert!(page.contains(words), "{show}: {words}: {page}");
+        }
+        assert!(!not_there.iter().any(|words| page.contains(words)), "{show}: {page}");
+        assert!(!page.contains("Deleted 0"), "nothing is deleted where that was not asked for: {page}");
+    }
     let run = format!("{at}/run");
     let no = anna.submit(&run, &[]).await;
     assert_eq!(no.status, 422);
@@ -265,4 +279,65 @@ async fn changes_stand_under_their_folders_and_compare_leads_to_no_dead_end() {
     let (first, second) = (page.find(">/tmp</span>").unwrap(), page.find(">/tmp/a</span>").unwrap());
     assert!(first < second && page.contains("gone"), "{page}");
     assert!(page.contains("name=\"tick\" value=\"/tmp/a/gone\""), "what is gone is had back from its row: {page}");
+}
+
+#[tokio::test]
+async fn a_calendar_leads_to_the_days_that_have_snapshots() {
+    let s = Setup::new().await;
+    let eve = Visitor::sign_in(&s.server, "viewer").await;
+    let host = s.agent.host;
+    let today = Timestamp::now().to_utc().format("%Y-%m-%d").to_string();
+    let page = eve.open(&format!("/restore?host={host}")).await.text;
+    let link = format!("/restore?host={host}&amp;day={today}");
+    assert!(page.contains(&link) && page.contains(", 2 snapshots\""), "today is a link and says how many: {page}");
+    assert!(page.contains("web-01 has 2 snapshots, back to"), "{page}");
+    let page = eve.open(&link.replace("&amp;", "&")).await.text;
+    assert!(page.contains("aria-current=\"true\"") && page.contains(&id(1)[..8]) && page.contains("Any day"), "{page}");
+    assert!(page.contains(&format!("name=\"day\" value=\"{today}\"")), "the filter keeps the day: {page}");
+    let none = eve.open("/restore?day=2026-01-01").await.text;
+    assert!(none.contains("No snapshot of Thu 1 Jan") && !none.contains(&id(1)[..8]), "{none}");
+    assert!(none.contains("January 2026, days with snapshots"), "the month is that of the day: {none}");
+    assert!(none.contains("aria-label=\"February 2026\"") && !none.contains("aria-label=\"December 2025\""), "{none}");
+    let month = eve.open(&format!("/restore?day={today}&month=2025-12")).await.text;
+    assert!(month.contains("December 2025, days with snapshots") && month.contains(&id(1)[..8]), "{month}");
+    let wrong = eve.open("/restore?day=yesterday").await;
+    assert!(wrong.status == 200 && wrong.text.contains("a day such as 2026-11-19"), "{}", wrong.text);
+}
+
+#[tokio::test]
+async fn what_cannot_be_compared_leads_back_to_its_list_and_says_what_to_do() {
+    let s = Setup::new().await;
+    let anna = Visitor::sign_in(&s.server, "operator").await;
+    let list = format!("/repositories/{}/snapshots", s.repository);
+    let (first, second) = (id(2), id(1));
+    let alone = "There is no earlier snapshot";
+    for (way, form, to, says) in [
+        (
+            None,
+            vec![("kind", "diff"), ("show", "attested")],
+            "?show=attested&wrong=ticks",
+            "tick the snapshots that are meant",
+        ),
+        (None, vec![("kind", "diff"), ("id", &first)], "?wrong=alone", alone),
+        (Some(format!("/repositories/{}/changes?to={first}", s.repository)), vec![], "?wrong=alone", alone),
+    ] {
+        let answer = match way {
+            Some(way) => anna.open(&way).await,
+            None => anna.submit(&list, &form).await,
+        };
+        assert_eq!((answer.status, answer.location), (303, format!("{list}{to}")), "{}", answer.text);
+        let page = anna.open(&format!("{list}{to}")).await;
+        assert!(page.text.contains(says) && page.text.contains("role=\"alert\""), "{}", page.text);
+        assert!(page.text.contains(&second), "the list is still there: {}", page.text);
+    }
+    let answer = anna.open(&format!("/snapshots/compare?host=web-01&s={}+{first}", s.repository)).await;
+    assert_eq!(
+        (answer.status, answer.location.as_str()),
+        (303, "/snapshots?host=web-01&wrong=alone"),
+        "{}",
+        answer.text
+    );
+    assert!(anna.open(&answer.location).await.text.contains(alone));
+    let answer = anna.submit(&list, &[("kind", "diff"), ("id", &second)]).await;
+    assert!(answer.location.ends_with(&format!("/changes?to={second}")), "{} {}", answer.location, answer.text);
 }

@@ -67,6 +67,7 @@ fn lists() -> Vec<Visit> {
         visit("/jobs", "/jobs?state=failed"),
         visit("/jobs", "/jobs?kind=prune&host=nobody"),
         visit("/alerts", "/alerts?show=all"),
+        visit("/restore", "/restore?day=2025-01-01"),
         visit("/search", "/search?q=a"),
         visit("/search", format!("/search?q={}", endless())),
         visit("/snapshots/compare", "/snapshots/compare"),
@@ -142,6 +143,8 @@ fn of_repositories(it: &Seeded) -> Vec<Visit> {
         visit("/repositories/{id}/retention", format!("/repositories/{odd}/retention")),
         visit("/repositories/{id}/settings", format!("/repositories/{odd}/settings")),
         visit("/repositories/{id}/snapshots", format!("/repositories/{odd}/snapshots")),
+        visit("/repositories/{id}/snapshots", format!("/repositories/{odd}/snapshots?wrong=alone")),
+        visit("/repositories/{id}", format!("/repositories/{}?span=all", it.repository)),
     ];
     let found = format!("host={}&find=film", it.host);
     visits.push(visit("/restore/find", format!("/restore/find?{found}")));

@@ -28,6 +28,16 @@ async fn lost(fleet: &Fleet, host: &str) -> (Agent, PathBuf) {
     (agent, source)
 }
 
+/// Clicks, and again if the page was replaced in between.
+async fn click(browser: &Browser, css: &str) {
+    for _ in 0..5 {
+        if browser.wait(css).await.click().await.is_ok() {
+            return;
+        }
+    }
+    panic!("{css} cannot be clicked:\n{}", browser.text().await);
+}
+
 /// Ticks what a search finds and goes on to the target.
 async fn find_and_tick(browser: &Browser, script: bool, name: &str) {
     browser.press("Browse its files").await;
@@ -40,13 +50,16 @@ async fn find_and_tick(browser: &Browser, script: bool, name: &str) {
     browser.press("Find").await;
     // Not a tick of the folder that was shown before the search.
     let found = format!("input[name=tick][value$='{name}']");
-    if !script {
+    if script {
+        // The folder before it may show the same file, and is about to go.
+        browser.until("location.search.includes('find=')").await;
+    } else {
         browser.reload_until(name).await;
     }
-    let tick = async || browser.wait(&found).await.click().await.unwrap();
+    let tick = async || click(browser, &found).await;
     tick().await;
     browser.press("Keep ticks").await;
-    browser.wait("button[name=untick]").await.click().await.unwrap();
+    click(browser, "button[name=untick]").await;
     browser.sees("nothing: all of it").await;
     tick().await;
     browser.press("Choose target").await;

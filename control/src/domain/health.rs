@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 mod cycle;
+mod stretch;
 mod trouble;
 mod verdict;
 
 pub use cycle::{NotPart, Part, ReadCycle};
+pub use stretch::Stretch;
 pub use trouble::Trouble;
 pub use verdict::{
     AppendOnly, Failing, Findings, Health, Level, Limits, OpenAlert, Weighed, lies_with_repository, verdict,

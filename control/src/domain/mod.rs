@@ -6,6 +6,7 @@ pub mod asked_update;
 pub mod attestation;
 pub mod backend;
 pub mod backup_options;
+pub mod calendar;
 pub mod channel;
 pub mod delivery;
 pub mod doctor;

@@ -1,5 +1,6 @@
 //! Snapshots' metadata: seeing it.
 
+pub use crate::store::snapshot_days::MOST;
 pub use crate::store::snapshots::Filter;
 
 use super::hosts::load as load_host;
@@ -7,7 +8,7 @@ use super::repositories::load as load_repository;
 use super::{ActError, Listed, Noun, Services, after, at_and_id, audit, page};
 use crate::domain::permission::Actor;
 use crate::domain::snapshot::Snapshot;
-use crate::store::snapshots;
+use crate::store::{snapshot_days, snapshots};
 use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 
@@ -90,4 +91,33 @@ pub async fn added(s: &Services, host: HostId, since: Timestamp) -> Result<Vec<(
 /// When the database fails.
 pub async fn count_of_host(s: &Services, host: HostId) -> Result<i64, ActError> {
     s.db.read(move |conn| Ok(snapshots::count_of_host(conn, host)?)).await
+}
+
+/// When snapshots were taken: how many on each of some days, and since when there are any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Days {
+    /// How many on each day, at most [`MOST`].
+    pub counts: Vec<i64>,
+    /// When the oldest of the host, or of all, was taken.
+    pub oldest: Option<Timestamp>,
+    /// How many the host has; none without a host.
+    pub of_host: Option<i64>,
+}
+
+/// How many of a host's snapshots, or of all, were taken on each of these days, each with its beginning and its end. A tag counts where there is a
+/// host: among all hosts it would be looked for in every snapshot.
+///
+/// # Errors
+/// When the database fails.
+pub async fn days(s: &Services, filter: Filter, days: Vec<(Timestamp, Timestamp)>) -> Result<Days, ActError> {
+    let tag = filter.tag.filter(|_| filter.host.is_some());
+    let filter = Filter { host: filter.host, tag, ..Filter::default() };
+    s.db.read(move |conn| {
+        Ok(Days {
+            counts: snapshot_days::counts(conn, &filter, &days)?,
+            oldest: snapshot_days::oldest(conn, filter.host)?,
+            of_host: filter.host.map(|host| snapshots::count_of_host(conn, host)).transpose()?,
+        })
+    })
+    .await
 }

@@ -37,6 +37,7 @@ mod schema;
 pub mod search;
 pub mod settings;
 mod slow;
+pub mod snapshot_days;
 pub mod snapshots;
 pub mod standing;
 pub mod summaries;

@@ -219,6 +219,8 @@ pub struct Filter {
     pub attested: Option<bool>,
     /// With this tag.
     pub tag: Option<String>,
+    /// Taken then or later.
+    pub since: Option<Timestamp>,
     /// Taken before this.
     pub until: Option<Timestamp>,
 }
@@ -264,6 +266,9 @@ fn narrowed(conn: &mut Conn, filter: &Filter, before: Option<&Before>, limit: i6
     }
     if let Some(attested) = filter.attested {
         query = query.filter(snapshots::attested.eq(attested));
+    }
+    if let Some(since) = filter.since {
+        query = query.filter(snapshots::time.ge(since.micros()));
     }
     if let Some(until) = filter.until {
         query = query.filter(snapshots::time.lt(until.micros()));

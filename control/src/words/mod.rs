@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod attention;
 pub mod audit;
+pub mod calendar;
 pub mod cause;
 pub mod channel;
 pub mod courier;

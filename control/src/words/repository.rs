@@ -1,7 +1,7 @@
 //! A repository, its credentials, its upkeep and the change of its password, as pages say it.
 
 use super::figures::{number, size};
-use crate::domain::health::Full;
+use crate::domain::health::{Full, Stretch};
 use crate::domain::locks::{Unknown, Verdict};
 use crate::domain::rotation::Stage;
 use crate::domain::upkeep::Chore;
@@ -224,4 +224,14 @@ pub mod ask {
     /// Nobody can.
     pub const NONE_CAN_DELETE: &str =
         "No host has a full credential, so nobody can remove anything here. Give one to a host under Hosts first.";
+}
+
+/// How far back a picture goes.
+#[must_use]
+pub const fn stretch(stretch: Stretch) -> &'static str {
+    match stretch {
+        Stretch::Month => "30 days",
+        Stretch::Year => "12 months",
+        Stretch::All => "All",
+    }
 }

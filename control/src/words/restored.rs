@@ -40,6 +40,18 @@ pub mod figure {
     pub const OF: &str = "Files in the snapshot";
 }
 
+/// Kinds of what a preview lists.
+pub mod kind {
+    /// All of it.
+    pub const ALL: &str = "All";
+    /// What was not there.
+    pub const NEW: &str = "New";
+    /// What was there, and other.
+    pub const REPLACED: &str = "Replaced";
+    /// What the snapshot does not have.
+    pub const DELETED: &str = "Deleted";
+}
+
 /// What a preview lists, and its columns.
 pub const WOULD_HAPPEN: (&str, [&str; 3]) = ("File by file", ["Path", "What", "Size"]);
 /// What a drill lists, and its columns.
@@ -143,6 +155,17 @@ pub const fn action(action: RestoreAction) -> &'static str {
         RestoreAction::Overwrite => "overwritten",
         RestoreAction::Delete => "removed",
         RestoreAction::Create => "new",
+        RestoreAction::Unknown => "changed",
+    }
+}
+
+/// What would become of a file, beside its sign.
+#[must_use]
+pub const fn would_be(action: RestoreAction) -> &'static str {
+    match action {
+        RestoreAction::Create => "new",
+        RestoreAction::Overwrite => "replaced",
+        RestoreAction::Delete => "deleted",
         RestoreAction::Unknown => "changed",
     }
 }

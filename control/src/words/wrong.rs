@@ -101,10 +101,16 @@ pub const TWO_REPOSITORIES: &str =
     "The two are in different repositories; restic compares within one. Tick two of one repository.";
 /// What is to be compared.
 pub const TICK_TWO: &str = "Nothing was compared: tick two to compare, or one to see what it changed.";
+/// What is to be compared.
+pub const NO_EARLIER: &str =
+    "There is no earlier snapshot of the same host and schedule to compare with. Tick two to compare them.";
+/// What is to be compared.
+pub const TWO_HOSTS: &str =
+    "Each host has a repository of its own here; restic compares within one. Tick two of the same host.";
+/// Nothing is ticked in a list of snapshots.
+pub const TICK_SNAPSHOTS: &str = "Nothing was done: tick the snapshots that are meant first.";
 /// A setting of a credential.
 pub const NEEDED_BY_STORAGE: &str = "The storage does not work without it";
-/// Nothing is ticked.
-pub const TICK_ONE: &str = "tick at least one";
 /// No host is ticked.
 pub const TICK_HOSTS: &str = "tick the hosts that are meant first";
 /// Nothing is chosen.

@@ -33,6 +33,8 @@ pub struct AllSnapshotsQuery {
     pub host_tag: Option<String>,
     /// With this tag.
     pub tag: Option<String>,
+    /// Taken then or later.
+    pub since: Option<Timestamp>,
     /// Taken before this.
     pub until: Option<Timestamp>,
     /// Entries in the answer.
@@ -59,6 +61,7 @@ pub async fn list_all_snapshots(
         host_tag: query.host_tag,
         repository: query.repository_id,
         tag: query.tag,
+        since: query.since,
         until: query.until,
         ..snapshots::Filter::default()
     };

@@ -12,7 +12,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
-use crate::service::{ActError, MAX_PAGE, Services, repositories};
+use crate::service::{ActError, MAX_PAGE, Services, changes, repositories};
 use crate::words::wrong;
 use crate::words::{Moment, day};
 use actix_web::{HttpResponse, get, web};
@@ -93,7 +93,7 @@ pub struct Asked {
     pub snapshot_tag: String,
     /// A day: that day and older.
     pub until: String,
-    /// What was wrong with what was ticked to compare: `ticks` or `repositories`.
+    /// What was wrong with what was ticked to compare: `ticks`, `repositories` or `alone`.
     #[serde(skip_serializing)]
     pub wrong: String,
     /// `next` of the page before.
@@ -211,6 +211,7 @@ pub async fn list(
         uncompared: match asked.wrong.as_str() {
             "ticks" => wrong::TICK_TWO,
             "repositories" => wrong::TWO_REPOSITORIES,
+            "alone" => wrong::NO_EARLIER,
             _ => "",
         },
         asked,
@@ -221,7 +222,11 @@ pub async fn list(
 /// Goes to the comparison of the two snapshots that were ticked. One alone is compared with the one before it. What cannot be compared leads
 /// back to the list, with the filter that it had.
 #[get("/snapshots/compare")]
-pub async fn compare(_: Guarded<Viewer>, ticked: web::Query<Vec<(String, String)>>) -> HttpResponse {
+pub async fn compare(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    ticked: web::Query<Vec<(String, String)>>,
+) -> Result<HttpResponse, ApiError> {
     let picked: Vec<(RepositoryId, &str)> = ticked
         .iter()
         .filter(|(name, _)| name == "s")
@@ -230,14 +235,20 @@ pub async fn compare(_: Guarded<Viewer>, ticked: web::Query<Vec<(String, String)
     let back = |wrong: &str| {
         let asked = ticked.iter().filter(|(name, _)| name != "s" && name != "wrong");
         let asked: Vec<(&str, &str)> = asked.map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        go(&address("/snapshots", &[asked.as_slice(), &[("wrong", wrong)]].concat()))
+        Ok(go(&address("/snapshots", &[asked.as_slice(), &[("wrong", wrong)]].concat())))
     };
     // The list is newest first: the older is what is compared with.
     let (repository, older, newer) = match picked.as_slice() {
-        [(repository, newer)] => (repository, "", *newer),
-        [(repository, newer), (other, older)] if repository == other => (repository, *older, *newer),
+        [(repository, newer)] => (*repository, None, *newer),
+        [(repository, newer), (other, older)] if repository == other => (*repository, Some(*older), *newer),
         [_, _] => return back("repositories"),
         _ => return back("ticks"),
     };
-    go(&address(&format!("/repositories/{repository}/changes"), &[("from", older), ("to", newer)]))
+    match changes::pair(&s, repository, older, newer).await {
+        Err(ActError::Invalid(_)) if older.is_none() => return back("alone"),
+        Err(ActError::Invalid(_)) => return back("repositories"),
+        other => drop(other?),
+    }
+    let asked = [("from", older.unwrap_or_default()), ("to", newer)];
+    Ok(go(&address(&format!("/repositories/{repository}/changes"), &asked)))
 }

@@ -1,7 +1,7 @@
 //! What changed between two snapshots: all of it under its folders where it fits one page, else a folder at a time with sums of what is below, or
 //! what a filter finds. What is gone or was different can be had back from its row.
 
-use super::super::door::View;
+use super::super::door::{View, go};
 use super::super::engine::Page;
 use super::super::form::one_line;
 use super::super::hosts::SnapshotRow;
@@ -213,7 +213,13 @@ pub async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let here = query.into_inner();
     let from = Some(here.from.as_str()).filter(|from| !from.is_empty());
-    let pair = changes::pair(&s, *id, from, &here.to).await?;
+    let pair = match changes::pair(&s, *id, from, &here.to).await {
+        // The first of its kind: which other it can be compared with is chosen in the list.
+        Err(ActError::Invalid(_)) if from.is_none() => {
+            return Ok(go(&format!("/repositories/{id}/snapshots?wrong=alone")));
+        }
+        pair => pair?,
+    };
     let here = Here { repository: id.to_string(), from: pair.older.id.clone(), to: pair.newer.id.clone(), ..here };
     let page = page(&s, &view, &pair, here).await?;
     view.show(&who, &page).await

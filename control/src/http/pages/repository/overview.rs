@@ -1,14 +1,14 @@
 //! The first tab of a repository: whether it is healthy and safe, how large it is and grows, its locks, and what goes on there.
 
 use super::super::chart::{Chart, chart};
-use super::super::door::{LiveQuery, View};
+use super::super::door::{LiveQuery, View, address};
 use super::super::engine::Page;
 use super::super::names::Names;
 use super::super::recovery::KitRow;
 use super::super::view::JobRow;
 use super::locks::{LockList, lock_list};
 use super::{Head, OpenJob, Opened, open_jobs};
-use crate::domain::health::{Level, Trouble as Known, Weighed};
+use crate::domain::health::{Level, Stretch, Trouble as Known, Weighed};
 use crate::domain::job::{Job, JobState};
 use crate::domain::place::is_per_host;
 use crate::http::guard::{Guarded, Viewer};
@@ -24,7 +24,7 @@ use restic_manager_shared::id::{HostId, RepositoryId};
 use restic_manager_shared::time::Timestamp;
 use restic_manager_shared::wire::operation::DeleteVerdict;
 use restic_manager_shared::wire::state::CredentialMode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A repository at a glance.
 #[derive(Debug, Serialize)]
@@ -39,6 +39,8 @@ pub struct RepositoryPage {
     pub figures: Figures,
     /// Its size over time; none before there are two counts.
     pub chart: Option<Chart>,
+    /// How far back it can go: the word, the address, and whether it does; none before there are two counts.
+    pub stretches: Vec<(&'static str, String, bool)>,
     /// What is proven of hosts' credentials, those first of which it is not proven that they can only append.
     pub proofs: Vec<Proof>,
     /// The hosts that take most room.
@@ -271,7 +273,29 @@ fn reached(opened: &Opened) -> Option<Moment> {
     at.map(|at| Moment::new(at, opened.now))
 }
 
-async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError> {
+/// How far back the picture goes.
+#[derive(Debug, Default, Deserialize)]
+pub struct SpanQuery {
+    /// `month`, `year` or `all`; a year if it says nothing.
+    #[serde(default)]
+    span: String,
+}
+
+impl SpanQuery {
+    fn stretch(&self) -> Stretch {
+        self.span.parse().unwrap_or(Stretch::Year)
+    }
+}
+
+fn stretches(id: RepositoryId, chosen: Stretch) -> Vec<(&'static str, String, bool)> {
+    let choice = |one: Stretch| {
+        let span = if one == Stretch::Year { "" } else { one.as_str() };
+        (words::stretch(one), address(&format!("/repositories/{id}"), &[("span", span)]), one == chosen)
+    };
+    Stretch::EACH.map(choice).into()
+}
+
+async fn page(s: &Services, id: RepositoryId, stretch: Stretch) -> Result<RepositoryPage, ApiError> {
     let opened = Opened::of(s, id).await?;
     let (now, mut names) = (opened.now, Names::default());
     let locks = locks::of_repository(s, id).await?;
@@ -286,7 +310,8 @@ async fn page(s: &Services, id: RepositoryId) -> Result<RepositoryPage, ApiError
         damaged: !opened.damage.is_empty(),
         troubles: troubles(&opened),
         figures: figures(&opened.health, quota, now),
-        chart: chart(&samples, quota, now),
+        chart: chart(&stretch.of(&samples, now), quota, now),
+        stretches: if samples.len() > 1 { stretches(id, stretch) } else { vec![] },
         largest: largest(s, &opened, &mut names).await?,
         reached: reached(&opened),
         authorities: opened.repository.ca_pem.is_some(),
@@ -305,8 +330,9 @@ pub async fn show(
     view: View,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
+    span: web::Query<SpanQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    view.show(&who, &page(&s, *id).await?).await
+    view.show(&who, &page(&s, *id, span.stretch()).await?).await
 }
 
 /// What changed of it since the browser looked.
@@ -318,6 +344,7 @@ pub async fn live(
     id: web::Path<RepositoryId>,
     query: web::Query<LiveQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let live = RepositoryLive { page: page(&s, *id).await? };
+    // The picture is no part of it: what was chosen of it stays.
+    let live = RepositoryLive { page: page(&s, *id, Stretch::Year).await? };
     view.fragment(&who, &query.cursor, &format!("/repositories/{id}"), &live).await
 }

@@ -1,6 +1,6 @@
 //! The snapshots of a repository, page by page; vouching for those that no job of ours made; and where to go with some that were ticked.
 
-use super::super::door::{View, go};
+use super::super::door::{View, address, go};
 use super::super::engine::Page;
 use super::super::hosts::{PAGE, SnapshotRow};
 use super::super::names::Names;
@@ -9,7 +9,7 @@ use crate::domain::operation::JobKind;
 use crate::http::guard::{Admin, Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
-use crate::service::{ActError, Services, repositories};
+use crate::service::{ActError, Services, changes, repositories};
 use crate::words::wrong;
 use actix_web::{HttpResponse, get, post, web};
 use restic_manager_shared::id::RepositoryId;
@@ -30,6 +30,10 @@ pub struct RepositorySnapshotsPage {
     pub show: &'static str,
     /// How many nobody vouches for.
     pub unattested: u64,
+    /// Where in the list this is, for the way back.
+    pub cursor: String,
+    /// Why nothing was done with those that were ticked.
+    pub undone: &'static str,
 }
 
 impl Page for RepositorySnapshotsPage {
@@ -58,6 +62,8 @@ pub struct SnapshotsQuery {
     #[serde(default)]
     show: String,
     cursor: Option<String>,
+    #[serde(default)]
+    wrong: String,
 }
 
 fn narrowed(word: &str) -> (&'static str, Option<bool>) {
@@ -78,10 +84,10 @@ pub async fn list(
     query: web::Query<SnapshotsQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let opened = Opened::of(&s, *id).await?;
-    let SnapshotsQuery { show, cursor } = query.into_inner();
+    let SnapshotsQuery { show, cursor, wrong } = query.into_inner();
     let ((show, attested), later) = (narrowed(&show), cursor.is_some());
     let filter = Filter { repository: Some(*id), attested, ..Filter::default() };
-    let listed = snapshots::list(&s, filter, cursor, PAGE).await?;
+    let listed = snapshots::list(&s, filter, cursor.clone(), PAGE).await?;
     let mut names = Names::default();
     names.learn_of_snapshots(&s, &listed.items).await?;
     let mut rows = vec![];
@@ -100,30 +106,61 @@ pub async fn list(
     }
     let unattested = opened.health.unattested;
     let head = opened.head("snapshots");
-    let page = RepositorySnapshotsPage { head, snapshots: rows, next: listed.next, later, show, unattested };
+    let page = RepositorySnapshotsPage {
+        head,
+        snapshots: rows,
+        next: listed.next,
+        later,
+        show,
+        unattested,
+        cursor: cursor.unwrap_or_default(),
+        undone: match wrong.as_str() {
+            "ticks" => wrong::TICK_SNAPSHOTS,
+            "hosts" => wrong::TWO_HOSTS,
+            "alone" => wrong::NO_EARLIER,
+            _ => "",
+        },
+    };
     view.show(&who, &page).await
+}
+
+type Sent = Vec<(String, String)>;
+
+/// Back to the list as it was, to say what is wrong with what was ticked.
+fn back(id: RepositoryId, form: &Sent, wrong: &str) -> HttpResponse {
+    let value = |name: &str| form.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap_or_default();
+    let asked = [("show", value("show")), ("cursor", value("cursor")), ("wrong", wrong)];
+    go(&address(&format!("/repositories/{id}/snapshots"), &asked))
 }
 
 /// Where to go with the snapshots that were ticked.
 #[post("/repositories/{id}/snapshots")]
 pub async fn pick(
     _: Guarded<Operator>,
+    s: web::Data<Services>,
     id: web::Path<RepositoryId>,
-    form: SafeForm<Vec<(String, String)>>,
+    form: SafeForm<Sent>,
 ) -> Result<HttpResponse, ApiError> {
     let value = |name: &str| form.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap_or_default();
     let picked: Vec<&str> = form.0.iter().filter(|(n, _)| n == "id").map(|(_, v)| v.as_str()).collect();
     if picked.is_empty() {
-        return Err(ActError::field("/snapshots", wrong::TICK_ONE).into());
+        return Ok(back(*id, &form.0, "ticks"));
     }
     let kind: JobKind = value("kind").parse().map_err(|_| ActError::field("/kind", wrong::NO_OPERATION))?;
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     if kind == JobKind::Diff {
         // The list is newest first: the older is what is compared with. One alone is compared with the one before it.
-        if picked.len() > 1 {
-            query.append_pair("from", picked.last().copied().unwrap_or_default());
+        let (newer, older) = (picked[0], picked.last().copied().filter(|_| picked.len() > 1));
+        match changes::pair(&s, *id, older, newer).await {
+            Err(ActError::Invalid(_)) => {
+                return Ok(back(*id, &form.0, if older.is_some() { "hosts" } else { "alone" }));
+            }
+            other => drop(other?),
         }
-        query.append_pair("to", picked.first().copied().unwrap_or_default());
+        if let Some(older) = older {
+            query.append_pair("from", older);
+        }
+        query.append_pair("to", newer);
         return Ok(go(&format!("/repositories/{id}/changes?{}", query.finish())));
     }
     query.append_pair("kind", kind.as_str());
@@ -159,12 +196,12 @@ pub async fn vouch(
     view: View,
     s: web::Data<Services>,
     id: web::Path<RepositoryId>,
-    form: SafeForm<Vec<(String, String)>>,
+    form: SafeForm<Sent>,
 ) -> Result<HttpResponse, ApiError> {
     let given = form.0.iter().filter(|(n, _)| n == "id").flat_map(|(_, v)| v.split_whitespace());
     let ids: Vec<String> = given.map(ToOwned::to_owned).collect();
     if ids.is_empty() {
-        return Err(ActError::field("/snapshots", wrong::TICK_ONE).into());
+        return Ok(back(*id, &form.0, "ticks"));
     }
     if form.0.iter().any(|(n, _)| n == "sure") {
         snapshots::vouch(&s, &who.actor, *id, ids).await?;

@@ -1,10 +1,12 @@
 //! The restore wizard: snapshot, files, target, preview, run. Each step is a page and a form, so it works without script, and what was chosen is
 //! kept: whoever leaves half-way finds it again.
 
+pub mod calendar;
 pub mod files;
 pub mod find;
 pub mod start;
 pub mod target;
+pub mod would;
 
 use super::names::Names;
 use crate::domain::job::{Job, JobKind};

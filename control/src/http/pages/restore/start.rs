@@ -6,14 +6,17 @@ use super::super::form::one_line;
 use super::super::host_choice::{self, HostChoice};
 use super::super::hosts::{PAGE, SnapshotRow};
 use super::super::names::Names;
+use super::super::zone;
+use super::calendar::{Calendar, Here, asked, bounds, calendar};
+use crate::domain::permission::Actor;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::snapshots::{self, Filter};
 use crate::service::{ActError, Listed, Services, restores};
-use crate::words::wrong;
-use crate::words::{Moment, day};
+use crate::words::{self, Moment, day, wrong};
 use actix_web::{HttpResponse, get, post, web};
+use chrono::NaiveDate;
 use restic_manager_shared::id::{RepositoryId, RestoreId};
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,16 @@ pub struct RestoreStartPage {
     pub trouble: String,
     /// The snapshot's tag that is asked for.
     pub tag: String,
+    /// The day that the list is narrowed to, as the address says it.
+    pub day: String,
+    /// The same, to read.
+    pub on: String,
+    /// The list without the day.
+    pub any_day: String,
+    /// The month that was asked for.
+    pub month: String,
+    /// A month, with the days that have snapshots.
+    pub calendar: Calendar,
     /// Its snapshots, or those of all, newest first, by day.
     pub days: Vec<Day>,
     /// The address of this list without its cursor.
@@ -90,6 +103,10 @@ pub struct Wanted {
     host: String,
     #[serde(default)]
     tag: String,
+    #[serde(default)]
+    day: String,
+    #[serde(default)]
+    month: String,
     cursor: Option<String>,
 }
 
@@ -101,23 +118,65 @@ pub async fn show(
     s: web::Data<Services>,
     query: web::Query<Wanted>,
 ) -> Result<HttpResponse, ApiError> {
-    let Wanted { host, tag, cursor } = query.into_inner();
-    let tag = tag.trim().to_owned();
-    let (now, later) = (Timestamp::now(), cursor.is_some());
-    let choice = HostChoice::of(&s, &host).await?;
-    let (chosen, trouble) = match host_choice::read(&s, &host).await {
-        Ok(chosen) => (chosen.map(|host| host.id), String::new()),
-        Err(error @ ActError::Invalid(_)) => (None, one_line(&error)),
+    let wanted = query.into_inner();
+    let (now, later, tag) = (Timestamp::now(), wanted.cursor.is_some(), wanted.tag.trim().to_owned());
+    let choice = HostChoice::of(&s, &wanted.host).await?;
+    let (narrowed, trouble) = match narrow(&s, &wanted, &tag).await {
+        Ok(narrowed) => (narrowed, String::new()),
+        Err(error @ ActError::Invalid(_)) => (Narrow::default(), one_line(&error)),
         Err(error) => return Err(error.into()),
     };
     let listed = if trouble.is_empty() {
-        let tag = Some(tag.clone()).filter(|tag| !tag.is_empty());
-        snapshots::list(&s, Filter { host: chosen, tag, ..Filter::default() }, cursor, PAGE).await?
+        snapshots::list(&s, narrowed.filter.clone(), wanted.cursor, PAGE).await?
     } else {
         Listed { items: vec![], next: None }
     };
-    let left = restores::unfinished(&s, &who.actor).await?;
-    let unfinished = left
+    let host = narrowed.filter.host.map(|id| id.to_string()).unwrap_or_default();
+    let here = Here { host: &host, tag: &tag, day: narrowed.day };
+    let of = (wanted.month.as_str(), narrowed.host.as_deref());
+    let calendar = calendar(&s, narrowed.filter.clone(), here, of, now).await?;
+    let day = narrowed.day.map(|day| day.to_string()).unwrap_or_default();
+    let today = zone::local(now).date();
+    let page = RestoreStartPage {
+        choice,
+        trouble,
+        on: narrowed.day.map(|day| words::calendar::day(day, today)).unwrap_or_default(),
+        any_day: address("/restore", &[("host", &host), ("tag", &tag)]),
+        here: address("/restore", &[("host", &host), ("tag", &tag), ("day", &day), ("month", &wanted.month)]),
+        days: days(&s, &listed.items, now).await?,
+        unfinished: unfinished(&s, &who.actor, now).await?,
+        next: listed.next,
+        later,
+        month: wanted.month,
+        calendar,
+        host,
+        tag,
+        day,
+    };
+    view.show(&who, &page).await
+}
+
+/// What the list is narrowed to.
+#[derive(Default)]
+struct Narrow {
+    filter: Filter,
+    host: Option<String>,
+    day: Option<NaiveDate>,
+}
+
+async fn narrow(s: &Services, wanted: &Wanted, tag: &str) -> Result<Narrow, ActError> {
+    let host = host_choice::read(s, &wanted.host).await?;
+    let day = asked(&wanted.day)?;
+    let (since, until) = day.map(bounds).unzip();
+    let tag = Some(tag.to_owned()).filter(|tag| !tag.is_empty());
+    let filter = Filter { host: host.as_ref().map(|host| host.id), tag, since, until, ..Filter::default() };
+    Ok(Narrow { filter, host: host.map(|host| host.name), day })
+}
+
+/// What somebody left half-way.
+async fn unfinished(s: &Services, actor: &Actor, now: Timestamp) -> Result<Vec<Left>, ApiError> {
+    let left = restores::unfinished(s, actor).await?;
+    Ok(left
         .iter()
         .map(|r| Left {
             id: r.id.to_string(),
@@ -125,12 +184,7 @@ pub async fn show(
             ticked: r.draft.paths.len(),
             at: Moment::new(r.updated_at, now),
         })
-        .collect();
-    let host = chosen.map(|id| id.to_string()).unwrap_or_default();
-    let here = address("/restore", &[("host", &host), ("tag", &tag)]);
-    let days = days(&s, &listed.items, now).await?;
-    let page = RestoreStartPage { choice, host, trouble, tag, days, here, next: listed.next, later, unfinished };
-    view.show(&who, &page).await
+        .collect())
 }
 
 /// Snapshots to choose from, by day.

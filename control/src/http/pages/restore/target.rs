@@ -9,6 +9,7 @@ use super::super::outcome::restored::brought;
 use super::super::outcome::{self, Told};
 use super::super::view::JobRow;
 use super::super::zone::viewer;
+use super::would::{Asked, Would, would};
 use super::{Head, there};
 use crate::domain::fleet::Host;
 use crate::domain::job::JobState;
@@ -241,6 +242,8 @@ pub struct RestorePreviewPage {
     pub trouble: String,
     /// What it found.
     pub outcome: Option<Told>,
+    /// The same file by file, if the agent names files.
+    pub would: Option<Would>,
     /// The host that it goes to.
     pub host: String,
     /// The place there.
@@ -298,7 +301,12 @@ impl Page for RestorePreviewPage {
     const NAV: &'static str = "restore";
 }
 
-async fn preview_page(s: &Services, opened: &Opened, errors: FormErrors) -> Result<RestorePreviewPage, ApiError> {
+async fn preview_page(
+    s: &Services,
+    opened: &Opened,
+    asked: &Asked,
+    errors: FormErrors,
+) -> Result<RestorePreviewPage, ApiError> {
     let (mut names, now, draft) = (Names::default(), Timestamp::now(), &opened.restore.draft);
     there(opened)?;
     let looking = opened.restore.preview_job_id.ok_or_else(|| ActError::field("/target", wrong::PLACE_FIRST))?;
@@ -316,12 +324,17 @@ async fn preview_page(s: &Services, opened: &Opened, errors: FormErrors) -> Resu
         _ => None,
     };
     let row = names.rows(s, std::slice::from_ref(&job), now).await?.remove(0);
+    let at = format!("/restore/{}/preview", opened.restore.id);
+    let would = report.filter(|r| r.dry_run).and_then(|r| would(r, draft.delete, &at, asked));
+    let told = outcome::tell(&job, now);
     Ok(RestorePreviewPage {
         head,
         ended,
         fine: matches!(job.state, JobState::Succeeded | JobState::Warning),
         trouble: cause.map(|c| c.message.clone()).unwrap_or_default(),
-        outcome: outcome::tell(&job, now),
+        // What is listed by kind is not listed twice.
+        outcome: told.map(|told| if would.is_some() { Told { tables: vec![], ..told } } else { told }),
+        would,
         job: row,
         verdicts: report.filter(|r| r.dry_run).map(verdicts).unwrap_or_default(),
         agree: agree(draft, report, &host),
@@ -339,6 +352,7 @@ pub async fn preview(
     view: View,
     s: web::Data<Services>,
     id: web::Path<RestoreId>,
+    asked: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
     let opened = restores::get(&s, &who.actor, *id).await?;
     if let Some(job) = opened.restore.job_id {
@@ -347,7 +361,7 @@ pub async fn preview(
     if opened.restore.preview_job_id.is_none() {
         return Ok(go(&format!("/restore/{id}/target")));
     }
-    view.show(&who, &preview_page(&s, &opened, FormErrors::default()).await?).await
+    view.show(&who, &preview_page(&s, &opened, &asked, FormErrors::default()).await?).await
 }
 
 /// That it is meant.
@@ -367,7 +381,7 @@ pub async fn run(
     form: SafeForm<RunForm>,
 ) -> Result<HttpResponse, ApiError> {
     let opened = restores::get(&s, &who.actor, *id).await?;
-    let page = preview_page(&s, &opened, FormErrors::default()).await?;
+    let page = preview_page(&s, &opened, &Asked::default(), FormErrors::default()).await?;
     let mut errors = FormErrors::default();
     if !page.fine {
         errors.general = wrong::PREVIEW_SAYS_NO.into();
