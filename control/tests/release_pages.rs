@@ -66,6 +66,15 @@ async fn the_form_takes_only_what_was_signed_and_only_from_our_own_page() {
     let page = anna.open("/settings/releases").await.text;
     assert!(page.contains("Ready") && page.contains("0.2.0") && !page.contains("<script>alert"), "{page}");
     assert_eq!(upload(&anna, &token, &good, &file).await.0, 303, "the same once more is the same");
+
+    // Whoever adds a host takes the program from here.
+    let href = format!("/api/v1/releases/0.2.0/{TARGET}/file");
+    let add = eve.open("/hosts/add").await.text;
+    assert!(add.contains(&format!("href=\"{href}\"")) && add.contains("SHA-256"), "{add}");
+    let got = server.http.get(format!("{}{href}", server.url)).header(COOKIE, &eve.cookie).send().await.unwrap();
+    assert!(got.headers()["content-disposition"].to_str().unwrap().contains("restic-manager-agent"), "{got:?}");
+    assert_eq!(got.bytes().await.unwrap(), file);
+    assert_eq!(server.http.get(format!("{}{href}", server.url)).send().await.unwrap().status(), 401);
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 const SEEN: Duration = Duration::from_secs(5);
 /// How often it is looked which runs were due.
 const NEXT: Duration = Duration::from_secs(15);
+/// How often uses of API tokens are written down: nobody needs them to the second.
+const USES: Duration = Duration::from_secs(60);
 /// How often it is looked which alerts are to be told again.
 const REMINDERS: Duration = Duration::from_secs(60);
 /// How often it is looked whether a daily summary is due.
@@ -34,7 +36,7 @@ const EXPORTS: Duration = Duration::from_secs(3600);
 pub fn start(s: &Data<Services>, upkeep: Duration, settle: Duration) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
         every("seen", SEEN, s, |s| async move { ingest::write_back_seen(&s).await }),
-        every("uses of tokens", SEEN, s, |s| async move { tokens::write_back_uses(&s).await }),
+        every("uses of tokens", USES, s, |s| async move { tokens::write_back_uses(&s).await }),
         every("silent jobs", (s.leased() / LOOKS).max(Duration::from_secs(1)), s, |s| async move {
             ingest::lose_silent(&s, Timestamp::now()).await
         }),

@@ -12,4 +12,5 @@ pub mod layers;
 pub mod pages;
 pub mod params;
 pub mod problem;
+pub mod release_file;
 pub mod routes;

@@ -156,6 +156,7 @@ fn releases(config: &mut ServiceConfig<'_>) {
         .service(api::releases::list_releases)
         .service(api::releases::create_release)
         .service(api::releases::upload_release_file)
+        .service(api::releases::download_release)
         .service(api::releases::withdraw_release)
         .service(api::releases::get_rollout)
         .service(api::releases::start_rollout)

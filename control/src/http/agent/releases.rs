@@ -1,39 +1,10 @@
-//! Releases on their way to agents: the file as it is, from any offset on, so that a bad line goes on where it broke.
+//! Releases on their way to agents.
 
 use crate::http::guard::AgentHost;
 use crate::http::problem::{ApiError, Errors};
-use crate::service::{Services, releases};
-use actix_web::body::SizedStream;
-use actix_web::http::{StatusCode, header};
+use crate::http::release_file;
+use crate::service::Services;
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use futures_util::stream::unfold;
-use std::fs::File;
-use std::io::{self, Read as _};
-
-const PIECE: usize = 128 * 1024;
-
-/// From which byte on: `bytes=N-`. Other ranges are answered with the whole file, as the standard lets one do.
-fn offset(req: &HttpRequest) -> u64 {
-    let text = req.headers().get(header::RANGE).and_then(|v| v.to_str().ok());
-    let from = text.and_then(|t| t.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-    from.unwrap_or(0)
-}
-
-/// One piece of a file, read where blocking does no harm.
-async fn piece(mut file: File) -> Option<(Result<web::Bytes, io::Error>, Option<File>)> {
-    let read = web::block(move || {
-        let mut buffer = vec![0; PIECE];
-        let n = file.read(&mut buffer)?;
-        buffer.truncate(n);
-        Ok::<_, io::Error>((buffer, file))
-    });
-    match read.await {
-        Ok(Ok((buffer, _))) if buffer.is_empty() => None,
-        Ok(Ok((buffer, file))) => Some((Ok(buffer.into()), Some(file))),
-        Ok(Err(e)) => Some((Err(e), None)),
-        Err(e) => Some((Err(io::Error::other(e)), None)),
-    }
-}
 
 /// Fetch a release
 ///
@@ -46,24 +17,5 @@ pub async fn fetch_release(
     path: web::Path<(String, String)>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let from = offset(&req);
-    let (file, size) = releases::open_file(&s, &path.0, &path.1, from).await?;
-    if from > 0 && from >= size {
-        let range = (header::CONTENT_RANGE, format!("bytes */{size}"));
-        return Ok(HttpResponse::build(StatusCode::RANGE_NOT_SATISFIABLE).insert_header(range).finish());
-    }
-    let asked = req.headers().contains_key(header::RANGE);
-    let status = if asked { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let mut answer = HttpResponse::build(status);
-    if asked {
-        answer.insert_header((header::CONTENT_RANGE, format!("bytes {from}-{}/{size}", size.saturating_sub(1))));
-    }
-    let pieces = unfold(Some(file), |file| async move { piece(file?).await });
-    Ok(answer
-        .insert_header((header::ACCEPT_RANGES, "bytes"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Or it would be compressed on its way, and offsets would mean something else.
-        .insert_header((header::CONTENT_ENCODING, "identity"))
-        .content_type("application/octet-stream")
-        .body(SizedStream::new(size - from, Box::pin(pieces))))
+    release_file::answer(&s, (&path.0, &path.1), &req, |_| {}).await
 }

@@ -5,10 +5,12 @@ use crate::domain::release::Stage;
 use crate::http::guard::{Admin, Guarded, Viewer};
 use crate::http::params::Input;
 use crate::http::problem::ApiError;
+use crate::http::release_file;
 use crate::service::releases::Release;
 use crate::service::rollouts::{Act, RolloutView};
 use crate::service::{Services, releases, rollouts};
-use actix_web::{HttpResponse, get, post, put, web};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, get, post, put, web};
 use futures_util::StreamExt as _;
 use restic_manager_shared::id::HostId;
 use restic_manager_shared::release::SignedManifest;
@@ -29,6 +31,26 @@ pub struct ReleaseList {
 #[get("/releases")]
 pub async fn list_releases(_: Guarded<Viewer>, s: web::Data<Services>) -> Result<web::Json<ReleaseList>, ApiError> {
     Ok(web::Json(ReleaseList { items: releases::list(&s).await?, next: None }))
+}
+
+/// Download the agent
+///
+/// The program of a release, as it was signed and uploaded. `Range: bytes=N-` goes on from an offset. Compare its SHA-256 with the one in the
+/// list: the list comes over the connection to this server, the signature from whoever made the release.
+#[utoipa::path(operation_id = "downloadRelease", tag = "releases", params(("version" = String, Path), ("target" = String, Path)), responses((status = 200, description = "The whole file", content_type = "application/octet-stream"), (status = 206, description = "The file from an offset on", content_type = "application/octet-stream"), (status = 416, description = "The offset is beyond its end"), Errors), security(("bearer" = [])), extensions(("x-role" = json!("viewer"))))]
+#[get("/releases/{version}/{target}/file")]
+pub async fn download_release(
+    _: Guarded<Viewer>,
+    s: web::Data<Services>,
+    path: web::Path<(String, String)>,
+    req: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let name = if path.1.contains("windows") { "restic-manager-agent.exe" } else { "restic-manager-agent" };
+    let save = (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
+    release_file::answer(&s, (&path.0, &path.1), &req, |answer| {
+        answer.insert_header(save);
+    })
+    .await
 }
 
 /// A release to be.

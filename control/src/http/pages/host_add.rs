@@ -4,6 +4,7 @@
 use super::door::{View, go};
 use super::engine::Page;
 use super::form::{FormErrors, chosen, commas, lines, typed, typed_secret};
+use super::programs::{Program, programs};
 use crate::domain::fleet::HostState;
 use crate::domain::permission::Actor;
 use crate::http::guard::{Guarded, Operator, SafeForm};
@@ -45,6 +46,8 @@ pub struct HostAddPage {
     pub form: Typed,
     /// Repositories to choose from.
     pub repositories: Vec<Choice>,
+    /// The agent's program, to download.
+    pub programs: Vec<Program>,
     /// What is wrong.
     pub errors: FormErrors,
 }
@@ -211,7 +214,8 @@ pub async fn blank(
     }
     let repositories = choices(&s).await?;
     let form = Typed { name, ..Typed::blank(&repositories) };
-    view.show(&who, &HostAddPage { form, repositories, errors: FormErrors::default() }).await
+    view.show(&who, &HostAddPage { form, repositories, programs: programs(&s).await?, errors: FormErrors::default() })
+        .await
 }
 
 /// Makes a host to be, and goes to the page that shows its command.
@@ -226,7 +230,8 @@ pub async fn add(
     match form.make(&s, &who.actor).await? {
         Ok(host) => Ok(go(&format!("/hosts/{host}/added"))),
         Err(errors) => {
-            let page = HostAddPage { form: form.typed(&errors), repositories: choices(&s).await?, errors };
+            let (repositories, programs) = (choices(&s).await?, programs(&s).await?);
+            let page = HostAddPage { form: form.typed(&errors), repositories, programs, errors };
             view.again(&who, &page).await
         }
     }

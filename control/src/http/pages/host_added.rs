@@ -3,6 +3,7 @@
 
 use super::door::{LiveQuery, View, go};
 use super::engine::Page;
+use super::programs::{Program, programs};
 use super::view::HostRow;
 use crate::domain::fleet::HostState;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
@@ -26,6 +27,8 @@ pub struct HostAddedPage {
     pub linux: String,
     /// What to run on Windows.
     pub windows: String,
+    /// The agent's program, to download.
+    pub programs: Vec<Program>,
 }
 
 impl Page for HostAddedPage {
@@ -117,7 +120,7 @@ pub async fn show(
     let wait = wait(&s, *id, given.as_ref()).await?;
     let install = given.and_then(|g| g.install).filter(|_| !wait.connected);
     let (linux, windows) = install.map(|i| (i.linux, i.windows)).unwrap_or_default();
-    view.show(&who, &HostAddedPage { wait, linux, windows }).await
+    view.show(&who, &HostAddedPage { wait, linux, windows, programs: programs(&s).await? }).await
 }
 
 /// How far a new host is.

@@ -31,6 +31,7 @@ pub mod narrowed;
 pub mod outcome;
 pub mod paths;
 pub mod pause;
+pub mod programs;
 pub mod progress;
 pub mod recovery;
 pub mod remedy;

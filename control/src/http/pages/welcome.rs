@@ -10,6 +10,7 @@ use super::host_add::{self, Choice, HostForm};
 use super::host_added::{self, EnrollLive};
 use super::hosts::press_key;
 use super::names::Names;
+use super::programs::{Program, programs};
 use super::repositories::{self as repository_pages, RepositoryForm, RepositoryRow};
 use super::session;
 use super::view::JobRow;
@@ -39,6 +40,8 @@ pub struct WelcomePage {
     pub repository: Option<RepositoryRow>,
     /// How its recovery kit stands: `early` before a host can open it, `due`, or `made`.
     pub kit: &'static str,
+    /// The agent's program, to download.
+    pub programs: Vec<Program>,
     /// Whether it is proven that no host can delete there.
     pub proven: bool,
     /// What was typed of a repository.
@@ -141,6 +144,7 @@ async fn page<R: Needed>(
         host_form: host_add::Typed::blank(&repositories),
         repository_form: repository_pages::Typed { init: true, ..Default::default() },
         repositories,
+        programs: programs(s).await?,
         ..WelcomePage::default()
     };
     if let Some(repository) = repository {

@@ -133,6 +133,8 @@ pub struct ReleaseRow {
     pub by: String,
     /// Whether it can be withdrawn.
     pub live: bool,
+    /// Whether its file can be downloaded.
+    pub file: bool,
 }
 
 /// A failed update.
@@ -245,6 +247,7 @@ fn release_row(r: Release, now: Timestamp) -> ReleaseRow {
             (None, false) => badge("warn", "warn", words::NO_FILE, true),
         },
         live: r.withdrawn_at.is_none(),
+        file: r.has_file && r.withdrawn_at.is_none(),
         version: r.version,
         target: r.target,
         size: r.size,
