@@ -1,12 +1,13 @@
 //! The audit log over the API: as JSON, page by page, and as one CSV.
 
 use super::Errors;
+use crate::http::audited::Asked;
 use crate::http::csv::{Csv, KIND, attachment};
 use crate::http::guard::{Admin, Guarded};
 use crate::http::pages::settings::subject;
 use crate::http::params::Paging;
 use crate::http::problem::ApiError;
-use crate::service::audit::{Asked, Chained, Filter};
+use crate::service::audit::{Chained, Filter};
 use crate::service::{Listed, Services, audit};
 use crate::words::audit as words;
 use actix_web::web::Bytes;

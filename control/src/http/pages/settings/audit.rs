@@ -7,6 +7,7 @@ use super::super::hosts::PAGE;
 use super::super::view::asked_by;
 use super::super::zone;
 use super::subject;
+use crate::http::audited;
 use crate::http::guard::{Admin, Guarded};
 use crate::http::problem::ApiError;
 use crate::service::audit::{Chained, Filter};
@@ -138,7 +139,7 @@ impl Asked {
     fn filter(&self) -> Result<Filter, ActError> {
         let (since, until) = self.span()?;
         let (actor, action) = (Some(self.who.clone()), Some(self.act.clone()));
-        audit::Asked { actor, action, subject: Some(self.about.clone()), q: Some(self.q.clone()), since, until }
+        audited::Asked { actor, action, subject: Some(self.about.clone()), q: Some(self.q.clone()), since, until }
             .filter()
     }
 
