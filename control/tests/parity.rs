@@ -122,7 +122,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("/restore/{id}/preview", &["getJob"]),
     ("/schedules/{id}/edit", &["getSchedule", "previewSchedule"]),
     ("/search", &["search"]),
-    ("/settings/audit", &["listAuditEvents"]),
+    ("/settings/audit", &["listAuditEvents", "downloadAuditEvents"]),
     ("/settings/general", &["getSettings"]),
     ("/settings/releases", &["listReleases", "getRollout"]),
     ("/settings/tokens", &["listApiTokens"]),

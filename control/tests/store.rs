@@ -118,7 +118,7 @@ async fn many_writers_lose_nothing() {
         for act in acts.collect::<Vec<_>>() {
             act.await.unwrap().unwrap();
         }
-        let entries = db.read(|conn| audit::list(conn, None, 1000)).await.unwrap();
+        let entries = db.read(|conn| audit::list(conn, &audit::Filter::default(), None, 1000)).await.unwrap();
         let subjects: HashSet<&str> = entries.iter().map(|e| e.entry.subject.as_str()).collect();
         assert_eq!((entries.len(), subjects.len()), (300, 300), "{}", database.name);
         let mut before = String::new();

@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod asked_update;
 pub mod attestation;
+pub mod audit;
 pub mod backend;
 pub mod backup_options;
 pub mod calendar;

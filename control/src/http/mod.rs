@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod api;
 pub mod assets;
+pub mod audited;
 pub mod csv;
 pub mod docs;
 pub mod guard;

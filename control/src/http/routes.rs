@@ -204,7 +204,8 @@ fn work(config: &mut ServiceConfig<'_>) {
         .service(api::admin::list_api_tokens)
         .service(api::admin::create_api_token)
         .service(api::admin::revoke_api_token)
-        .service(api::admin::list_audit_events);
+        .service(api::audit::list_audit_events)
+        .service(api::audit::download_audit_events);
 }
 
 /// The OpenAPI document.

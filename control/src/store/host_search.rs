@@ -70,7 +70,12 @@ fn rank_sql(now: Timestamp) -> String {
 
 /// A pattern that finds the text anywhere.
 pub(super) fn anywhere(text: &str) -> String {
-    let mut pattern = String::from("%");
+    format!("%{}", beginning(text))
+}
+
+/// A pattern that finds what begins with the text.
+pub(super) fn beginning(text: &str) -> String {
+    let mut pattern = String::new();
     for c in text.chars() {
         if matches!(c, '%' | '_' | '!') {
             pattern.push('!');

@@ -25,6 +25,14 @@ pub enum Part {
     Time,
     /// The last day.
     Until,
+    /// The first day.
+    From,
+    /// Who did something.
+    Who,
+    /// What was done.
+    Act,
+    /// What something is about.
+    About,
 }
 
 /// Stretches of time, by the value in the address.
@@ -47,6 +55,10 @@ pub fn filter(parts: &[(Part, &str)]) -> String {
         Part::Host => format!("host {value}"),
         Part::Time => format!("time {value}"),
         Part::Until => format!("until {value}"),
+        Part::From => format!("from {value}"),
+        Part::Who => format!("by {value}"),
+        Part::Act => format!("act {value}"),
+        Part::About => format!("about {value}"),
     });
     said.collect::<Vec<_>>().join(", ")
 }

@@ -135,6 +135,11 @@ pub const PATH: &str = "the path as the snapshot has it, from / on";
 pub const PATHS: &str = "Name at least one path";
 /// A quota.
 pub const SIZE: &str = "A size such as 500G or 6T, or empty";
+/// An act of the audit log.
+pub const NO_ACT: &str =
+    "an act's code such as host.update, its beginning such as host, or changes, restores or sign-ins";
+/// A text that the audit log is searched for.
+pub const AUDIT_TEXT: &str = "at most 200 characters";
 /// A zone.
 pub const ZONE: &str = "a time zone such as Europe/Berlin or UTC";
 /// A number.

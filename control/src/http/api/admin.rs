@@ -1,18 +1,17 @@
-//! Users, API tokens and the audit log over the API.
+//! Users, API tokens and the general settings over the API.
 
 use super::Errors;
 use crate::domain::permission::Role;
 use crate::domain::watch::General;
 use crate::http::guard::{Admin, Guarded, Viewer};
-use crate::http::params::{Input, Paging};
+use crate::http::params::Input;
 use crate::http::problem::ApiError;
 use crate::service::tokens::ApiTokenView;
 use crate::service::user_admin::{UserChange, UserView};
-use crate::service::{ActError, Services, audit, general, tokens, user_admin, users};
+use crate::service::{ActError, Services, general, tokens, user_admin, users};
 use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use restic_manager_shared::id::{ApiTokenId, UserId};
 use restic_manager_shared::secret::Secret;
-use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A user to be.
@@ -201,57 +200,4 @@ pub async fn create_api_token(
     let new = tokens::NewApiToken { id: ApiTokenId::new(), name, role, days: expires_in_days };
     let made = tokens::add(&s, &who.actor, new).await?.ok_or(ActError::Internal("a new identity was known"))?;
     Ok(HttpResponse::Created().json(NewApiToken { token: made.reveal().to_owned() }))
-}
-
-/// One entry of the audit log.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct AuditEvent {
-    /// Its number; counts up without gaps.
-    pub seq: i64,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: String,
-    /// From where.
-    pub address: String,
-    /// What.
-    pub action: String,
-    /// To what.
-    pub subject: String,
-    /// More about it, as JSON text.
-    pub detail: String,
-    /// SHA-256 over the hash of the entry before and this one.
-    pub hash: String,
-}
-
-/// A page of the audit log.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct AuditList {
-    /// Newest first.
-    pub items: Vec<AuditEvent>,
-    /// Pass as `cursor` for the next page.
-    pub next: Option<String>,
-}
-
-/// Read the audit log
-#[utoipa::path(operation_id = "listAuditEvents", tag = "administration", params(Paging), responses((status = 200, body = AuditList), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
-#[get("/audit-events")]
-pub async fn list_audit_events(
-    _: Guarded<Admin>,
-    s: web::Data<Services>,
-    paging: web::Query<Paging>,
-) -> Result<web::Json<AuditList>, ApiError> {
-    let limit = paging.limit()?;
-    let page = audit::list(&s, paging.into_inner().cursor, limit).await?;
-    let event = |c: crate::store::audit::Chained| AuditEvent {
-        seq: c.seq,
-        at: c.entry.at,
-        actor: c.entry.actor,
-        address: c.entry.address,
-        action: c.entry.action,
-        subject: c.entry.subject,
-        detail: c.entry.detail,
-        hash: c.hash,
-    };
-    Ok(web::Json(AuditList { items: page.items.into_iter().map(event).collect(), next: page.next }))
 }

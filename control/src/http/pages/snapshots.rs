@@ -16,7 +16,6 @@ use crate::service::{ActError, MAX_PAGE, Services, changes, repositories};
 use crate::words::wrong;
 use crate::words::{Moment, day};
 use actix_web::{HttpResponse, get, web};
-use chrono::{Days, NaiveDate, NaiveTime, TimeZone as _};
 use restic_manager_shared::id::RepositoryId;
 use restic_manager_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -104,14 +103,7 @@ pub struct Asked {
 impl Asked {
     /// The end of the day that was asked for, in the viewer's zone; none if no day was.
     fn until(&self) -> Result<Option<Timestamp>, ActError> {
-        if self.until.trim().is_empty() {
-            return Ok(None);
-        }
-        let day: NaiveDate = self.until.trim().parse().map_err(|_| ActError::field("/until", wrong::DAY))?;
-        let next = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
-        // A midnight that the clock skips is not there; what comes an hour later is.
-        let at = zone::viewer().from_local_datetime(&next).earliest();
-        Ok(Some(Timestamp::from(at.map_or_else(|| next.and_utc(), |at| at.to_utc()))))
+        Ok(zone::day("/until", &self.until)?.map(zone::ends))
     }
 
     fn address(&self) -> String {

@@ -14,13 +14,38 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, post};
-use chrono::{NaiveDateTime, Offset as _, TimeDelta, TimeZone as _};
+use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, Offset as _, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
 use restic_manager_shared::time::Timestamp;
 use serde::Deserialize;
 
 /// The cookie with the zone's IANA name.
 pub const ZONE_COOKIE: &str = "rm_zone";
+
+/// A day that a form asks for; none if it asks for none.
+///
+/// # Errors
+/// What was typed is no day.
+pub fn day(pointer: &str, typed: &str) -> Result<Option<NaiveDate>, ActError> {
+    let typed = Some(typed.trim()).filter(|typed| !typed.is_empty());
+    typed.map(|typed| typed.parse().map_err(|_| ActError::field(pointer, wrong::DAY))).transpose()
+}
+
+/// When a day begins in the viewer's zone.
+#[must_use]
+pub fn begins(day: NaiveDate) -> Timestamp {
+    let midnight = day.and_time(NaiveTime::MIN);
+    let instant = |local| viewer().from_local_datetime(&local).earliest();
+    // Some clocks skip midnight when summer begins; that day begins an hour later.
+    let at = instant(midnight).or_else(|| instant(midnight + TimeDelta::hours(1)));
+    Timestamp::from(at.map_or_else(|| midnight.and_utc(), |at| at.to_utc()))
+}
+
+/// When a day ends in the viewer's zone: the next begins.
+#[must_use]
+pub fn ends(day: NaiveDate) -> Timestamp {
+    begins(day.checked_add_days(Days::new(1)).unwrap_or(day))
+}
 
 /// By how many seconds the viewer's clock is ahead of UTC at an instant.
 #[must_use]

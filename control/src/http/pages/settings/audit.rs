@@ -1,41 +1,83 @@
-//! The audit log, page by page: who did what to what, from where. Whether the entries of a page follow each other unbroken is looked at with
-//! each page; the whole chain is the doctor's business.
+//! The audit log, page by page and by day: who did what to what, from where; narrowed by what the address says. Whether the entries of a page
+//! follow each other unbroken is looked at with each page; the whole chain is the doctor's business.
 
-use super::super::door::View;
+use super::super::door::{View, address};
 use super::super::engine::Page;
-use super::super::hosts::{Cursor, PAGE};
-use super::super::names::Names;
+use super::super::hosts::PAGE;
 use super::super::view::asked_by;
+use super::super::zone;
+use super::subject;
+use crate::http::audited;
 use crate::http::guard::{Admin, Guarded};
 use crate::http::problem::ApiError;
-use crate::service::names::Wanted;
-use crate::service::user_admin::UserView;
-use crate::service::{Services, audit, user_admin};
-use crate::words::things::{self, Thing, named};
-use crate::words::{Moment, audit as words};
+use crate::service::audit::{Chained, Filter};
+use crate::service::{ActError, Services, audit};
+use crate::words::filter::{Part, filter};
+use crate::words::{Moment, audit as words, capital, day};
 use actix_web::{HttpResponse, get, web};
-use restic_manager_shared::id::{HostId, JobId, RepositoryId, ScheduleId, UserId};
 use restic_manager_shared::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A page of the audit log.
 #[derive(Debug, Serialize)]
 pub struct SettingsAuditPage {
     /// The open tab.
     pub tab: &'static str,
-    /// Entries, newest first.
-    pub entries: Vec<EntryRow>,
+    /// Entries by day, newest first.
+    pub days: Vec<Day>,
+    /// What the list is narrowed to, as it was asked for.
+    pub asked: Asked,
+    /// Who there is to choose from: spelling and name.
+    pub actors: Vec<(String, String)>,
+    /// Choices of many acts: spelling and words.
+    pub choices: [(&'static str, &'static str); 3],
+    /// Kinds of things that acts are on, with their acts.
+    pub kinds: Vec<Kind>,
+    /// The act that was asked for, if it is none of these.
+    pub other_act: Option<String>,
+    /// What the entries shall be about, in words; empty for anything.
+    pub about: String,
+    /// The same entries as CSV.
+    pub csv: String,
+    /// The address of this list without its cursor.
+    pub here: String,
+    /// Whether the list is narrowed.
+    pub narrowed: bool,
+    /// To what, in words.
+    pub to: String,
+    /// What is wrong with what was asked for.
+    pub trouble: String,
     /// The next page.
     pub next: Option<String>,
     /// Whether this is not the first page.
     pub later: bool,
-    /// Each entry's hash follows from the one before it.
-    pub unbroken: bool,
+    /// Each entry's hash follows from the one before it. None where the list is narrowed: those between are not on the page.
+    pub unbroken: Option<bool>,
 }
 
 impl Page for SettingsAuditPage {
     const TEMPLATE: &'static str = "pages/settings-audit.html";
     const NAV: &'static str = "settings";
+}
+
+/// A kind of things that acts are on.
+#[derive(Debug, Serialize)]
+pub struct Kind {
+    /// How its acts' codes begin.
+    pub code: &'static str,
+    /// In words.
+    pub word: &'static str,
+    /// Each act: code and words.
+    pub acts: Vec<(&'static str, &'static str)>,
+}
+
+/// The entries of one day.
+#[derive(Debug, Serialize)]
+pub struct Day {
+    /// Which day, in the viewer's zone.
+    pub name: String,
+    /// Those of it.
+    pub rows: Vec<EntryRow>,
 }
 
 /// An entry.
@@ -61,110 +103,153 @@ pub struct EntryRow {
     pub address: String,
 }
 
+/// What the log is narrowed to.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Asked {
+    /// Words to be found.
+    pub q: String,
+    /// Who, as the log spells it.
+    pub who: String,
+    /// A choice of acts.
+    pub act: String,
+    /// To what, as the log spells it.
+    pub about: String,
+    /// The first day, in the viewer's zone.
+    pub from: String,
+    /// The last day, in the viewer's zone.
+    pub to: String,
+    /// `next` of the page before.
+    #[serde(skip_serializing)]
+    pub cursor: Option<String>,
+}
+
+impl Asked {
+    fn address(&self) -> String {
+        let asked = [("q", &*self.q), ("who", &*self.who), ("act", &*self.act), ("about", &*self.about)];
+        address("/settings/audit", &[&asked[..], &[("from", &*self.from), ("to", &*self.to)]].concat())
+    }
+
+    /// The days as instants: not before, and before.
+    fn span(&self) -> Result<(Option<Timestamp>, Option<Timestamp>), ActError> {
+        let since = zone::day("/from", &self.from)?.map(zone::begins);
+        Ok((since, zone::day("/to", &self.to)?.map(zone::ends)))
+    }
+
+    fn filter(&self) -> Result<Filter, ActError> {
+        let (since, until) = self.span()?;
+        let (actor, action) = (Some(self.who.clone()), Some(self.act.clone()));
+        audited::Asked { actor, action, subject: Some(self.about.clone()), q: Some(self.q.clone()), since, until }
+            .filter()
+    }
+
+    /// Where the same entries are as CSV; the whole log if it is not clear which.
+    fn csv(&self) -> String {
+        let (since, until) = self.span().unwrap_or_default();
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+        let asked = [("q", &*self.q), ("actor", &*self.who), ("action", &*self.act), ("subject", &*self.about)];
+        address(
+            "/api/v1/audit-events.csv",
+            &[&asked[..], &[("since", &*text(since)), ("until", &*text(until))]].concat(),
+        )
+    }
+
+    fn said(&self, about: &str) -> String {
+        filter(&[
+            (Part::Text, &self.q),
+            (Part::Who, &asked_by(&self.who)),
+            (Part::Act, words::choice(&self.act)),
+            (Part::About, about),
+            (Part::From, &self.from),
+            (Part::Until, &self.to),
+        ])
+    }
+}
+
+/// The acts to choose from, by the kind of thing that they are on.
+fn kinds() -> Vec<Kind> {
+    let acts = |kind: &str| {
+        let of = words::ACTIONS.iter().filter(|(code, _)| code.split('.').next() == Some(kind));
+        of.copied().collect::<Vec<_>>()
+    };
+    words::KINDS.iter().map(|(code, word)| Kind { code, word, acts: acts(code) }).collect()
+}
+
+/// Who there is to choose from, with whom was asked for.
+async fn actors(s: &Services, asked: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let mut known = audit::actors(s).await?;
+    if !asked.is_empty() && known.iter().all(|label| label != asked) {
+        known.push(asked.to_owned());
+    }
+    Ok(known.into_iter().map(|label| (asked_by(&label), label)).map(|(name, label)| (label, name)).collect())
+}
+
+/// Entries as rows, by day.
+async fn days(s: &Services, entries: &[Chained], now: Timestamp) -> Result<Vec<Day>, ApiError> {
+    let mut days = Vec::<Day>::new();
+    for (c, about) in entries.iter().zip(subject::all(s, entries).await?) {
+        let row = EntryRow {
+            seq: c.seq,
+            at: Moment::new(c.entry.at, now),
+            who: asked_by(&c.entry.actor),
+            action: words::action(&c.entry.action).to_owned(),
+            code: c.entry.action.clone(),
+            subject: about.said,
+            href: about.href,
+            detail: details(&c.entry.detail),
+            address: c.entry.address.clone(),
+        };
+        let name = day(c.entry.at, now);
+        match days.last_mut().filter(|day| day.name == name) {
+            Some(day) => day.rows.push(row),
+            None => days.push(Day { name, rows: vec![row] }),
+        }
+    }
+    Ok(days)
+}
+
 /// Shows a page.
 #[get("/settings/audit")]
 pub async fn list(
     who: Guarded<Admin>,
     view: View,
     s: web::Data<Services>,
-    query: web::Query<Cursor>,
+    asked: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
-    let (cursor, now) = (query.into_inner().cursor, Timestamp::now());
+    let (mut asked, now) = (asked.into_inner(), Timestamp::now());
+    let cursor = asked.cursor.take();
     let later = cursor.is_some();
-    let listed = audit::list(&s, cursor, PAGE).await?;
-    let unbroken = audit::is_unbroken(&listed.items);
-    let subjects: Vec<Subject> = listed.items.iter().map(|c| Subject::of(&c.entry.subject)).collect();
-    let mut names = Names::default();
-    names.learn(&s, wanted(&subjects)).await?;
-    let users = user_admin::list(&s).await?;
-    let mut entries = Vec::with_capacity(subjects.len());
-    for (c, about) in listed.items.iter().zip(subjects) {
-        let (subject, href) = about.told(&s, &mut names, &users).await?;
-        entries.push(EntryRow {
-            seq: c.seq,
-            at: Moment::new(c.entry.at, now),
-            who: asked_by(&c.entry.actor),
-            action: words::action(&c.entry.action).to_owned(),
-            code: c.entry.action.clone(),
-            subject,
-            href,
-            detail: details(&c.entry.detail),
-            address: c.entry.address.clone(),
-        });
-    }
-    view.show(&who, &SettingsAuditPage { tab: "audit", entries, next: listed.next, later, unbroken }).await
-}
-
-/// What an entry is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Subject {
-    Host(HostId),
-    Schedule(ScheduleId),
-    Repository(RepositoryId),
-    User(UserId),
-    Job(JobId),
-    Other(String),
-}
-
-impl Subject {
-    /// Out of its spelling in the log, such as `host:<id>`.
-    fn of(text: &str) -> Self {
-        let known = text.split_once(':').and_then(|(kind, id)| match kind {
-            "host" => id.parse().ok().map(Self::Host),
-            "schedule" => id.parse().ok().map(Self::Schedule),
-            "repository" => id.parse().ok().map(Self::Repository),
-            "user" => id.parse().ok().map(Self::User),
-            "job" => id.parse().ok().map(Self::Job),
-            _ => None,
-        });
-        known.unwrap_or_else(|| Self::Other(text.to_owned()))
-    }
-
-    /// For people, and where it is.
-    async fn told(
-        self,
-        s: &Services,
-        names: &mut Names,
-        users: &[UserView],
-    ) -> Result<(String, Option<String>), ApiError> {
-        let gone = |thing, id: String| (things::since(thing, &id), None);
-        Ok(match self {
-            Self::Host(id) => match names.known_host(s, id).await? {
-                Some(name) => (named(Thing::Host, &name), Some(format!("/hosts/{id}"))),
-                None => gone(Thing::Host, id.to_string()),
-            },
-            Self::Schedule(id) => match names.schedule(s, id).await? {
-                Some(name) => (named(Thing::Schedule, &name), Some(format!("/schedules/{id}/edit"))),
-                None => gone(Thing::Schedule, id.to_string()),
-            },
-            Self::Repository(id) => match names.repository(s, id).await? {
-                Some(name) => (named(Thing::Repository, &name), Some(format!("/repositories/{id}"))),
-                None => gone(Thing::Repository, id.to_string()),
-            },
-            Self::User(id) => match users.iter().find(|user| user.id == id) {
-                Some(user) => (named(Thing::User, &user.name), Some(format!("/settings/users/{id}"))),
-                None => gone(Thing::User, id.to_string()),
-            },
-            Self::Job(id) => (named(Thing::Job, &id.to_string()), Some(format!("/jobs/{id}"))),
-            Self::Other(text) => match words::thing(text.split(':').next().unwrap_or_default()) {
-                Some((thing, href)) => (thing.to_owned(), Some(href.to_owned())),
-                None => (text, None),
-            },
-        })
-    }
-}
-
-fn wanted(subjects: &[Subject]) -> Wanted {
-    let mut wanted = Wanted::default();
-    for subject in subjects {
-        match subject {
-            Subject::Host(id) => wanted.hosts.push(*id),
-            Subject::Schedule(id) => wanted.schedules.push(*id),
-            Subject::Repository(id) => wanted.repositories.push(*id),
-            Subject::User(_) | Subject::Job(_) | Subject::Other(_) => {}
+    let (items, next, trouble) = match asked.filter() {
+        Ok(filter) => {
+            let listed = audit::list(&s, filter, cursor, PAGE).await?;
+            (listed.items, listed.next, String::new())
         }
-    }
-    wanted
+        Err(ActError::Invalid(wrong)) => (vec![], None, wrong.first().map(|w| capital(&w.detail)).unwrap_or_default()),
+        Err(other) => return Err(other.into()),
+    };
+    let here = asked.address();
+    let narrowed = here != "/settings/audit";
+    let about = if asked.about.is_empty() { String::new() } else { subject::one(&s, &asked.about).await? };
+    let known = asked.act.is_empty() || words::choice(&asked.act) != asked.act;
+    let page = SettingsAuditPage {
+        tab: "audit",
+        days: days(&s, &items, now).await?,
+        actors: actors(&s, &asked.who).await?,
+        choices: words::CHOICES,
+        kinds: kinds(),
+        other_act: (!known).then(|| asked.act.clone()),
+        csv: asked.csv(),
+        to: asked.said(&about),
+        about,
+        here,
+        narrowed,
+        trouble,
+        next,
+        later,
+        unbroken: (!narrowed).then(|| audit::is_unbroken(&items)),
+        asked,
+    };
+    view.show(&who, &page).await
 }
 
 /// The parts of an entry's detail, as name and value.
@@ -186,12 +271,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subjects_are_read() {
-        let id = HostId::new();
-        assert_eq!(Subject::of(&format!("host:{id}")), Subject::Host(id));
-        for other in ["host:none", "settings:general", "a word"] {
-            assert_eq!(Subject::of(other), Subject::Other(other.into()));
-        }
+    fn the_filter_stays_in_the_address_and_in_the_file() {
+        let asked = Asked { who: "user:anna".into(), act: "host".into(), to: "2026-11-19".into(), ..Asked::default() };
+        assert_eq!(asked.address(), "/settings/audit?who=user%3Aanna&act=host&to=2026-11-19");
+        let csv = "/api/v1/audit-events.csv?actor=user%3Aanna&action=host&until=2026-11-20T00%3A00%3A00";
+        assert!(asked.csv().starts_with(csv), "{}", asked.csv());
+        assert_eq!(asked.said(""), "by anna, act Hosts, until 2026-11-19");
+        assert_eq!(Asked::default().csv(), "/api/v1/audit-events.csv");
+        assert!(Asked { from: "soon".into(), ..Asked::default() }.filter().is_err());
+    }
+
+    #[test]
+    fn each_act_stands_under_one_kind_or_is_a_sign_in() {
+        let under: usize = kinds().iter().map(|kind| kind.acts.len()).sum();
+        assert_eq!(under + crate::domain::audit::SIGN_INS.len(), words::ACTIONS.len());
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod general;
 pub mod releases;
 pub mod rollout;
+pub mod subject;
 pub mod tokens;
 mod upload;
 pub mod users;
