@@ -95,6 +95,9 @@ async fn a_sown_fleet_is_told_truly_by_both_databases() {
 async fn the_dashboard_is_true(eve: &Visitor<'_>) {
     let dashboard = eve.open("/").await.text;
     assert!(dashboard.contains("<b>20</b> of 24 hosts protected"), "{dashboard}");
+    for count in ["Hosts<span class=\"n\">24</span>", "Repositories<span class=\"n\">5</span>"] {
+        assert!(dashboard.contains(count), "the navigation says {count}: {dashboard}");
+    }
     assert!(dashboard.contains("4 need you: 2 are failing, 1 is too old, 1 was never backed up."), "{dashboard}");
     assert_eq!(dashboard.matches(">db-vault is locked</b>").count(), 1, "two hosts, one item: {dashboard}");
     assert!(dashboard.contains("laptop-jo is offline") && dashboard.contains("kiosk-02 has never connected"));
