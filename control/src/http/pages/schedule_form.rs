@@ -379,7 +379,7 @@ mod tests {
         };
         let mut unread = FormErrors::default();
         let input = form.input(None, &mut unread);
-        let wrong = all_wrong(unread, &input, Some(Os::Linux)).ok().expect("about the form");
+        let Ok(wrong) = all_wrong(unread, &input, Some(Os::Linux)) else { panic!("not about the form") };
         let fields: Vec<&str> = wrong.fields.keys().map(String::as_str).collect();
         assert_eq!(fields, ["cron", "drill_cron", "keep_daily", "limit_upload", "paths"], "{wrong:?}");
     }
