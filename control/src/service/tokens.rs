@@ -4,7 +4,7 @@ use super::random::{PlainToken, TokenHash};
 use super::{ActError, Noun, Services, audit};
 use crate::domain::permission::{Actor, Role, Who};
 use crate::domain::repository::check_name;
-use crate::store::tokens;
+use crate::store::{StoreError, tokens};
 use restic_manager_shared::id::ApiTokenId;
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
@@ -128,16 +128,16 @@ pub async fn add(
     };
     let made =
         s.db.write(move |conn| {
-            if tokens::is_known(conn, record.id)? {
-                return Ok(false);
-            }
             tokens::insert(conn, &record)?;
             let detail = serde_json::json!({"name": record.name, "role": record.role});
-            audit::record(conn, &actor, now, "api_token.add", &format!("api_token:{}", record.id), &detail)?;
-            Ok::<_, ActError>(true)
+            let subject = format!("api_token:{}", record.id);
+            Ok::<_, ActError>(audit::record(conn, &actor, now, "api_token.add", &subject, &detail)?)
         })
-        .await?;
-    Ok(made.then_some(token))
+        .await;
+    match made {
+        Err(ActError::Store(StoreError::Duplicate(_))) => Ok(None),
+        made => made.map(|()| Some(token)),
+    }
 }
 
 /// Who a bearer token belongs to.

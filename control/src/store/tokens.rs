@@ -34,7 +34,7 @@ pub struct ApiTokenRecord {
 /// Adds a token.
 ///
 /// # Errors
-/// When the database fails.
+/// `Duplicate` if there is or was one of that identity.
 pub fn insert(conn: &mut Conn, t: &ApiTokenRecord) -> StoreResult<()> {
     diesel::insert_into(api_tokens::table)
         .values((
@@ -88,15 +88,6 @@ pub fn list(conn: &mut Conn) -> StoreResult<Vec<ApiTokenRecord>> {
     let kept = api_tokens::table.filter(api_tokens::revoked_at.is_null());
     let rows = kept.order((api_tokens::name, api_tokens::id)).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(token).collect()
-}
-
-/// Whether there is or was a token of that identity.
-///
-/// # Errors
-/// When the database fails.
-pub fn is_known(conn: &mut Conn, id: ApiTokenId) -> StoreResult<bool> {
-    let found = api_tokens::table.find(id.to_string()).select(api_tokens::id).first::<String>(conn);
-    Ok(found.optional()?.is_some())
 }
 
 /// Notes that a token was used, unless a later use is known.
