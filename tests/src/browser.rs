@@ -70,6 +70,17 @@ fn driver() -> (Child, u16) {
     (driver, port)
 }
 
+/// Whether it comes true while one has patience. WebDriver tells of no event: it has to be asked.
+async fn soon(is_so: impl AsyncFn() -> bool) -> bool {
+    for _ in 0..600 {
+        if is_so().await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    false
+}
+
 impl Browser {
     /// A fresh browser, with or without JavaScript.
     pub async fn start(script: bool) -> Self {
@@ -134,14 +145,10 @@ impl Browser {
 
     /// Waits until an expression is true on the page.
     pub async fn until(&self, expression: &str) {
-        for _ in 0..600 {
-            // A page that is just being left has no value.
-            if self.page.execute(&format!("return ({expression})"), vec![]).await.is_ok_and(|v| v == json!(true)) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{expression} never comes true:\n{}", self.text().await);
+        // A page that is just being left has no value.
+        let script = format!("return ({expression})");
+        let is_true = async || self.page.execute(&script, vec![]).await.is_ok_and(|v| v == json!(true));
+        assert!(soon(is_true).await, "{expression} never comes true:\n{}", self.text().await);
     }
 
     /// Presses keys, wherever the focus is.
@@ -201,13 +208,7 @@ impl Browser {
     pub async fn follow(&self, text: &str) {
         let before = self.wait("html").await;
         self.click(text).await;
-        for _ in 0..600 {
-            if before.tag_name().await.is_err() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{text} leads nowhere:\n{}", self.text().await);
+        assert!(soon(async || before.tag_name().await.is_err()).await, "{text} leads nowhere:\n{}", self.text().await);
     }
 
     /// Waits until the page's main part holds the text.

@@ -5,20 +5,23 @@ use crate::service::ActError;
 use crate::service::audit::{Filter, Word};
 use crate::words::{audit as told, wrong};
 use restic_manager_shared::time::Timestamp;
+use serde::Deserialize;
 
 /// The most characters of a text that the log is searched for.
 const MAX_TEXT: usize = 200;
 
 /// What somebody asks for of the log. What is empty or left out narrows nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct Asked {
-    /// Who, as the log spells it, such as `user:anna`.
+    /// Who, as the log spells it, such as `user:anna`, `token:ci` or `system:agent`.
     pub actor: Option<String>,
-    /// `changes`, `restores`, `sign-ins`, an act's code, or the beginning of codes up to a dot.
+    /// `changes`, `restores`, `sign-ins`; or an act's code such as `host.update`; or its beginning, such as `host`.
     pub action: Option<String>,
     /// To what, as the log spells it, such as `host:<id>`.
     pub subject: Option<String>,
-    /// Words that are all to be found.
+    /// Words, all of which are to be found.
     pub q: Option<String>,
     /// Not before.
     pub since: Option<Timestamp>,

@@ -106,6 +106,7 @@ pub async fn open(s: &Services, limit: i64) -> Result<(Vec<Alert>, Vec<Crowd>), 
     })
     .await
 }
+
 /// What checks have found broken in a repository, or in the places of it, and no later check has found whole. The oldest first.
 ///
 /// # Errors

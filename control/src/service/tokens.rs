@@ -75,7 +75,8 @@ pub async fn list(s: &Services) -> Result<Vec<ApiTokenView>, ActError> {
     let view = |t: tokens::ApiTokenRecord| {
         let tokens::ApiTokenRecord { id, name, role, created_by, created_at, expires_at, prefix, used, token_hash: _ } =
             t;
-        let (last_used_at, last_used_from) = uses.get(&id).cloned().or(used).unzip();
+        // Another server on the same database may have seen a later use.
+        let (last_used_at, last_used_from) = uses.get(&id).cloned().max(used).unzip();
         ApiTokenView { id, name, role, created_by, created_at, expires_at, prefix, last_used_at, last_used_from }
     };
     Ok(all.into_iter().map(view).collect())

@@ -77,25 +77,6 @@ pub struct AuditQuery {
     pub cursor: Option<String>,
 }
 
-/// Which entries, as CSV.
-#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct AuditCsvQuery {
-    /// Who, as the log spells it, such as `user:anna`, `token:ci` or `system:agent`.
-    pub actor: Option<String>,
-    /// `changes`, `restores`, `sign-ins`; or an act's code such as `host.update`; or its beginning, such as `host`.
-    pub action: Option<String>,
-    /// To what, as the log spells it, such as `host:<id>`.
-    pub subject: Option<String>,
-    /// Words, all of which are to be found.
-    pub q: Option<String>,
-    /// Not before.
-    pub since: Option<Timestamp>,
-    /// Before.
-    pub until: Option<Timestamp>,
-}
-
 /// Read the audit log
 ///
 /// Who did what to what, from where. Each entry's hash covers the one before it, also where the list is narrowed.
@@ -126,15 +107,14 @@ pub async fn list_audit_events(
 /// Download the audit log as CSV
 ///
 /// All entries that the filter leaves, newest first, for spreadsheets: a cell that looks like a formula has an apostrophe before it.
-#[utoipa::path(operation_id = "downloadAuditEvents", tag = "administration", params(AuditCsvQuery), responses((status = 200, body = String, content_type = "text/csv"), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
+#[utoipa::path(operation_id = "downloadAuditEvents", tag = "administration", params(Asked), responses((status = 200, body = String, content_type = "text/csv"), Errors), security(("bearer" = [])), extensions(("x-role" = json!("admin"))))]
 #[get("/audit-events.csv")]
 pub async fn download_audit_events(
     _: Guarded<Admin>,
     s: web::Data<Services>,
-    query: web::Query<AuditCsvQuery>,
+    asked: web::Query<Asked>,
 ) -> Result<HttpResponse, ApiError> {
-    let AuditCsvQuery { actor, action, subject, q, since, until } = query.into_inner();
-    let filter = Asked { actor, action, subject, q, since, until }.filter()?;
+    let filter = asked.into_inner().filter()?;
     // The first piece is read before the answer begins: what is wrong then has a status.
     let first = audit::list(&s, filter.clone(), None, PIECE).await?;
     let download = Download { s, filter, begun: false };

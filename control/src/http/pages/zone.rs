@@ -2,6 +2,7 @@
 //! zone of a schedule, which is read in its own or its host's.
 
 use super::door::{go, own_path, secure};
+use crate::domain::calendar;
 use crate::http::guard::{Guarded, SafeForm, Viewer};
 use crate::http::problem::ApiError;
 use crate::service::ActError;
@@ -28,17 +29,13 @@ pub const ZONE_COOKIE: &str = "rm_zone";
 /// What was typed is no day.
 pub fn day(pointer: &str, typed: &str) -> Result<Option<NaiveDate>, ActError> {
     let typed = Some(typed.trim()).filter(|typed| !typed.is_empty());
-    typed.map(|typed| typed.parse().map_err(|_| ActError::field(pointer, wrong::DAY))).transpose()
+    typed.map(|typed| calendar::day(typed).ok_or_else(|| ActError::field(pointer, wrong::DAY))).transpose()
 }
 
 /// When a day begins in the viewer's zone.
 #[must_use]
 pub fn begins(day: NaiveDate) -> Timestamp {
-    let midnight = day.and_time(NaiveTime::MIN);
-    let instant = |local| viewer().from_local_datetime(&local).earliest();
-    // Some clocks skip midnight when summer begins; that day begins an hour later.
-    let at = instant(midnight).or_else(|| instant(midnight + TimeDelta::hours(1)));
-    Timestamp::from(at.map_or_else(|| midnight.and_utc(), |at| at.to_utc()))
+    instant(day.and_time(NaiveTime::MIN), viewer())
 }
 
 /// When a day ends in the viewer's zone: the next begins.

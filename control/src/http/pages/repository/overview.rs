@@ -292,7 +292,7 @@ fn stretches(id: RepositoryId, chosen: Stretch) -> Vec<(&'static str, String, bo
         let span = if one == Stretch::Year { "" } else { one.as_str() };
         (words::stretch(one), address(&format!("/repositories/{id}"), &[("span", span)]), one == chosen)
     };
-    Stretch::EACH.map(choice).into()
+    Stretch::ALL.iter().copied().map(choice).collect()
 }
 
 async fn page(s: &Services, id: RepositoryId, stretch: Stretch) -> Result<RepositoryPage, ApiError> {

@@ -3,12 +3,12 @@
 
 use super::super::door::address;
 use super::super::zone;
-use crate::domain::calendar::{Month, day};
+use crate::domain::calendar::Month;
 use crate::http::problem::ApiError;
+use crate::service::Services;
 use crate::service::snapshots::{self, Days, Filter, MOST};
-use crate::service::{ActError, Services};
-use crate::words::{calendar as words, wrong};
-use chrono::{Datelike as _, NaiveDate, NaiveTime};
+use crate::words::calendar as words;
+use chrono::{Datelike as _, NaiveDate};
 use restic_manager_shared::time::Timestamp;
 use serde::Serialize;
 
@@ -61,22 +61,10 @@ impl Here<'_> {
     }
 }
 
-/// The day that an address asks for; none if it asks for none.
-///
-/// # Errors
-/// It is no day.
-pub fn asked(text: &str) -> Result<Option<NaiveDate>, ActError> {
-    match text.trim() {
-        "" => Ok(None),
-        text => day(text).map(Some).ok_or_else(|| ActError::field("/day", wrong::DAY)),
-    }
-}
-
 /// When a day of the viewer's begins, and when it ends.
 #[must_use]
 pub fn bounds(day: NaiveDate) -> (Timestamp, Timestamp) {
-    let begin = |day: NaiveDate| zone::instant(day.and_time(NaiveTime::MIN), zone::viewer());
-    (begin(day), begin(day.succ_opt().unwrap_or(day)))
+    (zone::begins(day), zone::ends(day))
 }
 
 /// The calendar: of the month that is asked for, or else of the chosen day, or else of today. `host` is the name of the one that is chosen.
@@ -134,6 +122,7 @@ fn drawn(month: Month, days: &Days, here: Here<'_>, today: NaiveDate) -> Calenda
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::calendar::day;
     use crate::words::told_in;
     use chrono_tz::Tz;
 

@@ -7,7 +7,7 @@ use super::super::host_choice::{self, HostChoice};
 use super::super::hosts::{PAGE, SnapshotRow};
 use super::super::names::Names;
 use super::super::zone;
-use super::calendar::{Calendar, Here, asked, bounds, calendar};
+use super::calendar::{Calendar, Here, bounds, calendar};
 use crate::domain::permission::Actor;
 use crate::domain::snapshot::Snapshot;
 use crate::http::guard::{Guarded, Operator, SafeForm, Viewer};
@@ -166,7 +166,7 @@ struct Narrow {
 
 async fn narrow(s: &Services, wanted: &Wanted, tag: &str) -> Result<Narrow, ActError> {
     let host = host_choice::read(s, &wanted.host).await?;
-    let day = asked(&wanted.day)?;
+    let day = zone::day("/day", &wanted.day)?;
     let (since, until) = day.map(bounds).unzip();
     let tag = Some(tag.to_owned()).filter(|tag| !tag.is_empty());
     let filter = Filter { host: host.as_ref().map(|host| host.id), tag, since, until, ..Filter::default() };

@@ -12,8 +12,6 @@ pub mod users;
 use crate::domain::permission::Role;
 use serde::Serialize;
 
-const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
-
 /// A role to choose, and what it may do.
 #[derive(Clone, Debug, Serialize)]
 pub struct RoleChoice {
@@ -35,8 +33,10 @@ pub struct RightLine {
 /// All of it, as a table.
 #[must_use]
 pub fn rights() -> Vec<RightLine> {
-    let line =
-        |(what, needed): (&'static str, Role)| RightLine { what, may: ROLES.map(|role| role.covers(needed)).to_vec() };
+    let line = |(what, needed): (&'static str, Role)| RightLine {
+        what,
+        may: Role::ALL.iter().map(|role| role.covers(needed)).collect(),
+    };
     crate::words::state::RIGHTS.map(line).to_vec()
 }
 
@@ -44,7 +44,7 @@ pub fn rights() -> Vec<RightLine> {
 #[must_use]
 pub fn roles() -> Vec<RoleChoice> {
     let choice = |role: Role| RoleChoice { word: role.as_str(), may: crate::words::state::may(role) };
-    ROLES.map(choice).to_vec()
+    Role::ALL.iter().copied().map(choice).collect()
 }
 
 #[cfg(test)]
@@ -67,7 +67,8 @@ mod tests {
         ] {
             let line = rights().into_iter().find(|line| line.what == what).expect("a line");
             for kind in kinds {
-                assert_eq!(line.may, ROLES.map(|role| role.covers(kind.operation().role)), "{what}: {kind:?}");
+                let may: Vec<bool> = Role::ALL.iter().map(|role| role.covers(kind.operation().role)).collect();
+                assert_eq!(line.may, may, "{what}: {kind:?}");
             }
         }
     }
